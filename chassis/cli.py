@@ -1,0 +1,34 @@
+"""The commands every service has: `run` and `migrate`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from chassis import logging, migrations, service
+from chassis.clock import Clock
+from chassis.settings import KafkaSettings, ServiceSettings, load
+
+
+def commands(name: str, settings: type[ServiceSettings], build: Callable[..., service.Service]) -> typer.Typer:
+    """A command line for the service in the folder of `build`; `build(settings)` makes its wiring table."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=f"Truce: {name}")
+    scripts = Path(build.__code__.co_filename).parent / "migrations"
+
+    @app.command()
+    def run(
+        log_level: Annotated[str, typer.Option(envvar="LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
+    ) -> None:
+        """Run the service until SIGTERM."""
+        logging.configure(name, log_level)
+        loaded, kafka = load(settings), load(KafkaSettings)
+        uvloop.run(service.run(build(loaded), kafka, Clock()))
+
+    @app.command()
+    def migrate() -> None:
+        """Bring the service's database to the newest revision."""
+        migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
+
+    return app

@@ -1,0 +1,278 @@
+"""Records in: FastStream batches, decoded safely, decided in one transaction, offsets committed after it.
+
+Offsets are only a hint of where to go on, since the inbox absorbs repeats: they are committed by a task of its
+own, for all partitions at once, and never before the transaction.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
+from pydantic import BaseModel, ValidationError
+
+from chassis import metrics
+from chassis.database import is_transient
+from chassis.decision import Cause, Message
+from chassis.envelope import cause_of, read_headers, seen_id
+from chassis.processor import Input, Processor, Unreadable
+
+log = structlog.get_logger(__name__)
+
+BATCH_RECORDS = 500
+POLL_MS = 10
+COMMIT_EVERY_S = 0.25
+PROBE_EVERY_S = 5.0
+STUCK_AFTER_S = 60.0
+REQUEST_TIMEOUT_S = 20
+
+
+class Record(Protocol):
+    """A consumed record, as aiokafka gives it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+Bury = Callable[[Record, str], Message]
+"""Record and reason → its dead letter."""
+
+
+class Poison(Exception):
+    """A record that cannot be read. `reason` is a stable code; nothing of the content is in it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+Decode = Callable[[Record, dict[str, str]], Input | None]
+"""Record and its headers → an input, or None to skip it. Raises Poison."""
+
+
+def decode_events(models: Sequence[type[BaseModel]]) -> Decode:
+    """For topics inside the system: events of `models`; another kind or version is skipped, not poison."""
+    known: Mapping[str, type[BaseModel]] = {vars(model)["ce_type"]: model for model in models}
+
+    def decode(record: Record, headers: dict[str, str]) -> Input | None:
+        try:
+            kind, source, cause = headers["ce_type"], headers["ce_source"], cause_of(headers)
+        except KeyError:
+            raise Poison("no-envelope") from None
+        model = known.get(kind)
+        if model is None:
+            metrics.SKIPPED.labels(record.topic).inc()
+            return None
+        try:
+            body: Any = model.model_validate_json(record.value or b"")
+        except ValidationError:
+            raise Poison("invalid") from None
+        return Input(key=body.key, body=body, cause=cause, seen=seen_id(source, cause.id))
+
+    return decode
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """One subscription of a service: a group member that reads some topics."""
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        processor: Processor,
+        *,
+        group: str,
+        decode: Decode,
+        bury: Bury,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+    ) -> None:
+        self.name = ", ".join(topics) or str(pattern)
+        self._processor = processor
+        self._decode = decode
+        self._bury = bury
+        self._done: dict[TopicPartition, int] = {}
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._joined = False
+        self._stopping = asyncio.Event()
+        self._in_hand = asyncio.Lock()
+        self._waiting_for: str | None = None
+        self._progress = time.monotonic()
+        self._behind = 0
+        self._subscriber = broker.subscriber(
+            *topics,
+            pattern=pattern,
+            batch=True,
+            max_records=BATCH_RECORDS,
+            batch_timeout_ms=POLL_MS,
+            group_id=group,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            listener=self,
+            parser=self._parse,
+            decoder=_undecoded,
+            fetch_max_wait_ms=500,
+        )
+        self._subscriber(self._handle)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self._commit()
+        for partition in revoked:
+            self._done.pop(partition, None)
+            self._uncommitted.pop(partition, None)
+
+    async def on_partitions_assigned(self, _: set[TopicPartition]) -> None:
+        self._joined = True
+        self._progress = time.monotonic()
+
+    async def run(self) -> None:
+        """Commit offsets and watch progress for as long as the service runs."""
+        probed = 0.0
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._commit()
+            if time.monotonic() - probed >= PROBE_EVERY_S:
+                await self._probe()
+                probed = time.monotonic()
+
+    async def stop(self) -> None:
+        """Take no new batch, finish the one in hand, commit. A batch that waits for the database is left undone."""
+        self._stopping.set()
+        async with self._in_hand:
+            await self._commit()
+
+    def unwell(self) -> str | None:
+        """Why this consumer cannot be relied on right now, or None."""
+        if not self._joined:
+            return f"not yet a member of its group ({self.name})"
+        if self._waiting_for is not None:
+            return f"waits for {self._waiting_for} ({self.name})"
+        return self.stuck()
+
+    def stuck(self) -> str | None:
+        """Records wait, nothing keeps us, and still nothing is handled: only a restart will help."""
+        idle = time.monotonic() - self._progress
+        if self._behind and self._waiting_for is None and idle > STUCK_AFTER_S:
+            return f"{self._behind} records wait and none was handled for {idle:.0f} s ({self.name})"
+        return None
+
+    async def _parse(self, records: Any) -> KafkaMessage:
+        # FastStream's own parser decodes headers strictly and drops the record when that fails.
+        batch = records if isinstance(records, tuple) else (records,)
+        return KafkaAckableMessage(
+            body=b"",
+            raw_message=batch,
+            consumer=self._subscriber.consumer,
+            message_id=f"{batch[0].topic}-{batch[0].partition}-{batch[0].offset}",
+        )
+
+    async def _handle(self, _: Any, message: KafkaMessage) -> None:
+        raw = message.raw_message
+        records: Sequence[Record] = raw if isinstance(raw, tuple) else (raw,)
+        inputs: list[Input] = []
+        for record in records:
+            metrics.CONSUMED.labels(record.topic).inc()
+            if (item := self._read(record)) is not None:
+                inputs.append(item)
+        async with self._in_hand:
+            if self._stopping.is_set() or (inputs and not await self._process(inputs)):
+                return
+            for record in records:
+                partition = TopicPartition(record.topic, record.partition)
+                self._done[partition] = self._uncommitted[partition] = record.offset + 1
+            self._progress = time.monotonic()
+
+    def _read(self, record: Record) -> Input | None:
+        headers = read_headers(record.headers)
+
+        def dead(reason: str) -> Message:
+            return self._bury(record, reason)
+
+        try:
+            item = self._decode(record, headers)
+        except Poison as poison:
+            where = f"{record.topic}/{record.partition}/{record.offset}"
+            log.warning("unreadable record", where=where, reason=poison.reason)
+            cause = Cause(id=where, correlation=headers.get("ce_correlationid", where))
+            return Input(key=where, body=Unreadable(poison.reason), cause=cause, seen=seen_id("", where), dead=dead)
+        return None if item is None else Input(item.key, item.body, item.cause, item.seen, None, dead)
+
+    async def _process(self, inputs: Sequence[Input]) -> bool:
+        """Until it is durable; False when the service stops first."""
+        delay = 0.1
+        while not self._stopping.is_set():
+            try:
+                await self._processor.process(inputs)
+            except Exception as error:
+                if not is_transient(error):
+                    log.critical("cannot go on with a batch", exc_info=error)
+                self._waiting_for = type(error).__name__
+                log.warning("batch waits", topics=self.name, size=len(inputs), error=type(error).__name__)
+                try:
+                    async with asyncio.timeout(delay * random.uniform(0.5, 1.5)):
+                        await self._stopping.wait()
+                except TimeoutError:
+                    delay = min(delay * 2, 5.0)
+            else:
+                self._waiting_for = None
+                return True
+        return False
+
+    async def _commit(self) -> None:
+        consumer = self._subscriber.consumer
+        if consumer is None or not self._uncommitted:
+            return
+        ours = consumer.assignment()
+        offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in ours}
+        self._uncommitted.clear()
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as error:
+            log.info("offsets not committed", topics=self.name, error=type(error).__name__)
+
+    async def _probe(self) -> None:
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return
+        partitions = list(consumer.assignment())
+        if not partitions:
+            self._behind = 0
+            return
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                ends = await consumer.end_offsets(partitions)
+                behind = 0
+                for partition in partitions:
+                    done = self._done.get(partition)
+                    behind += max(0, ends[partition] - (await consumer.position(partition) if done is None else done))
+        except (KafkaError, TimeoutError) as error:
+            log.info("lag unknown", topics=self.name, error=type(error).__name__)
+            return
+        if behind == 0:
+            self._progress = time.monotonic()
+        self._behind = behind
+        metrics.LAG.set(behind)
+
+
+async def _undecoded(message: KafkaMessage) -> bytes:
+    return message.body if isinstance(message.body, bytes) else b""

@@ -1,0 +1,42 @@
+"""Running a service's alembic migrations; two that start at once do not meet."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
+
+from chassis.database import async_url
+
+_MIGRATION_LOCK = 0x7275D0
+
+
+def upgrade(database_url: str, scripts: Path) -> None:
+    """Bring the database to the newest revision under `scripts`."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    config.attributes["url"] = database_url
+    command.upgrade(config, "head")
+
+
+def run() -> None:
+    """Called by each service's `migrations/env.py`."""
+    asyncio.run(_run(context.config.attributes["url"]))
+
+
+async def _run(url: str) -> None:
+    engine = create_async_engine(async_url(url), poolclass=NullPool, hide_parameters=True)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate)
+    await engine.dispose()
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=SQLModel.metadata)
+    with context.begin_transaction():
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        context.run_migrations()

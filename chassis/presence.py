@@ -1,0 +1,112 @@
+"""Who is alive: one identity per process, which ends when the process does.
+
+The identity is a session advisory lock on a connection of its own. A killed process loses it at once with its
+connection; a stopped or cut-off one when the server ends the session that stopped calling. What an identity owned
+(outbox rows on their way, claimed work) is then free for others, and a late writer finds that it owns nothing.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from chassis.database import CONNECT_TIMEOUT_S, driver_url
+
+log = structlog.get_logger(__name__)
+
+PING_EVERY_S = 2.0
+SESSION_ENDS_AFTER_S = 15
+_LOCK_CLASS = 0x7275CE
+
+_LIVE = """
+    SELECT array_agg(objid::bigint::integer) FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = $1::integer::oid AND objsubid = 2 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
+_FREE_WORK = "UPDATE work SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
+
+
+class Presence:
+    """`id` is this process's identity, or None while it has none (no database, or just given up)."""
+
+    def __init__(self, dsn: str, name: str) -> None:
+        self._dsn = dsn
+        self._name = name
+        self._connection: asyncpg.Connection | None = None
+        self._lost: list[Callable[[], None]] = []
+        self._freed: list[Callable[[], None]] = []
+        self.id: int | None = None
+
+    def on_lost(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever the identity ends: what it owned may be somebody else's from now on."""
+        self._lost.append(forget)
+
+    def on_freed(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when rows of a dead identity were freed."""
+        self._freed.append(wake)
+
+    async def run(self) -> None:
+        """Hold an identity for as long as this runs, taking a new one after each loss."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        await self._beat()
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    log.warning("presence lost", error=type(error).__name__)
+                    self.give_up()
+                    await asyncio.sleep(0.5)
+                else:
+                    await asyncio.sleep(PING_EVERY_S if self.id is not None else 0)
+        finally:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """End the identity now: on any doubt about what was committed under it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+        if self.id is not None:
+            self.id = None
+            for forget in self._lost:
+                forget()
+
+    async def _beat(self) -> None:
+        if self._connection is None:
+            await self._take()
+        connection = self._connection
+        if connection is None:
+            return
+        live = await connection.fetchval(_LIVE, _LOCK_CLASS) or []
+        freed = 0
+        for statement in (_FREE_OUTBOX, _FREE_WORK):
+            freed += int((await connection.execute(statement, live)).rpartition(" ")[2])
+        if freed:
+            log.warning("freed what a dead process owned", rows=freed)
+            for wake in self._freed:
+                wake()
+
+    async def _take(self) -> None:
+        connection = await asyncpg.connect(
+            driver_url(self._dsn),
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={
+                "application_name": f"{self._name} presence",
+                "idle_session_timeout": f"{SESSION_ENDS_AFTER_S}s",
+                "tcp_user_timeout": f"{SESSION_ENDS_AFTER_S}s",
+            },
+        )
+        self._connection = connection
+        candidate = random.randint(1, 2**31 - 1)
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, candidate):
+            self.id = candidate
+
+    async def close(self) -> None:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if self._connection is not None:
+                await self._connection.close(timeout=CONNECT_TIMEOUT_S)
+        self.give_up()

@@ -1,0 +1,333 @@
+"""Events leave in the order of commit, per key, and without waiting for a poll.
+
+Two roads, one order. Right after its commit a transaction's events are handed over in memory, while their rows
+stand in the outbox under this process's identity. What a crash, a lost identity or a busy key left behind has no
+owner: any process claims it, oldest first, and puts it into the same queue. A key whose earlier event waits under
+another identity is left to the second road, so nothing overtakes.
+"""
+
+import asyncio
+import time
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chassis import metrics
+from chassis.database import execute, is_transient, rows
+from chassis.envelope import Outgoing, headers_from_json
+from chassis.presence import Presence
+
+log = structlog.get_logger(__name__)
+
+FLUSH_EVENTS = 1000
+QUEUE_EVENTS = 20_000
+CLAIM_ROWS = 500
+SWEEP_EVERY_S = 1.0
+ACK_TIMEOUT_S = 30.0
+MAX_BATCH_BYTES = 1024 * 1024
+
+_CLAIM_LOCK = 0x7275CF
+
+_INSERT = """
+    INSERT INTO outbox (event_id, owner, topic, key, headers, value)
+    SELECT e.event_id,
+           CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6)
+                THEN NULL ELSE $6::integer END,
+           e.topic, e.key, e.headers, e.value
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
+         WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
+    ORDER BY e.n
+    RETURNING id, event_id, owner
+"""
+_CLAIM = """
+    UPDATE outbox SET owner = $1 WHERE id IN (
+        SELECT id FROM outbox o WHERE owner IS NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM outbox e WHERE e.key = o.key AND e.id < o.id AND e.owner IS NOT NULL AND e.owner <> $1)
+        ORDER BY id LIMIT $2)
+    RETURNING id, event_id, topic, key, headers, value
+"""
+
+
+@dataclass(eq=False, slots=True)
+class Handover:
+    """Events of one transaction on their way out, in order; `settled` once its commit is known."""
+
+    events: list[tuple[int, Outgoing]]
+    count: int
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        """The commit is done: these may leave."""
+        self.settled.set()
+
+    def discard(self) -> None:
+        """The commit did not happen, or nobody knows: nothing leaves on this road."""
+        self.events = []
+        self.settled.set()
+
+
+class Publisher:
+    """The only producer of a service."""
+
+    def __init__(self, engine: AsyncEngine, presence: Presence, kafka: dict[str, Any]) -> None:
+        self._engine = engine
+        self._presence = presence
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+        self._queue: deque[Handover] = deque()
+        self._queued = 0
+        self._wake = asyncio.Event()
+        self._sweep = asyncio.Event()
+        self._published: list[int] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.failing_since: float | None = None
+        self.oldest_waiting_s = 0.0
+        presence.on_lost(self._forget)
+        presence.on_freed(self._sweep.set)
+
+    async def store(self, tx: AsyncConnection, events: Sequence[Outgoing]) -> Handover | None:
+        """Write events into the outbox, under the locks of their keys, as the last step before the commit.
+
+        The caller releases or discards what it gets. None: all of it goes by the table's road.
+        """
+        owner = self._presence.id if self._queued < QUEUE_EVENTS else None
+        written = await rows(
+            tx,
+            _INSERT,
+            [event.event_id for event in events],
+            [event.topic for event in events],
+            [event.key for event in events],
+            [event.headers_json() for event in events],
+            [event.value for event in events],
+            owner,
+        )
+        by_id = {event.event_id: event for event in events}
+        mine = [(row.id, by_id[row.event_id]) for row in written if row.owner is not None]
+        if len(mine) < len(events):
+            self._sweep.set()
+        if not mine or owner != self._presence.id:
+            return None
+        return self._enqueue(mine)
+
+    async def run(self) -> None:
+        """Publish for as long as the service runs."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish_forever())
+            group.create_task(self._delete_forever())
+            group.create_task(self._claim_forever())
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until what is queued has left, for at most `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+                await self._delete_published()
+        except TimeoutError:
+            log.warning("left in the outbox at stop", events=self._queued)
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+    def _enqueue(self, events: list[tuple[int, Outgoing]]) -> Handover:
+        handover = Handover(events, len(events))
+        self._queue.append(handover)
+        self._queued += len(events)
+        self._idle.clear()
+        self._wake.set()
+        return handover
+
+    def _forget(self) -> None:
+        for handover in self._queue:
+            handover.discard()
+        self._queue.clear()
+        self._queued = 0
+        self._sweep.set()
+
+    async def _publish_forever(self) -> None:
+        while True:
+            if not self._queue:
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+            batch = await self._next_batch()
+            delay = 0.1
+            while batch:
+                identity = self._presence.id
+                left = await self._send(batch)
+                if left and self.failing_since is None:
+                    self.failing_since = time.monotonic()
+                elif not left:
+                    self.failing_since = None
+                if len(left) == len(batch):
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, 5.0)
+                if left and identity != self._presence.id:
+                    break  # no longer ours to publish
+                batch = left
+
+    async def _next_batch(self) -> list[tuple[int, Outgoing]]:
+        batch: list[tuple[int, Outgoing]] = []
+        while self._queue and len(batch) < FLUSH_EVENTS:
+            head = self._queue[0]
+            if not head.settled.is_set():
+                if batch:
+                    break
+                await head.settled.wait()
+                continue
+            self._queue.popleft()
+            self._queued -= head.count
+            batch.extend(head.events)
+        return batch
+
+    async def _send(self, events: Sequence[tuple[int, Outgoing]]) -> list[tuple[int, Outgoing]]:
+        """Send one batch a partition and wait for the acknowledgements; returns what is still to be sent, in order."""
+        left: list[tuple[int, Outgoing]] = []
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                producer = await self._connected()
+                builders: dict[tuple[str, int], Any] = {}
+                sent: dict[tuple[str, int], list[tuple[int, Outgoing]]] = {}
+                full: set[tuple[str, int]] = set()
+                for item in events:
+                    event = item[1]
+                    where = (event.topic, await self._partition(producer, event))
+                    builder = builders.get(where)
+                    if builder is None:
+                        builder = builders[where] = producer.create_batch()
+                    added = None
+                    if where not in full:
+                        added = builder.append(
+                            timestamp=None, key=event.key.encode(), value=event.value, headers=event.headers
+                        )
+                    if added is None:
+                        full.add(where)
+                        left.append(item)
+                    else:
+                        sent.setdefault(where, []).append(item)
+                # One batch a partition at a time: were one to fail and a later one to pass, order would be lost.
+                futures = [await producer.send_batch(builders[where], where[0], partition=where[1]) for where in sent]
+                await asyncio.gather(*futures)
+        except (KafkaError, TimeoutError, OSError) as error:
+            log.warning("publishing failed, will be repeated", error=type(error).__name__, events=len(events))
+            await self.close()
+            return list(events)
+        for items in sent.values():
+            self._published.extend(row_id for row_id, _ in items)
+            metrics.PUBLISHED.inc(len(items))
+        return left
+
+    async def _partition(self, producer: AIOKafkaProducer, event: Outgoing) -> int:
+        # CRC32 of the key, as librdkafka's `consistent` partitioner: a hundredth of murmur2's cost in Python.
+        partitions = producer.client.cluster.partitions_for_topic(event.topic)
+        if not partitions:
+            partitions = await producer.partitions_for(event.topic)
+        return zlib.crc32(event.key.encode()) % len(partitions)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **self._kafka,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=MAX_BATCH_BYTES,
+                max_request_size=4 * MAX_BATCH_BYTES,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await _stop(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _delete_forever(self) -> None:
+        while True:
+            await asyncio.sleep(0.02 if self._published else 0.1)
+            await self._delete_published()
+
+    async def _delete_published(self) -> None:
+        ids, self._published = self._published, []
+        if not ids:
+            return
+        try:
+            async with self._engine.begin() as tx:
+                # Lost in a crash, the rows come back and are published again: repeats are harmless.
+                await execute(tx, "SET LOCAL synchronous_commit = off")
+                await execute(tx, "DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            self._published = ids + self._published
+            await asyncio.sleep(0.5)
+
+    async def _claim_forever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await self._sweep.wait()
+            except TimeoutError:
+                pass
+            self._sweep.clear()
+            try:
+                while await self._claim() == CLAIM_ROWS:
+                    await self._idle.wait()
+                await self._measure()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("cannot read the outbox", error=type(error).__name__)
+
+    async def _claim(self) -> int:
+        identity = self._presence.id
+        if identity is None or self._queued >= QUEUE_EVENTS:
+            return 0
+        handover = None
+        try:
+            async with self._engine.begin() as tx:
+                # One claimer at a time, or two could each take one of a key's rows.
+                (got,) = (await rows(tx, "SELECT pg_try_advisory_xact_lock($1)", _CLAIM_LOCK))[0]
+                if not got:
+                    return 0
+                claimed = sorted(await rows(tx, _CLAIM, identity, CLAIM_ROWS), key=lambda row: int(row.id))
+                if not claimed or identity != self._presence.id:
+                    await tx.rollback()
+                    return 0
+                # Queued before the commit shows others that the rows are ours, or a later event could go first.
+                handover = self._enqueue([(row.id, _outgoing(row)) for row in claimed])
+        except BaseException:
+            if handover is not None:
+                handover.discard()
+                self._presence.give_up()
+            raise
+        handover.release()
+        return len(claimed)
+
+    async def _measure(self) -> None:
+        async with self._engine.begin() as tx:
+            (age,) = (await rows(tx, "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox"))[0]
+        self.oldest_waiting_s = float(age)
+        metrics.OUTBOX_OLDEST.set(self.oldest_waiting_s)
+
+
+def _outgoing(row: Any) -> Outgoing:
+    return Outgoing(row.event_id, row.topic, row.key, headers_from_json(row.headers), bytes(row.value))
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await producer.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        log.info("producer did not stop in time", error=type(error).__name__)

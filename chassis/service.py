@@ -1,0 +1,287 @@
+"""A service: what comes in, how it is decided, what goes out. And how all of it runs, and stops."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
+
+from chassis.clock import Clock
+from chassis.consumer import Bury, Consumer, Decode, decode_events
+from chassis.database import connect
+from chassis.health import Health
+from chassis.http import HttpServer
+from chassis.presence import Presence
+from chassis.processor import Batcher, Processor, Rule
+from chassis.publisher import Publisher
+from chassis.settings import KafkaSettings, ServiceSettings
+from chassis.timer import Timer, run_timer
+from chassis.worker import Work, Worker
+
+log = structlog.get_logger(__name__)
+
+STOP_GRACE_S = 20.0
+OVERDUE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Topics from outside, matched by `pattern`, whose records only the service can read."""
+
+    pattern: str
+    decode: Decode
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a service's HTTP application may use of the chassis."""
+
+    engine: AsyncEngine
+    batcher: Batcher
+    clock: Clock
+    undelivered_s: Callable[[], float]
+    """Age in seconds of the oldest event that has not reached Kafka."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A public HTTP application on a port of its own."""
+
+    app: Callable[[Runtime], ASGIApp]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The wiring table of one service. Rules with a topic are what it consumes, `produces` is what it may say."""
+
+    name: str
+    settings: ServiceSettings
+    rules: Sequence[Rule[Any]]
+    produces: Mapping[str, Sequence[type]]
+    bury: Bury
+    requests: Sequence[Requests] = ()
+    work: Sequence[Work] = ()
+    timers: Sequence[Timer] = ()
+    http: Http | None = None
+    adapters: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Closed at stop, after the last call was made."""
+
+
+async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
+    """Run until SIGTERM or SIGINT; then finish what is in hand. Raises what the service cannot live with."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await _Running(service, kafka, clock).run(stop)
+
+
+class _Running:
+    def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock) -> None:
+        self._service = service
+        self._kafka = kafka
+        self._clock = clock
+        url = service.settings.database_url.get_secret_value()
+        self._engine = connect(url, name=service.name)
+        self._presence = Presence(url, service.name)
+        self._publisher = Publisher(self._engine, self._presence, _client_options(kafka))
+        self._processor = Processor(
+            self._engine,
+            self._publisher,
+            self._presence,
+            clock,
+            source=service.name,
+            rules=service.rules,
+            produces=service.produces,
+        )
+        self._batcher = Batcher(self._processor)
+        self._workers = [Worker(work, self._engine, self._processor, self._presence) for work in service.work]
+        self._consumers: list[Consumer] = []
+        self._broker: KafkaBroker | None = None
+        self._servers = [self._admin_server()]
+        if service.http is not None:
+            runtime = Runtime(self._engine, self._batcher, clock, lambda: self._publisher.oldest_waiting_s)
+            self._servers.append(HttpServer(service.http.app(runtime), service.http.host, service.http.port))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        log.info("starting")
+        stopping = asyncio.create_task(stop.wait())
+        servers = [asyncio.create_task(server.run()) for server in self._servers]
+        workers = [asyncio.create_task(worker.run()) for worker in self._workers]
+        background = [
+            asyncio.create_task(work)
+            for work in (
+                self._presence.run(),
+                self._publisher.run(),
+                self._batcher.run(),
+                self._consume(),
+                *(run_timer(timer, self._engine, self._processor, self._clock) for timer in self._service.timers),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(
+                [stopping, *servers, *workers, *background], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done - {stopping}:
+                log.critical("cannot go on", exc_info=task.exception())
+            log.info("stopping")
+            await self._finish(servers, workers)
+        finally:
+            for task in [stopping, *servers, *workers, *background]:
+                task.cancel()
+            await asyncio.gather(stopping, *servers, *workers, *background, return_exceptions=True)
+            await self._close()
+        log.info("stopped")
+        for task in done - {stopping}:
+            task.result()
+            raise RuntimeError("a part of the service ended by itself")
+
+    async def _finish(self, servers: Sequence[asyncio.Task[None]], workers: Sequence[asyncio.Task[None]]) -> None:
+        """Nothing new comes in; what came in is finished and leaves."""
+        for server in self._servers[1:]:
+            server.stop()
+        for worker in self._workers:
+            worker.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE_S):
+                await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+                if servers[1:]:
+                    await asyncio.wait(servers[1:])
+                if workers:
+                    await asyncio.wait(workers)
+        await self._publisher.drain(STOP_GRACE_S / 2)
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TimeoutError, KafkaError, OSError):
+            async with asyncio.timeout(STOP_GRACE_S / 2):
+                if self._broker is not None:
+                    await self._broker.stop()
+        await self._publisher.close()
+        for close in self._service.adapters:
+            await close()
+        await self._presence.close()
+        await self._engine.dispose()
+
+    async def _consume(self) -> None:
+        """Join the groups, for as long as it takes Kafka to answer; then keep offsets committed."""
+        delay = 0.2
+        while True:
+            broker = self._new_broker()
+            consumers = self._new_consumers(broker)
+            try:
+                await broker.start()
+                break
+            except (KafkaError, OSError) as error:
+                log.warning("Kafka does not answer", error=type(error).__name__)
+                with contextlib.suppress(Exception):  # half started: whatever it says, it is thrown away
+                    await broker.stop()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+        self._broker, self._consumers = broker, consumers
+        log.info("consuming", topics=[consumer.name for consumer in consumers])
+        async with asyncio.TaskGroup() as group:
+            for consumer in consumers:
+                group.create_task(consumer.run())
+
+    def _new_broker(self) -> KafkaBroker:
+        return KafkaBroker(
+            self._kafka.bootstrap_servers,
+            client_id=self._service.name,
+            security=_security(self._kafka),
+            allow_auto_create_topics=False,
+            graceful_timeout=STOP_GRACE_S,
+            apply_types=False,
+        )
+
+    def _new_consumers(self, broker: KafkaBroker) -> list[Consumer]:
+        service = self._service
+        events: dict[str, list[type[BaseModel]]] = {}
+        for rule in service.rules:
+            if rule.topic is not None:
+                events.setdefault(rule.topic, []).append(rule.body)
+        consumers = []
+        if events:
+            models = [model for of_topic in events.values() for model in of_topic]
+            consumers.append(
+                Consumer(
+                    broker,
+                    self._processor,
+                    group=service.name,
+                    decode=decode_events(models),
+                    bury=service.bury,
+                    topics=tuple(events),
+                )
+            )
+        consumers.extend(
+            Consumer(
+                broker,
+                self._processor,
+                group=f"{service.name}.requests",
+                decode=requests.decode,
+                bury=service.bury,
+                pattern=requests.pattern,
+            )
+            for requests in service.requests
+        )
+        return consumers
+
+    def _admin_server(self) -> HttpServer:
+        health = Health()
+        health.add_ready("database", lambda: None if self._presence.id is not None else "no connection")
+        health.add_ready("publishing", self._publishing)
+        health.add_ready("consuming", self._consuming)
+        health.add_live("consuming", self._stuck)
+        return HttpServer(health.app(), self._service.settings.admin_host, self._service.settings.admin_port)
+
+    def _publishing(self) -> str | None:
+        failing = self._publisher.failing_since
+        if failing is not None:
+            return f"events have not left for {time.monotonic() - failing:.0f} s"
+        if self._publisher.oldest_waiting_s > OVERDUE_S:
+            return f"the oldest event waits for {self._publisher.oldest_waiting_s:.0f} s"
+        return None
+
+    def _consuming(self) -> str | None:
+        if not self._consumers:
+            return "Kafka has not answered yet"
+        return next((reason for consumer in self._consumers if (reason := consumer.unwell())), None)
+
+    def _stuck(self) -> str | None:
+        return next((reason for consumer in self._consumers if (reason := consumer.stuck())), None)
+
+
+def _client_options(kafka: KafkaSettings) -> dict[str, Any]:
+    from faststream.kafka.security import parse_security
+
+    return {
+        "bootstrap_servers": kafka.bootstrap_servers,
+        "request_timeout_ms": 15_000,
+        **parse_security(_security(kafka)),
+    }
+
+
+def _security(kafka: KafkaSettings) -> BaseSecurity:
+    import ssl
+
+    context = ssl.create_default_context(cafile=kafka.ssl_cafile) if kafka.security_protocol.endswith("SSL") else None
+    if not kafka.security_protocol.startswith("SASL"):
+        return BaseSecurity(ssl_context=context, use_ssl=context is not None)
+    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return kinds[kafka.sasl_mechanism](
+        username=kafka.sasl_username or "",
+        password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else "",
+        ssl_context=context,
+        use_ssl=context is not None,
+    )

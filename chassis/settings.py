@@ -1,0 +1,47 @@
+"""Settings come from the environment; a missing or wrong one stops the start with a message naming it."""
+
+import sys
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka: `KAFKA_…`, the same for every service."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", hide_input_in_errors=True)
+
+    bootstrap_servers: str
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: str | None = None
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has, under its own prefix: its database and its admin port."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    database_url: SecretStr
+    admin_host: str = "127.0.0.1"
+    admin_port: Port
+
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+def load(settings: type[T]) -> T:
+    """The settings, or the end of the process with a line per mistake. Values are never echoed."""
+    try:
+        return settings()
+    except ValidationError as error:
+        prefix = settings.model_config.get("env_prefix", "")
+        for problem in error.errors(include_input=False, include_url=False):
+            name = prefix.upper() + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"setting {name}: {problem['msg']}", file=sys.stderr)
+        sys.exit(2)

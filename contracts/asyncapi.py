@@ -1,0 +1,152 @@
+"""One AsyncAPI 3.0.0 document for the whole system: topics, messages, and who sends and reads them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from contracts import topics
+from contracts.compatibility import Schema
+from contracts.message import Message
+
+PORTAL: Final = topics.portal_requests("{portal}")
+BINDING: Final = {"bindingVersion": "0.5.0"}
+
+# Who produces to a topic, and who reads it.
+FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    topics.PORTAL_REQUESTS: (("portal",), ("intake",)),
+    topics.PARTNERS: (("intake",), ("onec_gateway", "notifier", "cabinet")),
+    topics.LEADS: (("intake",), ("onec_gateway", "reservations", "cabinet")),
+    topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier", "cabinet")),
+    topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake", "cabinet")),
+    topics.MESSAGES: (("notifier",), ("cabinet",)),
+    topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier"), ("operator",)),
+}
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+_TIME: Final = {"type": "string", "format": "date-time"}
+_TRACE: Final = {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"}
+_REQUEST_ID: Final = {
+    "type": "string",
+    "pattern": r"^[\x21-\x7e]{1,255}$",
+    "description": "The idempotency key: the same id and body are answered once, another body is refused",
+}
+_EVENT_ID: Final = {
+    "type": "string",
+    "format": "uuid",
+    "description": "Derived from the cause: a repeat has the same id",
+}
+
+
+def _headers(event_id: Schema, more: dict[str, Schema], required: Sequence[str]) -> Schema:
+    always = {
+        "ce_specversion": {"type": "string", "const": "1.0"},
+        "ce_id": event_id,
+        "ce_type": _TEXT,
+        "ce_source": {"type": "string", "format": "uri-reference", "minLength": 1},
+        "ce_time": _TIME,
+    }
+    optional = {"content-type": {"type": "string", "const": "application/json"}, "traceparent": _TRACE}
+    return {
+        "type": "object",
+        "description": "CloudEvents 1.0, Kafka binary mode: UTF-8 text",
+        "properties": {**always, **more, **optional},
+        "required": [*always, *required],
+    }
+
+
+HEADERS: Final[dict[str, Schema]] = {
+    "PortalRequestHeaders": _headers(_REQUEST_ID, {}, ()),
+    "EventHeaders": _headers(
+        _EVENT_ID,
+        {
+            "ce_subject": {**_TEXT, "description": "The lead id, where there is one"},
+            "ce_correlationid": {**_TEXT, "description": "The ce_id that the story began with"},
+            "ce_causationid": {**_TEXT, "description": "The ce_id of what caused this event"},
+            "ce_sequence": {"type": "string", "pattern": "^[0-9]+$", "description": "Per key and producer"},
+        },
+        ("ce_correlationid", "ce_causationid"),
+    ),
+}
+
+
+def address(message: type[Message]) -> str:
+    """The topic's name, with `{portal}` where each portal has its own."""
+    return PORTAL.name if message.topic == topics.PORTAL_REQUESTS else message.topic
+
+
+def key_form(message: type[Message]) -> str | None:
+    """What a record is keyed by, in names of fields; None: any key."""
+    try:
+        return _named(message).key
+    except NotImplementedError:
+        return None
+
+
+def document(messages: Sequence[type[Message]]) -> Schema:
+    """The AsyncAPI document of `messages`. It needs no other file."""
+    references, definitions = models_json_schema(
+        [(message, "validation") for message in messages], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Schema] = definitions["$defs"]
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Truce",
+            "version": "1",
+            "description": "Every message that crosses a topic. Readers ignore fields and kinds they do not know.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {topic: _channel(topic, [m.ce_type for m in messages if m.topic == topic]) for topic in FLOW},
+        "operations": {
+            f"{service}.{action}.{topic}": {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{topic}"},
+                "tags": [{"name": service}],
+            }
+            for topic, sides in FLOW.items()
+            for action, services in zip(("send", "receive"), sides, strict=True)
+            for service in services
+        },
+        "components": {
+            "messages": {m.ce_type: _message(m, references[m, "validation"], schemas[m.__name__]) for m in messages},
+            "schemas": {**HEADERS, **schemas},
+        },
+    }
+
+
+def _named(message: type[Message]) -> Message:
+    """An instance whose fields hold their own names: its properties then tell which fields they are made of."""
+    fields: dict[str, Any] = {name: name for name in message.model_fields}
+    return message.model_construct(**fields)
+
+
+def _message(message: type[Message], reference: Schema, schema: Schema) -> Schema:
+    base = "PortalRequestHeaders" if message.topic == topics.PORTAL_REQUESTS else "EventHeaders"
+    own: Schema = {"properties": {"ce_type": {"const": message.ce_type}}}
+    if _named(message).subject is not None:
+        own["required"] = ["ce_subject"]
+    form = key_form(message)
+    key = schema["properties"].get(form, {"description": form or "free: intake re-keys"})
+    return {
+        "name": message.ce_type,
+        "title": schema["title"],
+        "summary": " ".join(schema["description"].split()),
+        "headers": {"type": "object", "allOf": [{"$ref": f"#/components/schemas/{base}"}, own]},
+        "payload": reference,
+        "bindings": {"kafka": {"key": key, **BINDING}},
+    }
+
+
+def _channel(topic: str, kinds: Sequence[str]) -> Schema:
+    spec = next((spec for spec in topics.TOPICS if spec.name == topic), PORTAL)
+    settings: dict[str, Any] = {name: int(text) if text.isdigit() else text for name, text in spec.config.items()}
+    settings["cleanup.policy"] = spec.config["cleanup.policy"].split(",")
+    channel: Schema = {
+        "address": spec.name,
+        "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds},
+        "bindings": {"kafka": {"partitions": spec.partitions, "topicConfiguration": settings, **BINDING}},
+    }
+    if spec is PORTAL:
+        channel["parameters"] = {"portal": {"description": "The one portal that may write to this topic"}}
+    return channel

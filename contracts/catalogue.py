@@ -1,0 +1,26 @@
+"""The list of all messages: what the schemas, the AsyncAPI document and the tests walk over."""
+
+from typing import Final
+
+from contracts.dead_letters import DeadLetter
+from contracts.leads import LeadSubmitted, RequestRefused
+from contracts.message import Message
+from contracts.messages import SmsStatus
+from contracts.partners import Partner
+from contracts.portal import RegisterPartner, SubmitLead
+from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.verdicts import LeadConfirmed, LeadRejected
+
+MESSAGES: Final[tuple[type[Message], ...]] = (
+    RegisterPartner,
+    SubmitLead,
+    Partner,
+    LeadSubmitted,
+    RequestRefused,
+    LeadConfirmed,
+    LeadRejected,
+    ReservationOpened,
+    ReservationExpired,
+    SmsStatus,
+    DeadLetter,
+)

@@ -1,0 +1,77 @@
+"""A client as all sides compare it: E.164 phone, folded name, and the key that tells nobody the phone."""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+
+DEFAULT_REGION = "RU"
+MAX_NAME_LENGTH = 150
+
+_YO = re.compile("е\u0308+")  # ё taken apart
+
+
+class InvalidPhone(ValueError):
+    """The text is not a valid telephone number. Carries no part of it."""
+
+
+class InvalidName(ValueError):
+    """The name is empty, too long, or holds no letter. Carries no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A person: `phone` is E.164, `phone_raw` what was typed, `full_name` trimmed with spaces folded."""
+
+    full_name: str
+    phone: str
+    phone_raw: str
+
+    @classmethod
+    def parse(cls, full_name: str, phone: str, region: str = DEFAULT_REGION) -> "Client":
+        """Normalise what a portal sent. Raises InvalidName or InvalidPhone."""
+        return cls(full_name=tidy_name(full_name), phone=parse_phone(phone, region), phone_raw=phone)
+
+
+def parse_phone(text: str, region: str = DEFAULT_REGION) -> str:
+    """The number in E.164. Raises InvalidPhone."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        raise InvalidPhone("not a telephone number") from None
+    if not phonenumbers.is_valid_number(number):
+        raise InvalidPhone("no such number in its country's plan")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def tidy_name(text: str) -> str:
+    """Composed (NFC), trimmed, inner spaces folded to one. Raises InvalidName."""
+    name = _fold_spaces(text)
+    if not any(character.isalpha() for character in name):
+        raise InvalidName("no letters in the name")
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidName(f"longer than {MAX_NAME_LENGTH} characters")
+    if not name.isprintable():
+        raise InvalidName("control characters in the name")
+    return name
+
+
+def fold_name(name: str) -> str:
+    """For comparison only, of an accepted name: case, ё/е, spaces and how accents are coded do not matter."""
+    folded = unicodedata.normalize("NFD", _fold_spaces(name)).casefold()
+    return unicodedata.normalize("NFC", _YO.sub("е", folded))
+
+
+def client_key(secret: bytes, phone: str) -> str:
+    """`k1:` and the hex HMAC-SHA256 of the E.164 phone: one client's partition, and no way back to the phone.
+
+    Changing `secret` changes every key: a migration, not a rotation.
+    """
+    return "k1:" + hmac.digest(secret, phone.encode(), hashlib.sha256).hex()
+
+
+def _fold_spaces(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,0 +1,81 @@
+"""Topic `dead-letters`: what could not be handled, sealed whole, for an operator to read and replay."""
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Protocol
+
+import orjson
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+from pydantic import Field
+
+from contracts import topics
+from contracts.message import Message
+from contracts.sealing import encrypt_to
+
+
+class DeadLetter(Message):
+    """`original` opens to `{"key", "headers": [[name, value]], "value"}`, each a base64 text or null."""
+
+    ce_type: ClassVar[str] = "dead-letter.v1"
+    topic: ClassVar[str] = topics.DEAD_LETTERS
+
+    service: str
+    original_topic: str
+    partition: int
+    offset: int
+    reason: Annotated[str, Field(description="a stable code, never content")]
+    attempts: Annotated[int, Field(ge=1)] = 1
+    original: Annotated[str, Field(min_length=1, description="Compact JWE (ECDH-ES, A256GCM) to the operators' key")]
+
+    @property
+    def key(self) -> str:
+        return f"{self.original_topic}/{self.partition}/{self.offset}"
+
+
+class KafkaRecord(Protocol):
+    """What a dead letter keeps of a consumed record."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class DeadLetterWriter:
+    """Seals to one public key, so that whoever writes dead letters needs no secret. Raises ValueError for no key."""
+
+    def __init__(self, service: str, public_jwk: str) -> None:
+        try:
+            self._public_key = ECKey.import_key(orjson.loads(public_jwk))
+        except (ValueError, TypeError, JoseError):
+            raise ValueError("the dead letters' public key must be an EC JWK") from None
+        self._service = service
+
+    def write(self, record: KafkaRecord, reason: str) -> DeadLetter:
+        """The dead letter of one record."""
+        original = {
+            "key": _text(record.key),
+            "headers": [[name, _text(content)] for name, content in record.headers],
+            "value": _text(record.value),
+        }
+        return DeadLetter(
+            service=self._service,
+            original_topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            original=encrypt_to(self._public_key, orjson.dumps(original)),
+        )
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()

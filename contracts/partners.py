@@ -1,0 +1,23 @@
+"""Topic `partners`: who may bring clients. Compacted, keyed by partner id; written by intake alone."""
+
+from typing import ClassVar
+
+from contracts import topics
+from contracts.message import Message, PartnerId, PartnerStatus, Sealed
+from contracts.portal import Agreement
+
+
+class Partner(Message):
+    """The partner as it stands now. `person` is sealed and bound to the partner id."""
+
+    ce_type: ClassVar[str] = "partner.v1"
+    topic: ClassVar[str] = topics.PARTNERS
+
+    partner_id: PartnerId
+    person: Sealed
+    agreement: Agreement
+    status: PartnerStatus
+
+    @property
+    def key(self) -> str:
+        return self.partner_id

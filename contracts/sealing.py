@@ -1,0 +1,100 @@
+"""Sealing: how names and phones travel and rest. Compact JWE, bound to the id of what they belong to."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, OctKey
+from joserfc.registry import HeaderParameter
+
+from contracts.client import Client
+from contracts.topics import MAX_DEAD_LETTER_BYTES
+
+OWNER: Final = "own"
+
+
+class _Registry(jwe.JWERegistry):
+    # joserfc opens no more than 64 KiB by default; dead letters rest whole.
+    max_ciphertext_length = MAX_DEAD_LETTER_BYTES
+
+
+_REGISTRY = _Registry(
+    header_registry={OWNER: HeaderParameter("Id of the lead or partner it belongs to", "str")},
+    algorithms=["dir", "ECDH-ES", "A256GCM"],
+)
+# A foreign header may hold any JSON: joserfc then fails with whatever Python raises.
+_WILL_NOT_OPEN: Final = (JoseError, ValueError, KeyError, TypeError, AttributeError, AssertionError)
+
+
+class Unsealable(ValueError):
+    """The text does not open: a foreign key, a broken token, another owner. Carries no content."""
+
+
+class Sealer:
+    """Seals with the first of its keys and opens with any: keys rotate, and old messages stay readable.
+
+    `jwks` is a JWK Set as JSON text: `{"keys": [{"kty": "oct", "kid": ..., "k": ...}, ...]}`, 256-bit keys.
+    Raises ValueError for anything else, without echoing it.
+    """
+
+    def __init__(self, jwks: str) -> None:
+        try:
+            keys = [OctKey.import_key(key) for key in json.loads(jwks)["keys"]]
+        except (ValueError, KeyError, TypeError, JoseError):
+            raise ValueError("sealing keys must be a JWK Set of oct keys") from None
+        if not keys or any(not key.kid or len(key.raw_value) != 32 for key in keys):
+            raise ValueError("each sealing key needs a kid and 256 bits")
+        self._keys = {key.kid: key for key in keys}
+        if len(self._keys) != len(keys):
+            raise ValueError("two sealing keys share a kid")
+        self._current = keys[0]
+
+    def seal(self, client: Client, owner: str) -> str:
+        """A compact JWE of the client, bound to `owner` (lead or partner id)."""
+        plain = orjson.dumps({"full_name": client.full_name, "phone": client.phone, "phone_raw": client.phone_raw})
+        header = {"alg": "dir", "enc": "A256GCM", "kid": self._current.kid, OWNER: owner}
+        return jwe.encrypt_compact(header, plain, self._current, registry=_REGISTRY)
+
+    def open(self, sealed: str, owner: str) -> Client:
+        """The client inside. Raises Unsealable when it does not open or belongs to another owner."""
+        try:
+            opened = jwe.decrypt_compact(sealed, self._key_for, registry=_REGISTRY)
+        except _WILL_NOT_OPEN:
+            raise Unsealable("does not open with any of the keys") from None
+        if opened.protected.get(OWNER) != owner:
+            raise Unsealable("is bound to another owner")
+        return _client(opened.plaintext)
+
+    def _key_for(self, recipient: Any) -> OctKey:
+        return self._keys[recipient.headers()["kid"]]
+
+
+def encrypt_to(public_key: ECKey, plain: bytes) -> str:
+    """A compact JWE (`ECDH-ES`, `A256GCM`) to a public key: what portals send, how dead letters rest."""
+    header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": public_key.kid}
+    return jwe.encrypt_compact(header, plain, public_key, registry=_REGISTRY)
+
+
+def decrypt_with(private_keys: Sequence[ECKey], token: str) -> bytes:
+    """The bytes sent to one of `private_keys`. Raises Unsealable."""
+    try:
+        opened = jwe.decrypt_compact(token, KeySet(list(private_keys)), registry=_REGISTRY)
+    except _WILL_NOT_OPEN:
+        raise Unsealable("does not open with any of the keys") from None
+    if opened.plaintext is None:
+        raise Unsealable("is empty")
+    return opened.plaintext
+
+
+def _client(plain: bytes | None) -> Client:
+    try:
+        fields = orjson.loads(plain or b"")
+        texts = [fields[name] for name in ("full_name", "phone", "phone_raw")]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise Unsealable("holds no client") from None
+    if not all(isinstance(text, str) for text in texts):
+        raise Unsealable("holds no client")
+    return Client(*texts)

@@ -1,0 +1,73 @@
+"""The topics, and how each is provisioned. Topics are never created by a client in passing."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+PARTNERS: Final = "partners"
+LEADS: Final = "leads"
+VERDICTS: Final = "verdicts"
+RESERVATIONS: Final = "reservations"
+MESSAGES: Final = "messages"
+DEAD_LETTERS: Final = "dead-letters"
+PORTAL_REQUESTS: Final = "portal-requests"
+
+PARTITIONS: Final = 12
+MAX_MESSAGE_BYTES: Final = 256 * 1024
+MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_FRAMING = 16 * 1024  # a record batch's own bytes and headers, on top of the value
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One topic: `config` holds Kafka's own topic settings, by their Kafka names."""
+
+    name: str
+    partitions: int = PARTITIONS
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def _events(name: str) -> TopicSpec:
+    return TopicSpec(
+        name,
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": str(30 * _DAY_MS),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES + _FRAMING),
+        },
+    )
+
+
+def portal_requests(portal: str) -> TopicSpec:
+    """The topic on which `portal`, and it alone, produces its requests."""
+    # A portal may write up to the dead letters' size: what is too large for us is answered, not lost.
+    return TopicSpec(
+        f"{PORTAL_REQUESTS}.{portal}",
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": str(30 * _DAY_MS),
+            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES // 2),
+        },
+    )
+
+
+TOPICS: Final[tuple[TopicSpec, ...]] = (
+    TopicSpec(
+        PARTNERS,
+        config={"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES + _FRAMING)},
+    ),
+    _events(LEADS),
+    _events(VERDICTS),
+    _events(RESERVATIONS),
+    _events(MESSAGES),
+    TopicSpec(
+        DEAD_LETTERS,
+        partitions=3,
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": str(90 * _DAY_MS),
+            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES + _FRAMING),
+        },
+    ),
+)
