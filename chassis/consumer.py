@@ -112,6 +112,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._joined = False
         self._stopping = asyncio.Event()
         self._in_hand = asyncio.Lock()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting_for: str | None = None
         self._progress = time.monotonic()
         self._behind = 0
@@ -127,7 +128,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             no_reply=True,
             listener=self,
             parser=self._parse,
-            decoder=_undecoded,
+            decoder=_records,
             fetch_max_wait_ms=500,
         )
         self._subscriber(self._handle)
@@ -143,10 +144,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._progress = time.monotonic()
 
     async def run(self) -> None:
-        """Commit offsets and watch progress for as long as the service runs."""
+        """Commit offsets and watch progress for as long as the service runs. Raises what broke the handling."""
         probed = 0.0
         while True:
-            await asyncio.sleep(COMMIT_EVERY_S)
+            await asyncio.wait([self._broken], timeout=COMMIT_EVERY_S)
+            if self._broken.done():
+                self._broken.result()
             await self._commit()
             if time.monotonic() - probed >= PROBE_EVERY_S:
                 await self._probe()
@@ -183,9 +186,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             message_id=f"{batch[0].topic}-{batch[0].partition}-{batch[0].offset}",
         )
 
-    async def _handle(self, _: Any, message: KafkaMessage) -> None:
-        raw = message.raw_message
-        records: Sequence[Record] = raw if isinstance(raw, tuple) else (raw,)
+    async def _handle(self, records: Any) -> None:
+        # FastStream logs what a handler raises and goes on behind it, which would lose the batch.
+        try:
+            await self._take(records)
+        except Exception as error:
+            if not self._broken.done():
+                self._broken.set_exception(error)
+            await asyncio.Event().wait()
+
+    async def _take(self, records: Sequence[Record]) -> None:
         inputs: list[Input] = []
         for record in records:
             metrics.CONSUMED.labels(record.topic).inc()
@@ -274,5 +284,5 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         metrics.LAG.set(behind)
 
 
-async def _undecoded(message: KafkaMessage) -> bytes:
-    return message.body if isinstance(message.body, bytes) else b""
+async def _records(message: KafkaMessage) -> Any:
+    return message.raw_message

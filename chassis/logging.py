@@ -71,6 +71,8 @@ def configure(service: str, level: str = "INFO") -> None:
     # httpx logs whole URLs at INFO, aiokafka every rebalance twice.
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns at each start that it creates no topics, which is what we ask of it.
+    logging.getLogger("faststream").setLevel(logging.ERROR)
 
 
 def scrub(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -203,6 +204,7 @@ class _Running:
             allow_auto_create_topics=False,
             graceful_timeout=STOP_GRACE_S,
             apply_types=False,
+            logger=logging.getLogger("faststream"),
         )
 
     def _new_consumers(self, broker: KafkaBroker) -> list[Consumer]:
