@@ -103,7 +103,7 @@ class _Running:
             self._publisher,
             self._presence,
             clock,
-            source=service.name,
+            source=f"/truce/{service.name}",
             rules=service.rules,
             produces=service.produces,
         )

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, OctKey
+from joserfc.jwk import ECKey, OctKey
 from joserfc.registry import HeaderParameter
 
 from contracts.client import Client
@@ -74,19 +74,20 @@ class Sealer:
 
 def encrypt_to(public_key: ECKey, plain: bytes) -> str:
     """A compact JWE (`ECDH-ES`, `A256GCM`) to a public key: what portals send, how dead letters rest."""
+    public_key.ensure_kid()
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": public_key.kid}
     return jwe.encrypt_compact(header, plain, public_key, registry=_REGISTRY)
 
 
 def decrypt_with(private_keys: Sequence[ECKey], token: str) -> bytes:
-    """The bytes sent to one of `private_keys`. Raises Unsealable."""
-    try:
-        opened = jwe.decrypt_compact(token, KeySet(list(private_keys)), registry=_REGISTRY)
-    except _WILL_NOT_OPEN:
-        raise Unsealable("does not open with any of the keys") from None
-    if opened.plaintext is None:
-        raise Unsealable("is empty")
-    return opened.plaintext
+    """The bytes sent to one of `private_keys`, whether the token names its key or not. Raises Unsealable."""
+    for key in private_keys:
+        try:
+            plain = jwe.decrypt_compact(token, key, registry=_REGISTRY).plaintext
+        except _WILL_NOT_OPEN:
+            continue
+        return plain or b""
+    raise Unsealable("does not open with any of the keys")
 
 
 def _client(plain: bytes | None) -> Client:

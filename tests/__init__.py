@@ -1,0 +1,1 @@
+"""Tests of the whole project; `simulators` holds the stand-ins for foreign systems."""

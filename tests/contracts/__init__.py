@@ -1,0 +1,1 @@
+"""Tests of the contracts: what is published stays readable, and what is sealed stays sealed."""
