@@ -40,7 +40,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A message to publish. `cause` names an earlier cause than the input at hand, where there is one."""
+    """A message to publish. `cause` names an earlier cause than the input at hand, where there is one.
+
+    From one named cause, a kind of message may follow at one time only: the ids are derived from both.
+    """
 
     message: Message
     cause: Cause | None = None

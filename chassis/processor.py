@@ -90,7 +90,8 @@ class Input:
     """One thing to decide about one key.
 
     `seen` is its inbox id; `work` the claimed work row it is the outcome of; `dead` makes the dead letter of it,
-    given a reason, and is there for what came from a topic.
+    given a reason, and is there for what came from a topic. `step` tells apart what follows from one cause at
+    different times, so that the events have ids of their own.
     """
 
     key: str
@@ -99,6 +100,7 @@ class Input:
     seen: UUID | None = None
     work: int | None = None
     dead: Callable[[str], Message] | None = None
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,26 +287,27 @@ class _Ledger:
         for event in events:
             if type(event.message) not in self._produced:
                 raise TypeError(f"{type(event.message).__name__} is not among what this service produces")
-            outgoing = self._encode(event.message, event.cause or item.cause)
+            outgoing = self._encode(event.message, event.cause or item.cause, "" if event.cause else item.step)
             if len(outgoing.value) > MAX_EVENT_BYTES:
                 raise ValueError(f"{event.message.ce_type} of {len(outgoing.value)} bytes is over the limit")
             self.events.append(outgoing)
 
     def bury(self, item: Input, reason: str) -> None:
         assert item.dead is not None
-        self.events.append(self._encode(item.dead(reason), item.cause))
+        self.events.append(self._encode(item.dead(reason), item.cause, item.step))
         metrics.DEAD_LETTERS.labels(reason).inc()
 
-    def _encode(self, message: Message, cause: Cause) -> Outgoing:
-        counter = self._counters[cause.id, message.ce_type]
-        self._counters[cause.id, message.ce_type] += 1
+    def _encode(self, message: Message, cause: Cause, step: str) -> Outgoing:
+        kind = f"{step}{message.ce_type}"
+        counter = self._counters[cause.id, kind]
+        self._counters[cause.id, kind] += 1
         sequence = self.sequences.get(message.key)
         if sequence is not None:
             sequence = self.sequences[message.key] = sequence + 1
             self._touched.add(message.key)
         return encode(
             message,
-            event_id=derived_id(cause.id, message.ce_type, counter),
+            event_id=derived_id(cause.id, kind, counter),
             source=self._source,
             at=self.now,
             cause=cause,

@@ -189,7 +189,7 @@ class Worker:
             log.error("call failed unexpectedly", kind=self._work.kind, exc_info=error)
             answers = [Retry(type(error).__name__)] * len(jobs)
         done = [
-            Input(key=job.key, body=answer.body, cause=job.cause, work=job.id)
+            Input(job.key, answer.body, job.cause, work=job.id, step=f"{self._work.kind}/{job.ref}/")
             for job, answer in zip(jobs, answers, strict=True)
             if isinstance(answer, Done)
         ]

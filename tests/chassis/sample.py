@@ -29,7 +29,9 @@ from chassis.worker import Answer, Done, Job, Work
 from contracts.dead_letters import DeadLetterWriter
 from contracts.message import Message
 
-HEARD, TOLD = "sample-heard", "sample-told"
+# Each test has topics and a group of its own.
+SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
+HEARD, TOLD = f"sample-heard{SUFFIX}", f"sample-told{SUFFIX}"
 
 
 class Heard(Message):
@@ -152,7 +154,7 @@ def build(settings: Settings) -> Service:
     tallies = Tallies()
     foreign = Foreign(settings.database_url.get_secret_value())
     return Service(
-        name="sample",
+        name=f"sample{SUFFIX}",
         settings=settings,
         rules=(Rule(Heard, tallies, heard, topic=HEARD), Rule(Called, tallies, called)),
         produces={TOLD: (Told,)},

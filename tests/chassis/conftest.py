@@ -1,0 +1,214 @@
+"""The sample service as real processes, on topics, a group and a database of the test's own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from joserfc.jwk import ECKey
+
+from chassis.migrations import upgrade
+from contracts.sealing import decrypt_with
+
+DEADLINE_S = 60
+PARTITIONS = 3
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass
+class Sample:
+    """What a test does to the sample service, and what it sees of it."""
+
+    bootstrap: str
+    url: str
+    suffix: str
+    folder: Path
+    operator_key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "d1"}))
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def heard(self) -> str:
+        return f"sample-heard{self.suffix}"
+
+    @property
+    def told(self) -> str:
+        return f"sample-told{self.suffix}"
+
+    async def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        """One more instance, ready to be relied on."""
+        port = _free_port()
+        number = len(self.processes)
+        process = subprocess.Popen(  # noqa: ASYNC220  # starting takes a millisecond
+            [sys.executable, "-m", "tests.chassis.sample", "run"],
+            env={
+                **os.environ,
+                "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+                "SAMPLE_DATABASE_URL": self.url,
+                "SAMPLE_ADMIN_PORT": str(port),
+                "SAMPLE_SUFFIX": self.suffix,
+                "DEAD_LETTERS_PUBLIC_KEY": json.dumps(self.operator_key.as_dict(private=False)),
+                **environment,
+            },
+            stdout=(self.folder / f"{number}.log").open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        self.processes.append(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await _until(lambda: _is_ready(client, process), f"instance {number} is ready")
+        return process
+
+    def log(self, number: int) -> list[dict[str, Any]]:
+        """The log of an instance, parsed."""
+        return [json.loads(line) for line in (self.folder / f"{number}.log").read_text().splitlines()]
+
+    async def say(self, *messages: dict[str, Any], start: int = 0) -> None:
+        """Messages `{"name", "n", "wish"?}`, each with an id that follows from name and n."""
+        await self.send(
+            [
+                (message["name"].encode(), headers_for(message), json.dumps(message).encode())
+                for message in messages[start:]
+            ]
+        )
+
+    async def send(self, records: Iterable[tuple[bytes, Sequence[tuple[str, bytes]], bytes | None]]) -> None:
+        """Raw records: key, headers, value."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=2, max_request_size=2**21)
+        await producer.start()
+        try:
+            sent = [
+                await producer.send(self.heard, value, key=key, headers=list(headers))
+                for key, headers, value in records
+            ]
+            await asyncio.gather(*sent)
+        finally:
+            await producer.stop()
+
+    async def read(self, topic: str, enough: Callable[[list[Any]], bool]) -> list[Any]:
+        """All records of a topic, once they are `enough`; the order is that of each partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        records: list[Any] = []
+        try:
+            partitions = consumer.partitions_for_topic(topic) or set(range(PARTITIONS))
+            consumer.assign([TopicPartition(topic, number) for number in partitions])
+            deadline = time.monotonic() + DEADLINE_S
+            while not enough(records):
+                assert time.monotonic() < deadline, f"{len(records)} records on {topic}, and not what was expected"
+                for of_partition in (await consumer.getmany(timeout_ms=200)).values():
+                    records.extend(of_partition)
+        finally:
+            await consumer.stop()
+        return records
+
+    async def stories(self, total: int) -> dict[str, list[dict[str, Any]]]:
+        """What was told of each name, in order, once `total` different events were; repeats left out as readers do."""
+        records = await self.read(self.told, lambda so_far: len({_header(one, "ce_id") for one in so_far}) >= total)
+        seen: set[str] = set()
+        told: dict[str, list[dict[str, Any]]] = {}
+        for record in records:
+            if (identity := _header(record, "ce_id")) not in seen:
+                seen.add(identity)
+                value = json.loads(record.value)
+                told.setdefault(value["name"], []).append({**value, "sequence": int(_header(record, "ce_sequence"))})
+        return told
+
+    async def dead(self, total: int) -> list[dict[str, Any]]:
+        """The dead letters of this test's topic, opened, once there are `total` of them."""
+        records = await self.read("dead-letters", lambda so_far: len(self._mine(so_far)) >= total)
+        return self._mine(records)
+
+    def _mine(self, records: Sequence[Any]) -> list[dict[str, Any]]:
+        letters = [json.loads(record.value) for record in records]
+        return [
+            {**letter, "original": json.loads(decrypt_with([self.operator_key], letter["original"]))}
+            for letter in letters
+            if letter["original_topic"] == self.heard
+        ]
+
+    async def query(self, sql: str) -> list[Any]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return list(await connection.fetch(sql))
+        finally:
+            await connection.close()
+
+    async def until(self, sql: str, expected: Any) -> None:
+        """Wait until a one-valued query gives `expected`."""
+
+        async def holds() -> bool:
+            return bool((await self.query(sql))[0][0] == expected)
+
+        await _until(holds, f"{sql} is {expected}")
+
+    async def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait(10)
+
+
+def headers_for(message: dict[str, Any]) -> list[tuple[str, bytes]]:
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{message['name']}/{message['n']}")
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(identity).encode()),
+        ("ce_type", b"heard.v1"),
+        ("ce_source", b"/test"),
+    ]
+
+
+@pytest.fixture
+async def sample(kafka_bootstrap: str, database_factory: Callable[..., str], tmp_path: Path) -> AsyncIterator[Sample]:
+    url = await asyncio.to_thread(database_factory, "sample", lambda url: upgrade(url, MIGRATIONS))
+    made = Sample(kafka_bootstrap, url, f"-{uuid.uuid4().hex[:8]}", tmp_path)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    try:
+        topics = [NewTopic(name, PARTITIONS, 1) for name in (made.heard, made.told)]
+        if "dead-letters" not in await admin.list_topics():
+            topics.append(NewTopic("dead-letters", PARTITIONS, 1))
+        await admin.create_topics(topics)
+        yield made
+    finally:
+        await admin.close()
+        await made.close()
+
+
+def _header(record: Any, name: str) -> str:
+    return str(dict(record.headers)[name].decode())
+
+
+async def _is_ready(client: httpx.AsyncClient, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the sample ended at its start"
+    try:
+        return (await client.get("/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def _until(holds: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not await holds():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        await asyncio.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
