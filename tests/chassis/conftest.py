@@ -52,7 +52,7 @@ class Sample:
         """One more instance, ready to be relied on."""
         port = _free_port()
         number = len(self.processes)
-        process = subprocess.Popen(  # noqa: ASYNC220  # starting takes a millisecond
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.chassis.sample", "run"],
             env={
                 **os.environ,

@@ -1,0 +1,219 @@
+"""The promises of the product, on the whole system."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from jwcrypto import jwk, jws
+
+from contracts.client import fold_name
+from deploy.local.system import LocalSystem
+from tests.e2e.world import Person, World, invent, until
+
+pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
+
+LEADS = 1000
+PARTNERS = 10
+AT_ONCE = 32
+
+
+async def test_of_a_thousand_leads_each_client_is_held_by_the_first_received_alone(world: World) -> None:
+    """A fifth of the leads race for phones of others, and one request in ten is sent twice."""
+    rng = random.Random(20261124)
+    partners = await _register_partners(world, rng)
+    singles = [invent(rng) for _ in range(LEADS * 4 // 5)]
+    wanted = singles + rng.choices(singles[: LEADS // 10], k=LEADS - len(singles))
+    rng.shuffle(wanted)
+    requests = [(rng.choice(list(partners)), client, str(uuid.UUID(int=rng.getrandbits(128)))) for client in wanted]
+    repeats = rng.sample(requests, LEADS // 10)
+
+    answers = await _submit_all(world, [*requests, *repeats])
+
+    leads: dict[str, tuple[str, Person, dict[str, Any]]] = {}
+    for (partner, client, _), answer in zip([*requests, *repeats], answers, strict=True):
+        assert answer.status_code == 202, answer.text
+        leads[answer.json()["lead_id"]] = (partner, client, answer.json())
+    assert len(leads) == LEADS
+    verdicts = await _verdicts(world, partners, leads.keys())
+
+    by_phone: dict[str, list[str]] = {}
+    for lead_id, (_, client, _) in leads.items():
+        by_phone.setdefault(client.phone, []).append(lead_id)
+    assert len(by_phone) == len(singles)
+    for rivals in by_phone.values():
+        in_order = sorted(rivals, key=lambda lead_id: leads[lead_id][2]["number"])
+        assert [verdicts[lead_id]["status"] for lead_id in in_order] == ["confirmed"] + ["rejected"] * (len(rivals) - 1)
+        received = [datetime.fromisoformat(leads[lead_id][2]["received_at"]) for lead_id in in_order]
+        assert received == sorted(received)
+        holder = leads[in_order[0]][0]
+        for lead_id in in_order[1:]:
+            own = leads[lead_id][0] == holder
+            assert verdicts[lead_id]["reason"] == ("already-yours" if own else "client-taken")
+
+    held = {lead_id for lead_id, verdict in verdicts.items() if verdict["status"] == "confirmed"}
+    await _journal_is(world, held, leads.keys())
+    await _one_sms_for_each_lead(world, partners.values(), LEADS)
+    await _receipts_hold(world, leads)
+
+
+async def test_no_phone_and_no_name_is_anywhere_in_clear(system: LocalSystem, world: World) -> None:
+    """Every topic, log, metric and row of a system that has run the main path; the simulators' own stores apart."""
+    rng = random.Random()
+    realtor, client, rival, office = (invent(rng) for _ in range(4))
+    tag = uuid.uuid4().hex[:8]
+    strange = Person("Достопримечательнов Ювеналий", client.phone)
+    await world.register_partner(f"seen-{tag}", realtor)
+    await world.register_partner(f"rival-{tag}", rival)
+    first = (await world.submit(f"seen-{tag}", strange)).json()["lead_id"]
+    await world.until_status(first, "confirmed")
+    await world.seed_direct_client(office)
+    for person in (strange, office):
+        lead = (await world.submit(f"rival-{tag}", person)).json()["lead_id"]
+        await world.until_status(lead, "rejected")
+    await world.submit_on_topic(f"seen-{tag}", rival, f"topic-{tag}")
+    await world.until_sms(realtor.phone, 2)
+    await world.until_sms(rival.phone, 2)
+    refused = await world.submit(f"seen-{tag}", Person("Достопримечательнов Ювеналий", "+7 916 12"))
+    assert refused.status_code == 422
+    assert "916" not in refused.text
+
+    needles = [person.phone[-10:] for person in (realtor, strange, rival, office)]
+    needles += ["Достопримечательнов", "Ювеналий", *(person.full_name for person in (realtor, rival, office))]
+    needles = [spelling.casefold() for needle in needles for spelling in (needle, json.dumps(needle)[1:-1])]
+    searched = 0
+    async for where, text in _everything(system):
+        searched += 1
+        folded = text.casefold()
+        for needle in needles:
+            assert needle not in folded, f"{needle!r} is readable in {where}"
+    assert searched > 100
+
+
+async def _register_partners(world: World, rng: random.Random) -> dict[str, str]:
+    """Partner ids and their telephones."""
+    tag = uuid.uuid4().hex[:8]
+    persons = {f"p{number}-{tag}": invent(rng) for number in range(PARTNERS)}
+    for partner, person in persons.items():
+        assert (await world.register_partner(partner, person)).status_code == 201
+    return {partner: person.phone for partner, person in persons.items()}
+
+
+async def _submit_all(world: World, requests: list[tuple[str, Person, str]]) -> list[httpx.Response]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def submit(partner: str, client: Person, key: str) -> httpx.Response:
+        async with gate:
+            return await world.submit(partner, client, key)
+
+    return await asyncio.gather(*(submit(*request) for request in requests))
+
+
+async def _verdicts(world: World, partners: Iterable[str], leads: Iterable[str]) -> dict[str, dict[str, Any]]:
+    wanted = set(leads)
+
+    async def look() -> dict[str, dict[str, Any]] | None:
+        found = {lead["lead_id"]: lead for partner in partners for lead in await world.leads(partner)}
+        assert found.keys() == wanted
+        return found if all(lead["status"] != "under-review" for lead in found.values()) else None
+
+    return await until(look, "every lead has its verdict", deadline_s=240)
+
+
+async def _journal_is(world: World, held: set[str], leads: Iterable[str]) -> None:
+    ours = set(leads)
+
+    async def look() -> bool | None:
+        entries = [entry["lead_id"] for entry in await world.journal() if entry["lead_id"] in ours]
+        assert len(entries) == len(set(entries))
+        assert set(entries) <= held
+        return True if set(entries) == held else None
+
+    await until(look, "1C's partner journal holds each confirmed lead once", deadline_s=240)
+
+
+async def _one_sms_for_each_lead(world: World, phones: Iterable[str], leads: int) -> None:
+    telephones = set(phones)
+
+    async def look() -> bool | None:
+        ids = [message["id"] for message in await world.messages() if message["to"] in telephones]
+        assert len(ids) == len(set(ids)) <= leads
+        return True if len(ids) == leads else None
+
+    await until(look, "the realtors have one SMS for each lead", deadline_s=240)
+
+
+async def _receipts_hold(world: World, leads: dict[str, tuple[str, Person, dict[str, Any]]]) -> None:
+    """With a JOSE library that is not ours, and by hand for what it commits to."""
+    published = {key["kid"]: jwk.JWK(**key) for key in (await world.keys())["keys"]}
+    for lead_id, (partner, client, answer) in leads.items():
+        token = jws.JWS()
+        token.allowed_algs = ["Ed25519"]
+        token.deserialize(answer["receipt"])
+        kid = json.loads(token.objects["protected"])["kid"]
+        token.verify(published[kid])
+        receipt = json.loads(token.payload)
+        assert (receipt["lead_id"], receipt["partner_id"]) == (lead_id, partner)
+        assert (receipt["number"], receipt["received_at"]) == (answer["number"], answer["received_at"])
+        salt = base64.urlsafe_b64decode(answer["receipt_opening"] + "==")
+        committed = hashlib.sha256(salt + client.phone.encode() + fold_name(client.full_name).encode()).digest()
+        assert base64.urlsafe_b64decode(receipt["commitment"] + "==") == committed
+
+
+async def _everything(system: LocalSystem) -> AsyncIterator[tuple[str, str]]:
+    """(where, text) of all that the system keeps or shows, the simulators' stores and the portal's answers apart."""
+    endpoints = system.endpoints()
+    for log in sorted(Path(system.logs).iterdir()):
+        yield str(log.name), log.read_text(errors="replace")
+    for service, url in endpoints["admin"].items():
+        for page in ("metrics", "health/ready"):
+            yield f"{service} {page}", httpx.get(f"{url}/{page}").text
+    async for where, text in _topics(endpoints["kafka"]):
+        yield where, text
+    for service in endpoints["admin"]:
+        environment = system.environment(service)
+        url = next(value for name, value in environment.items() if name.endswith("_DATABASE_URL"))
+        async for where, text in _tables(url):
+            yield f"{service} {where}", text
+
+
+async def _topics(bootstrap: str) -> AsyncIterator[tuple[str, str]]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in await consumer.topics()
+            if not topic.startswith("__")
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+                for record in records:
+                    parts = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
+                    yield f"topic {partition.topic}", " ".join(part.decode(errors="replace") for part in parts)
+    finally:
+        await consumer.stop()
+
+
+async def _tables(url: str) -> AsyncIterator[tuple[str, str]]:
+    connection = await asyncpg.connect(url)
+    try:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (name,) in names:
+            for row in await connection.fetch(f'SELECT t::text AS row FROM "{name}" AS t'):
+                yield f"table {name}", str(row["row"])
+    finally:
+        await connection.close()
