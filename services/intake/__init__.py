@@ -1,0 +1,1 @@
+"""Takes requests from portals, over HTTP and on topics; decides who may ask and in which order it was received."""

@@ -1,0 +1,55 @@
+"""Who is calling: a portal, by its key."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.intake.domain import Scope
+from services.intake.http.problems import Problem
+from services.intake.store import hash_key, portals
+
+REREAD_AFTER_S = 2.0
+
+_bearer = HTTPBearer(auto_error=False, description="Ключ портала")
+
+
+class Keyring:
+    """Portals' keys, read anew every two seconds: a revoked key stops working by then."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._read_at = float("-inf")
+        self._portals: dict[bytes, tuple[str, frozenset[str]]] = {}
+
+    async def portal(self, key: str) -> tuple[str, frozenset[str]] | None:
+        """Name and scopes of the portal whose key it is."""
+        if time.monotonic() - self._read_at > REREAD_AFTER_S:
+            self._portals = {
+                row.key_hash: (row.name, frozenset(row.scopes))
+                for row in await portals(self._engine)
+                if row.key_hash is not None
+            }
+            self._read_at = time.monotonic()
+        return self._portals.get(hash_key(key))
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[str]]:
+    """A dependency: the calling portal's name. 401 without a key that works, 403 without the scope."""
+
+    async def check(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> str:
+        keyring: Keyring = request.app.state.keyring
+        found = await keyring.portal(credentials.credentials) if credentials is not None else None
+        if found is None:
+            raise Problem(401, "unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        name, scopes = found
+        if scope not in scopes:
+            raise Problem(403, "forbidden")
+        return name
+
+    return check

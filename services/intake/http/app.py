@@ -1,0 +1,222 @@
+"""The HTTP application and its routes."""
+
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, Header, Query, Response
+from pydantic import BaseModel, StringConstraints
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.decision import Cause
+from chassis.service import Runtime
+from contracts.message import PartnerId, PartnerStatus
+from contracts.portal import Agreement, FullName, RawPhone, RegisterPartner, SubmitLead
+from contracts.sealing import Unsealable
+from services.intake.domain import Lead, LeadStatus, Refused, Registered, Taken
+from services.intake.handlers import Reader
+from services.intake.http import views
+from services.intake.http.access import Keyring, needs
+from services.intake.http.problems import Problem, install, refused, respond, unavailable
+from services.intake.receipts import ReceiptWriter
+from services.intake.settings import Settings
+from services.intake.store import find_lead, find_request, list_leads
+
+MAX_BODY_BYTES = 64 * 1024
+UNDELIVERED_LIMIT_S = 600
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", description="До 255 видимых символов ASCII")]
+TraceParent = Annotated[str | None, Header(include_in_schema=False)]
+LeadsPortal = Annotated[str, Depends(needs("leads"))]
+
+
+class PartnerBody(BaseModel):
+    """A partner as a portal registers it."""
+
+    full_name: FullName
+    phone: RawPhone
+    agreement: Agreement
+    status: PartnerStatus = "active"
+
+
+def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp:
+    """Everything under `/v1`, and the published keys."""
+    app = FastAPI(
+        title="Truce intake",
+        version="1",
+        description="Фиксация клиентов партнёрами застройщика",
+        openapi_url="/openapi.json",
+        redoc_url=None,
+    )
+    app.state.keyring = Keyring(runtime.engine)
+    install(app)
+    receipts = ReceiptWriter(settings.receipt_jwk, settings.secret)
+    _partners(app, runtime, reader)
+    _leads(app, runtime, reader, receipts)
+    _keys(app, settings)
+    return _limited(app)
+
+
+def _partners(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
+    @app.put("/v1/partners/{partner_id}", status_code=200, responses={201: {"model": views.PartnerView}})
+    async def register_partner(
+        partner_id: PartnerId,
+        body: PartnerBody,
+        portal: Annotated[str, Depends(needs("partners"))],
+        response: Response,
+        traceparent: TraceParent = None,
+    ) -> views.PartnerView:
+        """Зарегистрировать партнёра или изменить его данные."""
+        asked = reader.partner(
+            portal,
+            f"put/{uuid.uuid4()}",
+            RegisterPartner(partner_id=partner_id, **dict(body)),
+            _story(traceparent),
+            answered=True,
+        )
+        reply = await _submit(runtime, asked.input)
+        if isinstance(reply, Refused):
+            raise refused(reply.reason, prefix="")
+        assert isinstance(reply, Registered)
+        response.status_code = 201 if reply.created else 200
+        return views.PartnerView(partner_id=partner_id, status=body.status)
+
+
+def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWriter) -> None:
+    @app.post("/v1/leads", status_code=202)
+    async def submit_lead(
+        body: SubmitLead,
+        portal: LeadsPortal,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        traceparent: TraceParent = None,
+    ) -> views.TakenView:
+        """Закрепить клиента за партнёром. Ответ 202 означает, что заявка сохранена и стоит в очереди."""
+        key = _checked(idempotency_key)
+        try:
+            asked = reader.lead(portal, key, body, _story(traceparent), answered=True)
+        except Unsealable:
+            raise refused("does-not-open") from None
+        reply = await _submit(runtime, asked.input)
+        if isinstance(reply, Refused):
+            raise refused(reply.reason)
+        assert isinstance(reply, Taken)
+        assert asked.client is not None
+        receipt = receipts.write(reply.lead, asked.client)
+        response.headers["Location"] = f"/v1/leads/{reply.lead.lead_id}"
+        if reply.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return views.TakenView(
+            lead_id=reply.lead.lead_id,
+            status="under-review",
+            received_at=reply.lead.received_at,
+            number=reply.lead.number,
+            receipt=receipt.token,
+            receipt_opening=receipt.opening,
+        )
+
+    @app.get("/v1/leads/{lead_id}")
+    async def get_lead(lead_id: UUID, portal: LeadsPortal) -> views.LeadView:
+        """Заявка и её история; только порталу, который её отправил."""
+        lead = await find_lead(runtime.engine, portal, lead_id)
+        if lead is None:
+            raise Problem(404, "not-found")
+        return _view(lead)
+
+    @app.get("/v1/leads")
+    async def get_leads(
+        portal: LeadsPortal,
+        partner_id: PartnerId | None = None,
+        status: LeadStatus | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, StringConstraints(pattern=r"^\d{1,18}$")] = None,
+    ) -> views.LeadsView:
+        """Заявки портала, новые сначала."""
+        page = await list_leads(
+            runtime.engine,
+            portal,
+            partner_id=partner_id,
+            status=status,
+            below=None if cursor is None else int(cursor),
+            limit=limit,
+        )
+        following = None if page.next_number is None else str(page.next_number)
+        return views.LeadsView(items=[_view(lead) for lead in page.leads], next_cursor=following)
+
+    @app.get("/v1/requests/{request_id}")
+    async def get_request(request_id: UUID, portal: LeadsPortal) -> views.RequestView:
+        """Что стало с запросом, отправленным в топик."""
+        request = await find_request(runtime.engine, portal, request_id)
+        if request is None:
+            raise Problem(404, "not-found")
+        return views.RequestView(
+            request_id=request_id,
+            status="done" if request.reason is None else "refused",
+            reason=request.reason,
+            result=None if request.lead_id is None else {"lead_id": str(request.lead_id)},
+        )
+
+    def _view(lead: Lead) -> views.LeadView:
+        return views.lead_view(lead, reader.open(lead.client, str(lead.lead_id)))
+
+
+def _keys(app: FastAPI, settings: Settings) -> None:
+    published = {
+        "keys": [
+            {**settings.unsealing_jwk.as_dict(private=False), "use": "enc", "alg": "ECDH-ES"},
+            {**settings.receipt_jwk.as_dict(private=False), "use": "sig", "alg": "Ed25519"},
+        ]
+    }
+
+    @app.get("/.well-known/jwks.json")
+    async def jwks() -> dict[str, Any]:
+        """Открытые ключи: шифрования клиентов и проверки квитанций."""
+        return published
+
+
+async def _submit(runtime: Runtime, item: Any) -> Any:
+    # Events that cannot leave would make a promise we may not keep.
+    if runtime.undelivered_s() > UNDELIVERED_LIMIT_S:
+        raise unavailable()
+    return await runtime.batcher.submit(item)
+
+
+def _checked(key: str | None) -> str:
+    if key is None or not 1 <= len(key) <= 255 or not all("!" <= character <= "~" for character in key):
+        raise Problem(400, "idempotency-key-required")
+    return key
+
+
+def _story(traceparent: str | None) -> Cause:
+    return Cause("", "", traceparent or f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01")
+
+
+def _limited(app: ASGIApp) -> ASGIApp:
+    """Refuse a body over 64 KiB, announced or not, before it is read."""
+
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > MAX_BODY_BYTES:
+            await respond(Problem(413, "too-large"))(scope, receive, send)
+            return
+        await app(scope, _counted(receive), send)
+
+    return limited
+
+
+def _counted(receive: Receive) -> Callable[[], Awaitable[Message]]:
+    taken = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY_BYTES:
+            raise Problem(413, "too-large")
+        return message
+
+    return counted

@@ -1,0 +1,130 @@
+"""Errors as RFC 9457 problems: a stable English code for programs, Russian words for people, never what was sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from chassis.database import is_transient
+
+log = structlog.get_logger(__name__)
+
+_TITLES: dict[str, str] = {
+    "unauthorized": "Нужен действующий ключ портала",
+    "forbidden": "Ключ портала не даёт права на это действие",
+    "not-found": "Не найдено",
+    "method-not-allowed": "Такой запрос здесь не принимается",
+    "too-large": "Запрос больше 64 КиБ",
+    "invalid": "Запрос заполнен неверно",
+    "idempotency-key-required": "Нужен заголовок Idempotency-Key: до 255 видимых символов ASCII",
+    "id-conflict": "Этот Idempotency-Key уже использован с другим содержанием",
+    "unavailable": "Сейчас запрос принять нельзя, повторите позже: ничего не потеряно",
+    "internal": "Внутренняя ошибка: мы о ней уже знаем",
+    "invalid-phone": "Это не похоже на номер телефона",
+    "invalid-name": "Укажите имя и фамилию буквами, до 150 символов",
+    "no-consent": "Нужно согласие клиента на обработку персональных данных",
+    "unknown-partner": "Партнёр с таким номером не зарегистрирован",
+    "partner-suspended": "Работа партнёра приостановлена",
+    "does-not-open": "Зашифрованные данные клиента не открываются нашим ключом",
+}
+_FIELDS: dict[str, str] = {
+    "invalid-phone": "client.phone",
+    "invalid-name": "client.full_name",
+    "no-consent": "consent",
+    "unknown-partner": "partner_id",
+    "partner-suspended": "partner_id",
+    "does-not-open": "client",
+}
+_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+RETRY_AFTER_S = 5
+
+
+class Problem(Exception):
+    """An error to be answered. `errors` point at fields: `{"field", "code", "message"}`."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.errors = errors
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        title = _TITLES.get(self.code, _TITLES["invalid"])
+        body: dict[str, Any] = {
+            "type": f"urn:truce:problem:{self.code}",
+            "title": title,
+            "status": self.status,
+            "detail": self.errors[0]["message"] if self.errors else title,
+            "code": self.code,
+        }
+        return {**body, "errors": list(self.errors)} if self.errors else body
+
+
+def refused(code: str, *, prefix: str = "client.") -> Problem:
+    """A refusal of the domain. `prefix` is where a person's fields stand in the body."""
+    if code == "id-conflict":
+        return Problem(409, code)
+    name = _FIELDS.get(code, "")
+    name = name.replace("client.", prefix) if name.startswith("client.") else name
+    return Problem(422, code, errors=[{"field": name, "code": code, "message": _TITLES[code]}])
+
+
+def unavailable() -> Problem:
+    """Nothing was taken; the same request may be sent again."""
+    return Problem(503, "unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as a problem."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [_field_error(one) for one in error.errors()]
+        return respond(Problem(422, errors[0]["code"] if len(errors) == 1 else "invalid", errors=errors))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return respond(Problem(error.status_code, _BY_STATUS.get(error.status_code, "invalid"), headers=error.headers))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        if is_transient(error):
+            log.warning("not taken", error=type(error).__name__)
+            return respond(unavailable())
+        route = request.scope.get("route")
+        log.error("request failed", route=getattr(route, "path", None), exc_info=error)
+        return respond(Problem(500, "internal"))
+
+
+def respond(problem: Problem) -> JSONResponse:
+    return JSONResponse(problem.body(), problem.status, dict(problem.headers), "application/problem+json")
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    place = [str(part) for part in error["loc"] if part not in ("body", "PlainClient", "str")]
+    name = ".".join(place)
+    if error["type"] == "missing" and name == "consent":
+        return {"field": name, "code": "no-consent", "message": _TITLES["no-consent"]}
+    words = {
+        "missing": "Обязательное поле",
+        "json_invalid": "Это не JSON",
+        "string_too_long": "Слишком длинно",
+        "string_pattern_mismatch": "Недопустимые символы",
+    }
+    return {"field": name, "code": str(error["type"]).replace("_", "-"), "message": words.get(error["type"], "Неверно")}

@@ -1,0 +1,76 @@
+"""`INTAKE_…`, and what all services share."""
+
+import json
+from functools import cached_property
+from typing import Annotated
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import Port, ServiceSettings
+from contracts.sealing import Sealer
+
+
+def _sealing_keys(secret: SecretStr) -> SecretStr:
+    Sealer(secret.get_secret_value())
+    return secret
+
+
+def _hex_secret(secret: SecretStr) -> SecretStr:
+    try:
+        enough = len(bytes.fromhex(secret.get_secret_value())) >= 32
+    except ValueError:
+        enough = False
+    if not enough:
+        raise ValueError("needs at least 64 hexadecimal digits")
+    return secret
+
+
+def _receipt_key(secret: SecretStr) -> SecretStr:
+    _private(OKPKey, secret, "a private Ed25519 JWK with a kid")
+    return secret
+
+
+def _unsealing_key(secret: SecretStr) -> SecretStr:
+    _private(ECKey, secret, "a private EC JWK with a kid")
+    return secret
+
+
+def _private(kind: type[ECKey] | type[OKPKey], secret: SecretStr, what: str) -> ECKey | OKPKey:
+    try:
+        key = kind.import_key(json.loads(secret.get_secret_value()))
+        if key.kid and key.is_private:
+            return key
+    except (ValueError, TypeError, KeyError, JoseError):
+        pass
+    raise ValueError(f"must be {what}") from None
+
+
+class Settings(ServiceSettings):
+    """`accept_plain_clients` lets portals put a readable client on their topic: for demonstrations only."""
+
+    model_config = SettingsConfigDict(env_prefix="INTAKE_", hide_input_in_errors=True)
+
+    http_host: str = "127.0.0.1"
+    http_port: Port
+    sealing_keys: Annotated[SecretStr, AfterValidator(_sealing_keys)]
+    client_key_secret: Annotated[SecretStr, AfterValidator(_hex_secret)]
+    receipt_key: Annotated[SecretStr, AfterValidator(_receipt_key)]
+    unsealing_key: Annotated[SecretStr, AfterValidator(_unsealing_key)]
+    accept_plain_clients: bool = False
+    dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What client keys, digests and receipts' salts are made with."""
+        return bytes.fromhex(self.client_key_secret.get_secret_value())
+
+    @cached_property
+    def receipt_jwk(self) -> OKPKey:
+        return OKPKey.import_key(json.loads(self.receipt_key.get_secret_value()))
+
+    @cached_property
+    def unsealing_jwk(self) -> ECKey:
+        return ECKey.import_key(json.loads(self.unsealing_key.get_secret_value()))
