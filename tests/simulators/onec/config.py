@@ -1,0 +1,211 @@
+"""The infobase's configuration as data; `$metadata` and all behaviour follow from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+NAMESPACE = "StandardODATA"
+
+
+class Kind(StrEnum):
+    """Field types, by their OData names."""
+
+    GUID = "Edm.Guid"
+    STRING = "Edm.String"
+    BOOLEAN = "Edm.Boolean"
+    DATETIME = "Edm.DateTime"
+    INT64 = "Edm.Int64"
+    DOUBLE = "Edm.Double"
+    ENUM = "enum"
+    ROWS = "rows"
+
+
+class Nature(StrEnum):
+    """What kind of 1C object a set stands for."""
+
+    CATALOG = "catalog"
+    DOCUMENT = "document"
+    REGISTER = "register"  # an independent information register
+    TABULAR = "tabular"  # the rows of a tabular part, seen as a set of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    """A 1C enumeration: not a set, but a type with named values."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. A string of length 0 has no limit. `rows` are the fields of a tabular part."""
+
+    name: str
+    kind: Kind
+    length: int = 0
+    enumeration: Enumeration | None = None
+    rows: tuple["Field", ...] = ()
+
+    @property
+    def unlimited(self) -> bool:
+        """True for strings that 1C can search in, but not compare or sort by."""
+        return self.kind is Kind.STRING and self.length == 0
+
+    @property
+    def edm(self) -> str:
+        """The type's name in `$metadata` and in error texts."""
+        return f"{NAMESPACE}.{self.enumeration.name}" if self.enumeration else str(self.kind)
+
+
+@dataclass(frozen=True)
+class EntitySet:
+    """A set as the standard interface publishes it."""
+
+    name: str
+    nature: Nature
+    fields: tuple[Field, ...]
+    key: tuple[str, ...] = ("Ref_Key",)
+    parent: str = ""  # of a tabular set: the set whose part it is
+    part: str = ""
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """The fields for look-ups."""
+        return {field.name: field for field in self.fields}
+
+
+def _guid(name: str) -> Field:
+    return Field(name, Kind.GUID)
+
+
+def _string(name: str, length: int = 0) -> Field:
+    return Field(name, Kind.STRING, length)
+
+
+def _flag(name: str) -> Field:
+    return Field(name, Kind.BOOLEAN)
+
+
+def _date(name: str) -> Field:
+    return Field(name, Kind.DATETIME)
+
+
+CONTACT_TYPES = Enumeration("ТипыКонтактнойИнформации", ("Адрес", "Телефон", "АдресЭлектроннойПочты", "Другое"))
+
+_CONTACTS = Field(
+    "КонтактнаяИнформация",
+    Kind.ROWS,
+    rows=(
+        _guid("Ref_Key"),
+        Field("LineNumber", Kind.INT64),
+        Field("Тип", Kind.ENUM, enumeration=CONTACT_TYPES),
+        _guid("Вид_Key"),
+        _string("Представление", 500),
+        _string("ЗначенияПолей"),
+        _string("Значение"),
+        _string("НомерТелефона", 20),
+        _string("НомерТелефонаБезКодов", 20),
+        _string("АдресЭП", 100),
+        _string("ДоменноеИмяСервера", 100),
+        _string("Страна", 100),
+        _string("Регион", 50),
+        _string("Город", 50),
+        _guid("ВидДляСписка_Key"),
+    ),
+)
+
+
+def _catalog(name: str, *own: Field, description: int = 150) -> EntitySet:
+    standard = (
+        _guid("Ref_Key"),
+        _string("DataVersion", 12),
+        _flag("DeletionMark"),
+        _string("Code", 11),
+        _string("Description", description),
+        _flag("Predefined"),
+        _string("PredefinedDataName", 256),
+    )
+    return EntitySet(f"Catalog_{name}", Nature.CATALOG, standard + own)
+
+
+def _document(name: str, *own: Field) -> EntitySet:
+    standard = (
+        _guid("Ref_Key"),
+        _string("DataVersion", 12),
+        _flag("DeletionMark"),
+        _string("Number", 11),
+        _date("Date"),
+        _flag("Posted"),
+    )
+    return EntitySet(f"Document_{name}", Nature.DOCUMENT, standard + own)
+
+
+PARTNERS = _catalog("Партнеры", _string("НаименованиеПолное"), _string("Комментарий"), _CONTACTS)
+PARTNER_CONTACTS = _catalog("КонтактныеЛицаПартнеров", _guid("Owner_Key"), _string("Комментарий"), _CONTACTS)
+CLIENTS = _catalog(
+    "CRM_ПотенциальныеКлиенты",
+    _guid("Партнер_Key"),
+    _guid("Ответственный_Key"),
+    _string("Комментарий"),
+    _CONTACTS,
+)
+ENQUIRIES = _document(
+    "CRM_Интерес",
+    _string("Тема", 150),
+    _guid("ПотенциальныйКлиент_Key"),
+    _guid("Ответственный_Key"),
+    _string("Комментарий"),
+)
+USERS = _catalog("Пользователи", _flag("Недействителен"), description=100)
+CONTACT_KINDS = _catalog("ВидыКонтактнойИнформации", Field("Тип", Kind.ENUM, enumeration=CONTACT_TYPES))
+PARTNER_JOURNAL = EntitySet(
+    "InformationRegister_ЖурналПартнеров",
+    Nature.REGISTER,
+    (
+        _string("ИдентификаторЛида", 36),
+        _string("ФИО", 150),
+        _string("Телефон", 20),
+        _string("Партнер", 150),
+        _string("ИдентификаторПартнера", 64),
+        _string("НомерДоговора", 50),
+        _date("ДатаРегистрации"),
+        _date("ЗакрепленДо"),
+        _string("Состояние", 20),
+        _string("Комментарий", 1024),
+    ),
+    key=("ИдентификаторЛида",),
+)
+
+
+def _with_tabular_sets(sets: tuple[EntitySet, ...]) -> dict[str, EntitySet]:
+    known: dict[str, EntitySet] = {}
+    for entity in sets:
+        known[entity.name] = entity
+        for part in (field for field in entity.fields if field.kind is Kind.ROWS):
+            name = f"{entity.name}_{part.name}"
+            known[name] = EntitySet(
+                name, Nature.TABULAR, part.rows, ("Ref_Key", "LineNumber"), parent=entity.name, part=part.name
+            )
+    return known
+
+
+SETS = _with_tabular_sets((PARTNERS, PARTNER_CONTACTS, CLIENTS, ENQUIRIES, USERS, CONTACT_KINDS, PARTNER_JOURNAL))
+ENUMERATIONS = (CONTACT_TYPES,)
+
+# What the vendor or an administrator put into the infobase before anybody used it; fixed references, so that
+# a reset gives the same infobase again.
+CLIENT_PHONE_KIND = "5b0fdc3a-52d4-4a2e-9a57-0d1c6f3c0001"
+MANAGER = "5b0fdc3a-52d4-4a2e-9a57-0d1c6f3c0002"
+PREDEFINED: dict[str, tuple[dict[str, object], ...]] = {
+    CONTACT_KINDS.name: (
+        {
+            "Ref_Key": CLIENT_PHONE_KIND,
+            "Description": "Телефон потенциального клиента",
+            "Predefined": True,
+            "PredefinedDataName": "ТелефонПотенциальногоКлиента",
+            "Тип": "Телефон",
+        },
+    ),
+    USERS.name: ({"Ref_Key": MANAGER, "Description": "Менеджер отдела продаж"},),
+}

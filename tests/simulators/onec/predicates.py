@@ -1,0 +1,182 @@
+"""What a `$filter` tree means for the rows of a set: checked against its fields, then made a function."""
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulators.onec.config import EntitySet, Kind
+from tests.simulators.onec.errors import FUNCTION, OneCError, bad_option, unlimited_comparison
+from tests.simulators.onec.filters import Binary, Call, Literal, Name, Node, Not
+from tests.simulators.onec.values import Row
+
+Value = Callable[[Row], Any]
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+_TEXT: dict[str, Callable[[str, str], bool]] = {
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
+_NUMBERS = (Kind.INT64, Kind.DOUBLE)
+_STRINGS = (Kind.STRING, Kind.ENUM)
+
+
+def predicate(node: Node, entity: EntitySet) -> Callable[[Row], bool]:
+    """A test for rows of this set; a field or a type that 1C would not accept raises its refusal."""
+    test = _boolean(node, entity)
+    names = tuple(sorted(name for name in _names(node) if entity.by_name[name].kind in _STRINGS))
+
+    # The databases under 1C compare without regard to case, so a client must not rely on case either way.
+    # Folding once a row keeps a filter of a hundred phones over ten thousand rows quick.
+    def folded(row: Row) -> bool:
+        return bool(test({**row, **{name: row[name].casefold() for name in names}}))
+
+    return folded
+
+
+def _names(node: Node) -> set[str]:
+    match node:
+        case Name(name):
+            return {name}
+        case Call(_, arguments):
+            return set().union(*map(_names, arguments))
+        case Not(operand):
+            return _names(operand)
+        case Binary(operator_, _, _):
+            return set().union(*(_names(operand) for operand in _chain(node, operator_)))
+    return set()
+
+
+def _chain(node: Node, operator_: str) -> list[Node]:
+    """The operands of `a or b or c …`, which the parser leaves as a tree as deep as it is long."""
+    operands: list[Node] = []
+    while isinstance(node, Binary) and node.operator == operator_:
+        operands.append(node.right)
+        node = node.left
+    return [node, *reversed(operands)]
+
+
+def _compiled(node: Node, entity: EntitySet) -> tuple[Kind, Value]:
+    match node:
+        case Name(name):
+            return _field(name, entity)
+        case Literal(kind, text):
+            constant = _constant(kind, text)
+            return kind, lambda _: constant
+        case Not(operand):
+            inner = _boolean(operand, entity)
+            return Kind.BOOLEAN, lambda row: not inner(row)
+        case Binary("and" | "or" as operator_, _, _):
+            tests = [_boolean(operand, entity) for operand in _chain(node, operator_)]
+            # The first that decides ends it; a loop, because a generator for each row costs more than the tests.
+            return Kind.BOOLEAN, _until(tests, decisive=operator_ == "or")
+        case Binary(name, left, right):
+            return Kind.BOOLEAN, _comparison(name, left, right, entity)
+        case Call(function, arguments):
+            return Kind.BOOLEAN, _call(function, arguments, entity)
+
+
+def _field(name: str, entity: EntitySet) -> tuple[Kind, Value]:
+    field = entity.by_name.get(name)
+    if field is None:
+        raise bad_option("$filter", f"поле «{name}» не найдено в {entity.name}")
+    if field.kind is Kind.ROWS:
+        raise bad_option("$filter", f"поле «{name}» является табличной частью")
+    if field.kind in _STRINGS:
+        return field.kind, operator.itemgetter(name)
+    if field.kind is Kind.INT64:
+        return field.kind, lambda row: int(row[name])
+    return field.kind, operator.itemgetter(name)
+
+
+def _constant(kind: Kind, text: str) -> Any:
+    match kind:
+        case Kind.STRING:
+            return text.casefold()
+        case Kind.INT64:
+            return int(text)
+        case Kind.DOUBLE:
+            return float(text)
+        case Kind.BOOLEAN:
+            return text == "true"
+        case _:
+            return text
+
+
+def _boolean(node: Node, entity: EntitySet) -> Value:
+    kind, value = _compiled(node, entity)
+    if kind is not Kind.BOOLEAN:
+        raise bad_option("$filter", "условие не является логическим")
+    return value
+
+
+def _until(tests: list[Value], *, decisive: bool) -> Value:
+    def decide(row: Row) -> bool:
+        for test in tests:
+            if bool(test(row)) is decisive:
+                return decisive
+        return not decisive
+
+    return decide
+
+
+def _is_unlimited(node: Node, entity: EntitySet) -> bool:
+    return isinstance(node, Name) and node.name in entity.by_name and entity.by_name[node.name].unlimited
+
+
+def _comparison(name: str, left: Node, right: Node, entity: EntitySet) -> Value:
+    (kind, one), (other_kind, other) = _compiled(left, entity), _compiled(right, entity)
+    if _is_unlimited(left, entity) or _is_unlimited(right, entity):
+        raise unlimited_comparison()
+    same = any(kind in group and other_kind in group for group in (_NUMBERS, _STRINGS))
+    if kind is not other_kind and not same:
+        raise bad_option("$filter", f"нельзя сравнить {kind} и {other_kind}")
+    compare = _COMPARE[name]
+    return lambda row: compare(one(row), other(row))
+
+
+def _call(function: str, arguments: tuple[Node, ...], entity: EntitySet) -> Value:
+    compiled = [_compiled(argument, entity) for argument in arguments]
+    if any(kind is not Kind.STRING for kind, _ in compiled):
+        raise OneCError(400, FUNCTION, f"Неверный тип аргумента функции {function}")
+    first, second = compiled[0][1], compiled[1][1]
+    match function:
+        case "substringof" if isinstance(arguments[0], Literal):
+            part = arguments[0].text.casefold()
+            return lambda row: part in second(row)
+        case "substringof":
+            return lambda row: first(row) in second(row)
+        case "like":
+            template = arguments[1]
+            if not isinstance(template, Literal):
+                raise OneCError(400, FUNCTION, "Шаблон функции like должен быть строкой")
+            pattern = re.compile(like_pattern(template.text.casefold()), re.DOTALL)
+            return lambda row: pattern.fullmatch(first(row)) is not None
+        case _:
+            test = _TEXT[function]
+            return lambda row: test(first(row), second(row))
+
+
+def like_pattern(template: str) -> str:
+    """A regular expression for a template of ПОДОБНО: `%` any text, `_` one character, `[a-z]`, `[^a-z]`."""
+    pattern, position = "", 0
+    while position < len(template):
+        character = template[position]
+        end = template.find("]", position + 2)
+        if character == "[" and end > 0:
+            inside = template[position + 1 : end]
+            negated = "^" if inside.startswith("^") else ""
+            inside = inside.removeprefix("^").replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
+            pattern += f"[{negated}{inside}]"
+            position = end
+        else:
+            pattern += {"%": ".*", "_": "."}.get(character, re.escape(character))
+        position += 1
+    return pattern

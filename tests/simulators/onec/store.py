@@ -1,0 +1,211 @@
+"""The infobase: sets of rows, and writing to them by 1C's rules."""
+
+import base64
+import uuid
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.simulators.kit.rows import Rows
+from tests.simulators.onec.config import PREDEFINED, SETS, EntitySet, Field, Kind, Nature
+from tests.simulators.onec.errors import (
+    EXISTS,
+    HTTP_METHOD,
+    MISSING_VALUE,
+    NOT_FOUND,
+    TABULAR_ROW,
+    OneCError,
+)
+from tests.simulators.onec.values import Row, empty, parse_guid, stored
+
+Key = tuple[str, ...]
+
+# Set by the platform, whatever a client sends.
+_PLATFORM = frozenset({"Ref_Key", "DataVersion", "Predefined", "PredefinedDataName"})
+
+
+class Table:
+    """The rows of one set in the order of their key: without `$orderby` a client gets no useful order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._order: list[str] = []
+
+    def put(self, key: str, row: Row) -> None:
+        """Add or replace."""
+        if key not in self.rows:
+            insort(self._order, key)
+        self.rows[key] = row
+
+    def remove(self, key: str) -> None:
+        """Take out."""
+        del self.rows[key]
+        del self._order[bisect_left(self._order, key)]
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self.rows[key] for key in self._order)
+
+
+class Infobase:
+    """All sets of the configuration, kept in memory and mirrored to disk."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._tables: dict[str, Table] = {}
+        self._numbers: dict[str, int] = {}
+        self._start_empty()
+        stored_before = False
+        for name, key, row in rows.load():
+            stored_before = True
+            if name in self._tables:
+                self._tables[name].put(key, row)
+                self._numbers[name] = max(self._numbers[name], _number_of(row))
+        if not stored_before:
+            self._predefine()
+
+    def _start_empty(self) -> None:
+        self._tables = {name: Table() for name, entity in SETS.items() if entity.nature is not Nature.TABULAR}
+        self._numbers = dict.fromkeys(self._tables, 0)
+
+    def _predefine(self) -> None:
+        for name, rows in PREDEFINED.items():
+            for row in rows:
+                self._insert(SETS[name], self._complete(SETS[name], row))
+
+    def reset(self) -> None:
+        """Back to the infobase as it was delivered."""
+        self._rows.clear()
+        self._start_empty()
+        self._predefine()
+
+    def scan(self, entity: EntitySet) -> Iterator[Row]:
+        """All rows of a set; the rows of a tabular part carry the reference of their owner."""
+        if entity.nature is not Nature.TABULAR:
+            yield from self._tables[entity.name]
+            return
+        for owner in self._tables[entity.parent]:
+            for row in owner[entity.part]:
+                yield {"Ref_Key": owner["Ref_Key"], **row}
+
+    def get(self, entity: EntitySet, key: Key) -> Row:
+        """One row, or refusal 9."""
+        if entity.nature is Nature.TABULAR:
+            owner = self._tables[entity.parent].rows.get(key[0])
+            for row in owner[entity.part] if owner else ():
+                if row["LineNumber"] == key[1]:
+                    return {"Ref_Key": key[0], **row}
+            raise _not_found(entity)
+        found = self._tables[entity.name].rows.get(_key_text(key))
+        if found is None:
+            raise _not_found(entity)
+        return found
+
+    def create(self, entity: EntitySet, body: Mapping[str, Any]) -> Row:
+        """POST: a new row from what was said, the rest empty; unknown fields are ignored."""
+        if entity.nature is Nature.TABULAR:
+            raise OneCError(400, TABULAR_ROW, "Создание строк табличных частей напрямую не поддерживается")
+        said = _values(entity, body)
+        if entity.nature is Nature.REGISTER:
+            row = self._complete(entity, said)
+            if _key_text(_key_of(entity, row)) in self._tables[entity.name].rows:
+                raise OneCError(400, EXISTS, f"Сущность {entity.name} с таким ключом уже существует")
+        else:
+            # A reference sent by the client is not honoured: it is not proven that 1C would.
+            row = self._complete(entity, {"Ref_Key": str(uuid.uuid4()), **said})
+        self._insert(entity, row)
+        return row
+
+    def update(self, entity: EntitySet, key: Key, body: Mapping[str, Any], *, whole: bool = False) -> Row:
+        """PATCH (or, `whole`, PUT): a tabular part that is named is replaced, never merged."""
+        if entity.nature is Nature.TABULAR:
+            raise _wrong_method(entity)
+        before = self.get(entity, key)
+        said = _values(entity, body)
+        if whole:
+            for field in entity.fields:
+                if field.name not in said and field.name not in _PLATFORM and field.name not in entity.key:
+                    raise OneCError(400, MISSING_VALUE, f"Отсутствует обязательное значение свойства {field.name}")
+        # The key of a record stays what the URL says.
+        after = {**before, **said, **{name: before[name] for name in entity.key}}
+        if "DataVersion" in after:
+            after["DataVersion"] = _version(_version_number(before["DataVersion"]) + 1)
+        self._save(entity, after)
+        return after
+
+    def delete(self, entity: EntitySet, key: Key) -> None:
+        """DELETE is physical; what pointed at the row goes on pointing at nothing."""
+        if entity.nature is Nature.TABULAR:
+            raise _wrong_method(entity)
+        self.get(entity, key)
+        self._tables[entity.name].remove(_key_text(key))
+        self._rows.remove(entity.name, _key_text(key))
+
+    def _complete(self, entity: EntitySet, said: Mapping[str, Any]) -> Row:
+        row: Row = {field.name: said.get(field.name, empty(field)) for field in entity.fields}
+        if entity.nature is not Nature.REGISTER:
+            row["DataVersion"] = _version(0)
+            self._numbers[entity.name] += 1
+            number = self._numbers[entity.name]
+            if entity.nature is Nature.CATALOG and not row["Code"]:
+                row["Code"] = f"00-{number:08d}"
+            if entity.nature is Nature.DOCUMENT and not row["Number"]:
+                row["Number"] = f"0000-{number:06d}"
+        return row
+
+    def _insert(self, entity: EntitySet, row: Row) -> None:
+        self._save(entity, row)
+
+    def _save(self, entity: EntitySet, row: Row) -> None:
+        key = _key_text(_key_of(entity, row))
+        self._tables[entity.name].put(key, row)
+        self._rows.put(entity.name, key, row)
+
+
+def _values(entity: EntitySet, body: Mapping[str, Any]) -> Row:
+    """What a client's body says about the fields of a set that are its to say."""
+    said: Row = {}
+    for field in entity.fields:
+        if field.name in _PLATFORM:
+            continue
+        if field.name in body:
+            said[field.name] = stored(field, body[field.name])
+        elif (bind := body.get(_bind_name(field))) is not None:
+            # "X@odata.bind": "Catalog_Y(guid'…')" is the same as X_Key.
+            said[field.name] = parse_guid(str(bind).partition("guid'")[2].partition("'")[0])
+    return said
+
+
+def _bind_name(field: Field) -> str:
+    return f"{field.name.removesuffix('_Key')}@odata.bind" if field.kind is Kind.GUID else ""
+
+
+def _key_of(entity: EntitySet, row: Row) -> Key:
+    return tuple(row[name] for name in entity.key)
+
+
+def _key_text(key: Key) -> str:
+    # Strings are compared without case and without trailing spaces, so such keys are one key.
+    return "\x1f".join(part.rstrip().casefold() for part in key)
+
+
+def _number_of(row: Row) -> int:
+    tail = str(row.get("Number") or row.get("Code") or "").rpartition("-")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() else 0
+
+
+def _version(number: int) -> str:
+    # Base64 of eight bytes with a counter in the upper four, as seen live.
+    return base64.b64encode(number.to_bytes(4, "big") + bytes(4)).decode()
+
+
+def _version_number(text: str) -> int:
+    return int.from_bytes(base64.b64decode(text)[:4], "big")
+
+
+def _not_found(entity: EntitySet) -> OneCError:
+    name = entity.name.partition("_")[2]
+    return OneCError(404, NOT_FOUND, f'Экземпляр сущности "{name}" не найден по переданному ключу.')
+
+
+def _wrong_method(entity: EntitySet) -> OneCError:
+    return OneCError(405, HTTP_METHOD, f"Использованный HTTP-метод запрещен для {entity.name}")

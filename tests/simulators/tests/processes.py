@@ -1,0 +1,103 @@
+"""Starting a simulator as the process it is, and talking to it over HTTP."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[3]
+USER, PASSWORD = "Обмен", "пароль"
+LOGIN, PSW, API_KEY = "truce", "secret", "key-1"
+ONEC = ("onec", "--user", USER, "--password", PASSWORD)
+SMS = ("sms", "--login", LOGIN, "--password", PSW, "--api-key", API_KEY)
+
+
+def command(kind: tuple[str, ...], data: Path, port: int = 0) -> list[str]:
+    """The command line of a simulator; port 0 lets the system choose a free one."""
+    name, *own = kind
+    module = f"tests.simulators.{name}"
+    return [
+        sys.executable,
+        "-m",
+        module,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--data",
+        str(data),
+        *own,
+    ]
+
+
+@contextmanager
+def started(kind: tuple[str, ...], data: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A running simulator: its base URL and its process, stopped by SIGTERM at the end."""
+    process = subprocess.Popen(
+        command(kind, data), cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        # It says where it listens once it does, so nobody has to guess a port or sleep.
+        line = process.stdout.readline()
+        assert "listening on " in line, f"did not start: {line!r}"
+        yield line.rpartition(" ")[2].strip(), process
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@dataclass(frozen=True)
+class Sim:
+    """A simulator's control calls."""
+
+    base: str
+    http: httpx.Client
+
+    def get(self, name: str) -> Any:
+        """A control GET."""
+        answer = self.http.get(f"{self.base}/__sim/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, name: str, body: Any = None) -> Any:
+        """A control POST."""
+        answer = self.http.post(f"{self.base}/__sim/{name}", json=body or {})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@dataclass(frozen=True)
+class OneCSim(Sim):
+    """The 1C simulator, with the OData calls a client would make."""
+
+    def url(self, path: str, **options: str) -> str:
+        """An address below the service's root; options without their `$`, spaces as %20."""
+        query = "&".join(f"${name}={quote(value, safe='')}" for name, value in {"format": "json", **options}.items())
+        return f"{self.base}/crm/odata/standard.odata/{quote(path, safe=chr(39) + '(),=/$')}?{query}"
+
+    def call(self, method: str, path: str, body: Any = None, **options: str) -> httpx.Response:
+        """One OData call, signed in."""
+        token = httpx.BasicAuth(USER.encode(), PASSWORD.encode())
+        return self.http.request(method, self.url(path, **options), json=body, auth=token)
+
+    def rows(self, entity: str, **options: str) -> list[dict[str, Any]]:
+        """The rows of a query that must succeed."""
+        answer = self.call("GET", entity, **options)
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, Any]] = answer.json()["value"]
+        return rows
+
+
+def refused(answer: httpx.Response) -> tuple[int, str, str]:
+    """Status, 1C's code and text of a refusal."""
+    error = answer.json()["odata.error"]
+    assert error["message"]["lang"] == "ru"
+    return answer.status_code, error["code"], error["message"]["value"]

@@ -1,0 +1,32 @@
+"""Counting segments."""
+
+import pytest
+
+from tests.simulators.sms.segments import segments
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        # 153 is odd: the 77th euro sign of a part does not fit and goes whole into the next.
+        ("€" * 152, 2),
+        ("€" * 153, 3),
+        ("я" * 70, 1),
+        ("я" * 71, 2),
+        ("я" * 134, 2),
+        ("я" * 135, 3),
+        ("я" + "a" * 69, 1),
+        ("😀" * 35, 1),
+        ("😀" * 36, 2),
+        ("😀" * 66, 2),
+        ("😀" * 67, 3),
+    ],
+)
+def test_segments_at_every_boundary(text: str, count: int) -> None:
+    assert segments(text) == count
