@@ -83,7 +83,7 @@ async def fetch(
     *,
     order_by: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of one table whose `column` is among `keys`."""
+    """The rows of one table whose `column` is among `keys`; JSON columns come as Python values."""
     table = table_of(model)
     kind = _pg_type(table, column)
     order = f' ORDER BY "{order_by}"' if order_by else ""

@@ -3,8 +3,8 @@
 A receipt is a compact JWS (`Ed25519`, `kid` in `/.well-known/jwks.json`) of the JSON object
 `{"lead_id", "partner_id", "received_at", "number", "commitment"}`. `commitment` is the unpadded base64url text of
 SHA-256 over three byte strings put together: the salt (16 bytes), the client's E.164 phone in ASCII, and the client's
-folded name in UTF-8 (see `contracts.client.fold_name`). `receipt_opening` is the salt as unpadded base64url: with it the
-realtor can show whom the receipt is about; without it nobody can find out.
+folded name in UTF-8 (see `contracts.client.fold_name`). `receipt_opening` is the salt as unpadded base64url: with it
+the realtor can show whom the receipt is about; without it nobody can find out.
 """
 
 import base64

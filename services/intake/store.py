@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -340,7 +339,7 @@ def _partner(row: Mapping[str, Any]) -> PartnerRequest:
     return PartnerRequest(
         origin=Origin("", "", "", "", answered=True),
         partner_id=row["partner_id"],
-        agreement=Agreement.model_validate(orjson.loads(row["agreement"])),
+        agreement=Agreement.model_validate(row["agreement"]),
         status=row["status"],
         person=row["person"],
         digest=row["digest"],

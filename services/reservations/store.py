@@ -47,7 +47,7 @@ class Clients:
         keys = sorted({item.key for item in inputs})
         found: dict[str, list[Reservation]] = {key: [] for key in keys}
         for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="confirmed_at"):
-            cause = Cause(**orjson.loads(row.pop("cause")))
+            cause = Cause(**row.pop("cause"))
             found[row["client_key"]].append(Reservation(**row, cause=cause))
         return {key: Client(tuple(reservations)) for key, reservations in found.items()}
 

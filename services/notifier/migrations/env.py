@@ -1,0 +1,5 @@
+"""alembic's entry."""
+
+from chassis.migrations import run
+
+run()

@@ -1,0 +1,143 @@
+"""SMSC.ru over HTTP. It takes an id of ours, but does not deduplicate by it: only its status answers who has what."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import orjson
+
+from services.notifier.domain import (
+    Accepted,
+    Barred,
+    Found,
+    InDoubt,
+    LookAnswer,
+    Missing,
+    NoWord,
+    Refused,
+    Repeated,
+    SendAnswer,
+    Unreached,
+)
+
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 30.0
+
+_NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_FINAL: Final = frozenset({1, 5, 6, 7, 8})  # parameters, date, forbidden, number, undeliverable
+_BARRED: Final = frozenset({2, 3, 4})  # password, money, address blocked
+_REPEATED: Final = 9
+_NOT_FOUND: Final = -3
+_UNDERWAY: Final = frozenset({-1, 0, 1, 2})  # waiting, at the operator, delivered, read
+_GIVEN_UP: Final = frozenset({3, 20, 22, 23, 24, 25})
+
+
+class Smsc:
+    """One customer's account."""
+
+    name = "smsc"
+
+    def __init__(
+        self,
+        url: str,
+        login: str,
+        password: str,
+        sender: str = "",
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        self._account = {"login": login, "psw": password}
+        self._sender = {"sender": sender} if sender else {}
+        # A proxy taken from the environment would see passwords and texts, and blur what is certain.
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s), trust_env=False
+        )
+
+    async def send(self, message_id: UUID, phone: str, text: str) -> SendAnswer:
+        """One message, once. Anything but SMSC's own clear word is doubt."""
+        order = {
+            **self._account,
+            **self._sender,
+            "phones": phone,
+            "mes": text,
+            "id": _own(message_id),
+            "charset": "utf-8",
+            "fmt": 3,
+        }
+        try:
+            response = await self._http.post("/rest/send/", json=order)
+        except _NEVER_LEFT as error:
+            return Unreached(type(error).__name__)
+        except httpx.RequestError as error:
+            return InDoubt(type(error).__name__)
+        answer = _read(response)
+        if isinstance(answer, str):
+            return InDoubt(answer)
+        if "error_code" in answer:
+            return _refusal(_number(answer["error_code"]))
+        if answer.get("id") == _own(message_id) and "cnt" in answer:
+            return Accepted()
+        return InDoubt("broken-answer")
+
+    async def look(self, message_id: UUID, phone: str) -> LookAnswer:
+        """The state of our message, by phone and id."""
+        question = {**self._account, "phone": phone, "id": _own(message_id), "charset": "utf-8", "fmt": "3"}
+        try:
+            response = await self._http.post("/sys/status.php", data=question)
+        except httpx.RequestError as error:
+            return NoWord(type(error).__name__)
+        answer = _read(response)
+        if isinstance(answer, str):
+            return NoWord(answer)
+        if "error_code" in answer:
+            code = _number(answer["error_code"])
+            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
+        return _state(_number(answer.get("status")))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.aclose()
+
+
+def _own(message_id: UUID) -> str:
+    # With its dashes: of an id that is all digits SMSC takes no more than 2147483647, and a hex may be all digits.
+    return str(message_id)
+
+
+def _read(response: httpx.Response) -> dict[str, Any] | str:
+    """The answer's fields, or why it cannot be trusted."""
+    if response.status_code != 200:
+        return f"http-{response.status_code}"
+    try:
+        answer = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return "broken-answer"
+    return answer if isinstance(answer, dict) else "broken-answer"
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _refusal(code: int | None) -> SendAnswer:
+    if code is None:
+        return InDoubt("broken-answer")
+    if code in _FINAL:
+        return Refused(str(code))
+    if code in _BARRED:
+        return Barred(str(code))
+    if code == _REPEATED:
+        return Repeated(str(code))
+    # A code that no table names may be a warning about a message that was taken.
+    return InDoubt(f"code-{code}")
+
+
+def _state(status: int | None) -> LookAnswer:
+    if status == _NOT_FOUND:
+        return Missing()
+    if status in _UNDERWAY:
+        return Found(f"status {status}")
+    if status in _GIVEN_UP:
+        return Found(f"status {status}", undeliverable=True)
+    return NoWord("broken-answer" if status is None else f"status {status}")

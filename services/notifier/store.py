@@ -1,0 +1,162 @@
+"""Partners and messages at rest, names and phones sealed; and which calls may have taken effect."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import Field, SQLModel
+
+from chassis.database import execute, fetch, rows, upsert
+from chassis.processor import Input
+from services.notifier.domain import Attempt, Client, Message, Recipient
+
+
+class PartnerRow(SQLModel, table=True):
+    """A partner as the topic last told it."""
+
+    __tablename__ = "partners"
+
+    partner_id: str = Field(primary_key=True)
+    person: str
+    status: str
+
+
+class MessageRow(SQLModel, table=True):
+    """One SMS, waiting or settled."""
+
+    __tablename__ = "messages"
+
+    message_id: UUID = Field(primary_key=True)
+    lead_id: UUID
+    client_key: str = Field(index=True)
+    partner_id: str
+    template: str
+    client: str
+    through: date | None
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    status: str
+    provider: str | None
+    detail: str | None
+    settled_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+
+
+class AttemptRow(SQLModel, table=True):
+    """A call that was begun and may have taken effect. Real time; the row goes when it is known that it did not."""
+
+    __tablename__ = "attempts"
+
+    message_id: UUID = Field(primary_key=True)
+    provider: str
+    began_at: datetime = Field(sa_type=DateTime(timezone=True))
+    sends: int = 1
+    looks: int = 0
+    missing: int = 0
+
+
+class Partners:
+    """State by partner id."""
+
+    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Recipient | None]:
+        keys = sorted({item.key for item in inputs})
+        found: dict[str, Recipient | None] = dict.fromkeys(keys)
+        for row in await fetch(tx, PartnerRow, "partner_id", keys):
+            found[row["partner_id"]] = Recipient(**row)
+        return found
+
+    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> None:
+        await upsert(tx, PartnerRow, [asdict(after) for _, after in changes.values() if after is not None])
+
+
+class Clients:
+    """State by client key: all messages about the client."""
+
+    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Client]:
+        keys = sorted({item.key for item in inputs})
+        found: dict[str, list[Message]] = {key: [] for key in keys}
+        for row in await fetch(tx, MessageRow, "client_key", keys, order_by="created_at"):
+            found[row["client_key"]].append(Message(**row))
+        return {key: Client(tuple(messages)) for key, messages in found.items()}
+
+    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+        changed = [
+            asdict(message)
+            for before, after in changes.values()
+            for message in after.messages
+            if message not in before.messages
+        ]
+        await upsert(tx, MessageRow, changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """All that sending a message needs. `person`: not known before the partners topic has told it."""
+
+    message: Message
+    person: str | None
+    attempt: Attempt | None
+
+
+class Attempts:
+    """What the worker reads and writes between its claim and the outcome, in short transactions of its own."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def letter(self, message_id: UUID) -> Letter | None:
+        """The message, its recipient, and the attempt that may have taken effect, if there is one."""
+        async with self._engine.connect() as tx:
+            messages = await fetch(tx, MessageRow, "message_id", [message_id])
+            if not messages:
+                return None
+            message = Message(**messages[0])
+            partners = await fetch(tx, PartnerRow, "partner_id", [message.partner_id])
+            attempts = await rows(tx, _ATTEMPT, message_id)
+        return Letter(
+            message=message,
+            person=partners[0]["person"] if partners else None,
+            attempt=Attempt(*attempts[0]) if attempts else None,
+        )
+
+    async def begin(self, message_id: UUID, provider: str, earlier: Attempt | None) -> bool:
+        """Committed before the call: whoever finds the message after a crash knows that it may be out.
+
+        False: since `earlier` was read somebody else began, for this process was frozen and has lost its claim.
+        """
+        async with self._engine.begin() as tx:
+            if earlier is None:
+                return bool(await rows(tx, _BEGIN, message_id, provider))
+            return bool(await rows(tx, _BEGIN_AGAIN, message_id, provider, earlier.sends))
+
+    async def forget(self, message_id: UUID) -> None:
+        """It is known that the first attempt did not take effect; a second one would be another's."""
+        await self._run("DELETE FROM attempts WHERE message_id = $1 AND sends = 1", message_id)
+
+    async def looked(self, message_id: UUID, attempt: Attempt) -> None:
+        """Keep the count of looks."""
+        await self._run(
+            "UPDATE attempts SET looks = $2, missing = $3 WHERE message_id = $1",
+            message_id,
+            attempt.looks,
+            attempt.missing,
+        )
+
+    async def _run(self, sql: str, *args: object) -> None:
+        async with self._engine.begin() as tx:
+            await execute(tx, sql, *args)
+
+
+_ATTEMPT = """
+    SELECT extract(epoch FROM now() - began_at)::float8 AS age_s, looks, missing, sends
+    FROM attempts WHERE message_id = $1
+"""
+_BEGIN = """
+    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing) VALUES ($1, $2, now(), 1, 0, 0)
+    ON CONFLICT DO NOTHING RETURNING message_id
+"""
+_BEGIN_AGAIN = """
+    UPDATE attempts SET provider = $2, began_at = now(), sends = sends + 1, missing = 0
+    WHERE message_id = $1 AND sends = $3 RETURNING message_id
+"""
