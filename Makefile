@@ -1,0 +1,63 @@
+# The front door. Needs Python >= 3.11 (with venv) and make, nothing else; everything is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-long smoke check fmt lock install
+
+help:
+	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data stays in .local/'
+	@echo 'make test       every test that a change needs, on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
+	@echo 'make test-long  the rest: many seeds, many kills, long faults'
+	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
+	@echo 'make check      format, lint, types, import rules, fast tests'
+	@echo 'make fmt        put the code into format'
+	@echo 'make lock       write the lock files anew from pyproject.toml'
+	@echo 'make help       this table'
+	@echo
+	@echo 'Each of them first installs what is missing into .venv. Ports and settings: .venv/bin/python -m deploy.local run --help'
+
+run: $(INSTALLED)
+	@$(BIN)/python -m deploy.local run
+
+test: $(INSTALLED)
+	@$(PYTEST) -m 'not long'
+
+test-long: $(INSTALLED)
+	@$(PYTEST) -m long
+
+smoke: $(INSTALLED)
+	@$(BIN)/python -m tests.smoke
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -q -m 'not infra and not long'
+
+fmt: $(INSTALLED)
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: $(INSTALLED)
+	@test -x $(BIN)/uv || $(PIP) install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --group dev pyproject.toml -o requirements-dev.lock
+
+install: $(INSTALLED)
+
+# The stamp is written last: an installation that was interrupted is done again, and so is one of an older lock file.
+$(INSTALLED): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo 'the venv module of $(PYTHON) is missing (on Debian: the package python3-venv)'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'installing into $(VENV) (a minute or two, once)'
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@

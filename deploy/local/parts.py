@@ -1,0 +1,217 @@
+"""The simulators and services of the local system as data: what runs, with which environment."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from deploy.local.errors import LocalError
+from deploy.local.ports import HOST, Ports
+from deploy.local.secrets_file import DATABASES, Secrets
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTAL = "demo"
+ONEC_USER = "Партнёры"  # not ASCII, so Basic authentication in UTF-8 is exercised every day
+SMS_LOGIN = "truce"
+
+# Service → prefix of its settings. Its admin port is its place in this row.
+PREFIXES = {
+    "intake": "INTAKE_",
+    "onec_gateway": "ONEC_",
+    "reservations": "RESERVATIONS_",
+    "notifier": "NOTIFIER_",
+    "cabinet": "CABINET_",
+}
+SERVICES = ("intake", "onec_gateway", "reservations", "notifier")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the environment of a program depends on."""
+
+    folder: Path
+    ports: Ports
+    secrets: Secrets
+    kafka: str
+    databases: Mapping[str, str] = field(repr=False)
+    operator: Mapping[str, str] = field(repr=False)
+
+    def admin(self, service: str) -> int:
+        """The admin port of a service."""
+        return self.ports.admin + list(PREFIXES).index(service)
+
+    @property
+    def onec(self) -> str:
+        """The base URL of the 1C simulator; its control calls answer below it too."""
+        return f"http://{HOST}:{self.ports.onec}/crm"
+
+    @property
+    def sms(self) -> str:
+        """The base URL of the SMS simulator."""
+        return f"http://{HOST}:{self.ports.sms}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A program with an HTTP health check. `migrate` runs to its end before it is started."""
+
+    name: str
+    argv: tuple[str, ...]
+    health: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    migrate: tuple[str, ...] | None = None
+    folder: Path = ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What the system is made of, besides Kafka and PostgreSQL. Tests put stand-ins here."""
+
+    simulators: Callable[[Plan], Sequence[Part]]
+    services: Callable[[Plan], Sequence[Part]]
+    # Prints {"portal": …, "key": …}; run once, after intake's migration. None: no portal key.
+    portal_key: tuple[str, ...] | None = None
+
+
+def simulators(plan: Plan) -> list[Part]:
+    """1C and the SMS provider."""
+    onec = _module("tests.simulators.onec", "--port", plan.ports.onec, "--data", plan.folder / "onec")
+    sms = _module("tests.simulators.sms", "--port", plan.ports.sms, "--data", plan.folder / "sms")
+    # The simulators take their credentials on the command line. They open a simulator, and nothing else.
+    return [
+        Part(
+            "onec",
+            (*onec, "--host", HOST, "--user", ONEC_USER, "--password", plan.secrets["onec_password"]),
+            f"http://{HOST}:{plan.ports.onec}/__sim/health",
+        ),
+        Part(
+            "sms",
+            (*sms, "--host", HOST, "--login", SMS_LOGIN, "--password", plan.secrets["sms_password"]),
+            f"http://{HOST}:{plan.ports.sms}/__sim/health",
+        ),
+    ]
+
+
+def services(plan: Plan) -> list[Part]:
+    """The four services, each with its own settings and nobody else's."""
+    return [
+        Part(
+            name,
+            _module(f"services.{name}", "run"),
+            f"http://{HOST}:{plan.admin(name)}/health/ready",
+            service_environment(plan, name),
+            migrate=_module(f"services.{name}", "migrate"),
+        )
+        for name in SERVICES
+    ]
+
+
+DEFAULT = Blueprint(
+    simulators,
+    services,
+    (
+        *(sys.executable, "-m", "services.intake", "portals", "add", PORTAL),
+        *("--scopes", "leads,partners,returns,rewards", "--json"),
+    ),
+)
+
+
+def service_environment(plan: Plan, service: str) -> dict[str, str]:
+    """The settings of one service (interfaces §5). What the operator set under its prefix wins."""
+    prefix = PREFIXES[service]
+    secrets = plan.secrets
+    common = {
+        "DATABASE_URL": plan.databases[service],
+        "ADMIN_PORT": str(plan.admin(service)),
+    }
+    own = {
+        "intake": lambda: {
+            "HTTP_PORT": str(plan.ports.intake),
+            "SEALING_KEYS": secrets["sealing_keys"],
+            "CLIENT_KEY_SECRET": secrets["client_key_secret"],
+            "RECEIPT_KEY": secrets["receipt_key"],
+            "UNSEALING_KEY": secrets["unsealing_key"],
+            "ACCEPT_PLAIN_CLIENTS": "true",
+        },
+        "onec_gateway": lambda: {
+            "SEALING_KEYS": secrets["sealing_keys"],
+            "CLIENT_KEY_SECRET": secrets["client_key_secret"],
+            "URL": plan.onec,
+            "USER": ONEC_USER,
+            "PASSWORD": secrets["onec_password"],
+        },
+        "notifier": lambda: {
+            "SEALING_KEYS": secrets["sealing_keys"],
+            "SMSC_URL": plan.sms,
+            "SMSC_LOGIN": SMS_LOGIN,
+            "SMSC_PASSWORD": secrets["sms_password"],
+        },
+    }
+    settings = {**common, **own.get(service, dict)()}
+    return {
+        **{f"{prefix}{name}": value for name, value in settings.items()},
+        **{name: value for name, value in plan.operator.items() if name.startswith(prefix)},
+    }
+
+
+def shared_environment(plan: Plan) -> dict[str, str]:
+    """What every program gets: the operator's own variables but for settings of single services, and ours."""
+    private = (*PREFIXES.values(), "TRUCE_")
+    return {
+        **{name: value for name, value in plan.operator.items() if not name.startswith(private)},
+        "KAFKA_BOOTSTRAP_SERVERS": plan.kafka,
+        "DEAD_LETTERS_PUBLIC_KEY": plan.secrets.public("dead_letters_key"),
+        "CLOCK_FILE": str(plan.folder / "clock.json"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def prepare_clock(plan: Plan) -> None:
+    """A clock file where shifting is allowed, and none where it is not."""
+    file = plan.folder / "clock.json"
+    if plan.operator.get("ALLOW_CLOCK_SHIFT", "").lower() in ("true", "1", "yes", "on"):
+        if not file.exists():
+            file.write_text(json.dumps({"shift_seconds": 0}))
+    else:
+        file.unlink(missing_ok=True)
+
+
+def database_urls(ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """Where each service finds its database on our own PostgreSQL."""
+    return {
+        name: f"postgresql://{name}:{quote(secrets[f'{name}_database_password'], safe='')}"
+        f"@{HOST}:{ports.postgres}/{name}"
+        for name in DATABASES
+    }
+
+
+def external_servers(operator: Mapping[str, str]) -> tuple[str | None, dict[str, str] | None]:
+    """The Kafka and the databases that the operator has running, each None where we start our own."""
+    kafka = operator.get("KAFKA_BOOTSTRAP_SERVERS") or None
+    variables = {name: f"{PREFIXES[name]}DATABASE_URL" for name in SERVICES}
+    given = {name: operator[variable] for name, variable in variables.items() if operator.get(variable)}
+    if given and len(given) < len(variables):
+        missing = ", ".join(variable for name, variable in variables.items() if name not in given)
+        raise LocalError(f"some database URLs are set and some are not; set {missing} too, or none of them")
+    return kafka, given or None
+
+
+def answers_ok(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    target = urlsplit(url)
+    connection = HTTPConnection(target.hostname or HOST, target.port, timeout=5)
+    try:
+        connection.request("GET", target.path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _module(name: str, *arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *(str(argument) for argument in arguments))

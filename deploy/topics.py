@@ -1,0 +1,151 @@
+"""Provisions the topics of `contracts/topics.py`: `python -m deploy.topics`.
+
+Says what it made and where an existing topic differs. It never changes or deletes a topic: partitions decide
+which client's messages stay in order, so such a change is a person's decision.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import typer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.helpers import create_ssl_context
+
+from chassis.settings import KafkaSettings, load
+from contracts.topics import TOPICS, TopicSpec, portal_requests
+
+PATIENCE_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """The outcome: topics made now, topics that were there, and in which way some of those differ."""
+
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+def topic_specs(portals: Iterable[str]) -> tuple[TopicSpec, ...]:
+    """Every topic of a system with these portals."""
+    return (*TOPICS, *(portal_requests(portal) for portal in portals))
+
+
+async def provision(
+    settings: KafkaSettings, specs: Sequence[TopicSpec], replication: int = 1, *, ready: bool = True
+) -> Provisioned:
+    """Make the topics that are missing, and compare those that are there. With `ready`, wait for their leaders."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [spec for spec in specs if spec.name not in existing]
+        made = await _create(admin, missing, replication)
+        kept = [spec for spec in specs if spec.name not in made]
+        differences = await _differences(admin, kept, replication)
+        if ready and made:
+            await _wait_for_leaders(admin, made)
+        return Provisioned(tuple(made), tuple(spec.name for spec in kept), tuple(differences))
+    finally:
+        await admin.close()
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Connection options of any aiokafka client."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": 30_000,
+    }
+    if settings.security_protocol.startswith("SASL"):
+        password = settings.sasl_password
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = create_ssl_context(cafile=settings.ssl_cafile)
+    return options
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
+    if not specs:
+        return []
+    answer = await admin.create_topics(
+        [NewTopic(spec.name, spec.partitions, replication, topic_configs=dict(spec.config)) for spec in specs]
+    )
+    made = []
+    for name, code, *message in answer.topic_errors:
+        error = for_code(code)
+        if code == 0:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:  # somebody else was as quick; then it is compared
+            raise error(f"{name}: {message[0] if message else ''}")
+    return made
+
+
+async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
+    if not specs:
+        return []
+    found = []
+    described = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in specs])}
+    configs = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
+    values: dict[str, dict[str, str]] = {}
+    for response in configs:
+        for _code, _message, _kind, name, entries in response.resources:
+            values[name] = {entry[0]: entry[1] for entry in entries}
+    for spec in specs:
+        partitions = described[spec.name]["partitions"]
+        if len(partitions) != spec.partitions:
+            found.append(f"{spec.name}: {len(partitions)} partitions, wanted {spec.partitions}")
+        replicas = min((len(partition["replicas"]) for partition in partitions), default=0)
+        if replicas != replication:
+            found.append(f"{spec.name}: {replicas} replicas, wanted {replication}")
+        for setting, wanted in spec.config.items():
+            actual = values.get(spec.name, {}).get(setting)
+            if actual != wanted:
+                found.append(f"{spec.name}: {setting}={actual}, wanted {wanted}")
+    return found
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            described = await admin.describe_topics(list(names))
+            partitions = [partition for topic in described for partition in topic["partitions"]]
+            led = all(partition["leader"] >= 0 for partition in partitions)
+            if led and len(described) == len(names) and all(topic["error_code"] == 0 for topic in described):
+                return
+            await asyncio.sleep(0.05)
+
+
+def main(
+    portals: Annotated[
+        list[str] | None, typer.Option("--portal", help="a portal that produces requests; repeat it for more")
+    ] = None,
+    replication: Annotated[int, typer.Option(help="copies of each partition; 3 in production")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="exit 1 when an existing topic differs")] = False,
+) -> None:
+    """Make the topics that are missing on KAFKA_BOOTSTRAP_SERVERS, and say where existing ones differ."""
+    try:
+        outcome = asyncio.run(provision(load(KafkaSettings), topic_specs(portals or []), replication))
+    except (KafkaError, OSError, TimeoutError) as error:
+        sys.exit(f"topics: {type(error).__name__}: {error}")
+    for name in outcome.made:
+        print(f"made    {name}")
+    for name in outcome.kept:
+        print(f"exists  {name}")
+    for difference in outcome.differences:
+        print(f"differs {difference} (left as it is)", file=sys.stderr)
+    if strict and outcome.differences:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

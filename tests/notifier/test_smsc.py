@@ -1,0 +1,174 @@
+"""The SMSC.ru adapter against the simulator's process, and against peers that answer badly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+
+from services.notifier.domain import (
+    Accepted,
+    Barred,
+    Found,
+    InDoubt,
+    Missing,
+    NoWord,
+    Refused,
+    Repeated,
+    Unreached,
+)
+from services.notifier.providers.smsc import Smsc
+from tests.simulators.tests.processes import LOGIN, Sim
+
+PHONE = "+79031112233"
+ID = UUID("00000000-0000-5000-8000-0000000000a1")
+OTHER = UUID("00000000-0000-5000-8000-0000000000a2")
+
+
+async def test_a_message_is_taken_under_our_own_id(smsc: Smsc, sms: Sim) -> None:
+    assert await smsc.send(ID, PHONE, "Клиент закреплён") == Accepted()
+
+    [message] = sms.get("messages")
+    assert (message["to"], message["text"], message["id"]) == (PHONE, "Клиент закреплён", str(ID))
+
+
+async def test_what_was_taken_is_found_and_what_was_not_is_missing(smsc: Smsc, sms: Sim) -> None:
+    assert await smsc.look(ID, PHONE) == Missing()
+    await smsc.send(ID, PHONE, "текст")
+    assert await smsc.look(ID, PHONE) == Found("status -1")
+    sms.post("clock", {"advance_seconds": 60})
+    assert await smsc.look(ID, PHONE) == Found("status 1")
+
+
+async def test_an_answer_that_was_cut_off_is_doubt_and_the_look_finds_the_message(smsc: Smsc, sms: Sim) -> None:
+    sms.post("fault", {"mode": "accept_then_cut", "count": 1})
+
+    assert isinstance(await smsc.send(ID, PHONE, "текст"), InDoubt)
+    assert isinstance(await smsc.look(ID, PHONE), Found)
+
+
+async def test_an_identical_text_within_a_minute_is_a_repeat(smsc: Smsc) -> None:
+    await smsc.send(ID, PHONE, "текст")
+
+    assert await smsc.send(OTHER, PHONE, "текст") == Repeated("9")
+
+
+@pytest.mark.parametrize("code", [1, 5, 6, 7, 8])
+async def test_final_codes_are_refusals(smsc: Smsc, sms: Sim, code: int) -> None:
+    sms.post("fault", {"mode": "refuse", "code": code, "count": 1})
+
+    assert await smsc.send(ID, PHONE, "текст") == Refused(str(code))
+
+
+@pytest.mark.parametrize("code", [2, 3, 4])
+async def test_account_codes_bar_the_provider(smsc: Smsc, sms: Sim, code: int) -> None:
+    sms.post("fault", {"mode": "refuse", "code": code, "count": 2})
+
+    assert await smsc.send(ID, PHONE, "текст") == Barred(str(code))
+    assert await smsc.look(ID, PHONE) == Barred(str(code))
+
+
+async def test_a_wrong_password_bars_the_provider(sms: Sim) -> None:
+    adapter = Smsc(sms.base, LOGIN, "wrong")
+
+    assert await adapter.send(ID, PHONE, "текст") == Barred("2")
+    await adapter.close()
+
+
+async def test_too_many_looks_are_no_word(smsc: Smsc) -> None:
+    answers = [await smsc.look(ID, PHONE) for _ in range(6)]
+
+    assert answers == [Missing()] * 5 + [NoWord("code-9")]
+
+
+async def test_a_server_error_is_doubt(smsc: Smsc, sms: Sim) -> None:
+    sms.post("fault", {"mode": "down", "status": 502, "count": 2})
+
+    assert await smsc.send(ID, PHONE, "текст") == InDoubt("http-502")
+    assert await smsc.look(ID, PHONE) == NoWord("http-502")
+
+
+async def test_no_connection_is_certain(unused_tcp_port: int) -> None:
+    adapter = Smsc(f"http://127.0.0.1:{unused_tcp_port}", LOGIN, "x")
+
+    assert await adapter.send(ID, PHONE, "текст") == Unreached("ConnectError")
+    assert await adapter.look(ID, PHONE) == NoWord("ConnectError")
+    await adapter.close()
+
+
+async def test_a_name_that_does_not_resolve_is_certain() -> None:
+    adapter = Smsc("http://smsc.invalid", LOGIN, "x")
+
+    assert await adapter.send(ID, PHONE, "текст") == Unreached("ConnectError")
+    await adapter.close()
+
+
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def peer(answer: bytes | None) -> AsyncIterator[Smsc]:
+    """A provider that reads the request and says `answer`, or nothing for None."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is None:
+            await over.wait()
+        else:
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    adapter = Smsc(f"http://127.0.0.1:{port}", LOGIN, "x", read_timeout_s=0.3)
+    yield adapter
+    over.set()
+    await adapter.close()
+    server.close()
+
+
+def ok(body: str) -> bytes:
+    raw = body.encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(raw), raw)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "ReadTimeout"),
+        (b"", "RemoteProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", "RemoteProtocolError"),
+        (b"SMTP ready\r\n\r\n", "RemoteProtocolError"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "http-302"),
+        (ok("<html>"), "broken-answer"),
+        (ok("[1]"), "broken-answer"),
+        (ok("{}"), "broken-answer"),
+        (ok('{"id": "another", "cnt": 1}'), "broken-answer"),
+        (ok('{"error": "x", "error_code": 200}'), "code-200"),
+        (ok('{"error": "x", "error_code": "8"}'), "broken-answer"),
+        (ok('{"error": "x", "error_code": [1]}'), "broken-answer"),
+        (ok('{"error": "x", "error_code": true}'), "broken-answer"),
+    ],
+)
+async def test_anything_but_a_clear_word_is_doubt(answer: bytes | None, reason: str) -> None:
+    async with peer(answer) as adapter:
+        assert await adapter.send(ID, PHONE, "текст") == InDoubt(reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (ok('{"status": 22}'), Found("status 22", undeliverable=True)),
+        (ok('{"status": -1}'), Found("status -1")),
+        (ok('{"status": 77}'), NoWord("status 77")),
+        (ok('{"status": {}}'), NoWord("broken-answer")),
+        (ok('{"status": "1"}'), NoWord("broken-answer")),
+        (ok("{}"), NoWord("broken-answer")),
+        (None, NoWord("ReadTimeout")),
+    ],
+)
+async def test_a_state_counts_only_when_it_is_in_the_table(answer: bytes | None, word: object) -> None:
+    async with peer(answer) as adapter:
+        assert await adapter.look(ID, PHONE) == word

@@ -1,0 +1,101 @@
+"""What a realtor reads, and how many SMS it takes."""
+
+from datetime import date
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.client import MAX_NAME_LENGTH
+from services.notifier import texts
+from services.notifier.texts import render, segments, short_name
+from tests.simulators.sms.segments import segments as billed
+
+LEAD = UUID("11111111-1111-1111-1111-1111111104f2")
+DAY = date(2027, 5, 24)
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (texts.CONFIRMED, "Клиент Иванов И. закреплён за вами до 24.05.2027 включительно. Заявка 04F2."),
+        (texts.REJECTED, "Клиент Иванов И.: отказ, клиент уже в работе. Заявка 04F2."),
+        (texts.ALREADY_YOURS, "Клиент Иванов И. уже закреплён за вами. Заявка 04F2."),
+        (
+            texts.EXPIRED,
+            "Клиент Иванов И.: срок закрепления истёк, клиент передан застройщику. Заявка 04F2.",
+        ),
+    ],
+)
+def test_the_texts_of_version_1_never_change(template: str, text: str) -> None:
+    assert render(template, "Иванов Иван Иванович", LEAD, DAY) == text
+
+
+@pytest.mark.parametrize(
+    ("full_name", "short"),
+    [
+        ("Иванов Иван Иванович", "Иванов И."),
+        ("Салтыков-Щедрин михаил", "Салтыков-Щедрин М."),
+        ("Шер", "Шер"),
+        ("Smith «John»", "Smith J."),
+        ("Ли 88", "Ли"),
+        ("Straße ßeta", "Straße S."),
+        ("я" * 40, "я" * 40),
+        ("я" * 41, "я" * 39 + "…"),
+        ("😀" * 21, "😀" * 19 + "…"),
+    ],
+)
+def test_a_name_is_the_surname_and_one_initial(full_name: str, short: str) -> None:
+    assert short_name(full_name) == short
+
+
+@pytest.mark.parametrize("template", texts.TEXTS)
+@pytest.mark.parametrize("letter", ["я", "w", "😀", "𠜎"])
+def test_every_text_fits_two_sms_with_the_longest_name(template: str, letter: str) -> None:
+    for surname in range(1, MAX_NAME_LENGTH - 1):
+        name = f"{letter * surname} {'я' * (MAX_NAME_LENGTH - surname - 1)}"
+
+        assert segments(render(template, name, LEAD, DAY)) <= texts.MAX_SEGMENTS
+
+
+@pytest.mark.parametrize("template", texts.TEXTS)
+def test_two_leads_of_one_client_never_read_the_same(template: str) -> None:
+    first, second = (render(template, "Иванов Иван", UUID(int=n), DAY) for n in (1, 2))
+
+    assert first != second
+
+
+def test_a_text_without_its_date_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="needs a date"):
+        render(texts.CONFIRMED, "Иванов Иван", LEAD)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("€" * 152, 2),
+        ("€" * 153, 3),
+        ("я" * 70, 1),
+        ("я" * 71, 2),
+        ("я" * 134, 2),
+        ("я" * 135, 3),
+        ("😀" * 35, 1),
+        ("😀" * 66, 2),
+        ("😀" * 67, 3),
+        ("", 1),
+    ],
+)
+def test_a_text_is_split_where_the_standard_splits_it(text: str, count: int) -> None:
+    assert segments(text) == count
+
+
+@given(st.text(alphabet=st.sampled_from("aЯ€^😀[ё 1"), max_size=400))
+def test_segments_are_counted_as_the_provider_bills_them(text: str) -> None:
+    assert segments(text) == billed(text)

@@ -1,0 +1,159 @@
+"""The notifier as a real process, with all that is around it in real life."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from chassis.decision import Cause
+from chassis.envelope import encode
+from contracts import topics
+from contracts.message import Message
+from contracts.messages import SmsStatus
+from deploy.local.ports import free_port
+from tests.notifier.samples import NOON, OPERATOR, SEALING_KEYS
+from tests.simulators.tests.processes import LOGIN, PSW, Sim
+
+DEADLINE_S = 60.0
+SOURCES = {topics.PARTNERS: "intake", topics.VERDICTS: "onec_gateway", topics.RESERVATIONS: "reservations"}
+
+T = TypeVar("T")
+
+
+async def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """Look until there is something to see."""
+    end = time.monotonic() + deadline_s
+    while (seen := look()) is None:
+        assert time.monotonic() < end, f"waited {deadline_s:.0f} s for {what}"
+        await asyncio.sleep(0.05)
+    return seen
+
+
+@dataclass
+class World:
+    """What a test does to the notifier, and what it sees of it."""
+
+    bootstrap: str
+    database: str
+    sms: Sim
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    counter: int = 0
+
+    async def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
+        """One more instance, with `wait` ready to be relied on."""
+        port = free_port()
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "NOTIFIER_DATABASE_URL": self.database,
+            "NOTIFIER_ADMIN_PORT": str(port),
+            "NOTIFIER_SEALING_KEYS": SEALING_KEYS,
+            "NOTIFIER_SMSC_URL": self.sms.base,
+            "NOTIFIER_SMSC_LOGIN": LOGIN,
+            "NOTIFIER_SMSC_PASSWORD": PSW,
+            "DEAD_LETTERS_PUBLIC_KEY": json.dumps(OPERATOR.as_dict(private=False)),
+        }
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(  # starting takes a millisecond
+                [sys.executable, "-m", "services.notifier", "run"],
+                env={**os.environ, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.processes.append(process)
+
+        def ready() -> bool | None:
+            assert process.poll() is None, self.log.read_text()
+            try:
+                answer = self.sms.http.get(f"http://127.0.0.1:{port}/health/ready")
+            except httpx.TransportError:
+                return None
+            return True if answer.status_code == 200 else None
+
+        if wait:
+            await until(ready, "the notifier to be ready")
+        return process
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "notifier.log"
+
+    async def tell(self, *messages: Message, times: int = 1) -> None:
+        """Put events on their topics, each `times` times with one and the same id."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
+        await producer.start()
+        try:
+            for message in messages:
+                self.counter += 1
+                out = encode(
+                    message,
+                    event_id=UUID(int=0xE0000 + self.counter),
+                    source=SOURCES[message.topic],
+                    at=NOON,
+                    cause=Cause(f"request-{self.counter}", f"story-{self.counter}"),
+                    sequence=None,
+                )
+                for _ in range(times):
+                    await producer.send_and_wait(out.topic, out.value, key=out.key.encode(), headers=out.headers)
+        finally:
+            await producer.stop()
+
+    async def statuses(self, count: int) -> list[SmsStatus]:
+        """The first `count` events the notifier published, and a moment more in which none may follow."""
+        consumer = AIOKafkaConsumer(
+            topics.MESSAGES, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+        )
+        await consumer.start()
+        found: list[SmsStatus] = []
+        end = time.monotonic() + DEADLINE_S
+        try:
+            while len(found) < count:
+                assert time.monotonic() < end, f"{len(found)} of {count} events\n{self.log.read_text()[-3000:]}"
+                batch = await consumer.getmany(timeout_ms=200)
+                found.extend(_status(record) for records in batch.values() for record in records)
+            batch = await consumer.getmany(timeout_ms=500)
+            found.extend(_status(record) for records in batch.values() for record in records)
+        finally:
+            await consumer.stop()
+        return found
+
+    async def rows(self, sql: str) -> Sequence[Any]:
+        connection = await asyncpg.connect(self.database)
+        try:
+            rows: Sequence[Any] = await connection.fetch(sql)
+            return rows
+        finally:
+            await connection.close()
+
+    def texts(self) -> list[str]:
+        return [message["text"] for message in self.sms.get("messages")]
+
+    def stop(self) -> None:
+        """Cleanly: a member that leaves its group without a word keeps the next test waiting for ten seconds."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _status(record: Any) -> SmsStatus:
+    assert dict(record.headers)["ce_type"] == b"sms-status.v1"
+    status = SmsStatus.model_validate_json(record.value)
+    assert record.key.decode() == status.client_key
+    return status

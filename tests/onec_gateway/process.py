@@ -1,0 +1,192 @@
+"""The gateway as the process it is, with what stands around it: its topics, its database and 1C."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from chassis.decision import Cause
+from chassis.envelope import encode
+from contracts.client import Client, client_key
+from contracts.leads import LeadSubmitted
+from contracts.message import Message
+from contracts.partners import Partner
+from contracts.portal import Agreement, Consent
+from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.topics import VERDICTS
+from deploy.local.ports import free_port
+from tests.contracts.keys import CLIENT_KEY_SECRET, KEY, OPERATOR_JWK, sealer
+from tests.simulators.tests.processes import PASSWORD, ROOT, USER, OneCSim
+
+DEADLINE_S = 30.0
+SEALER = sealer(KEY)
+NAME = "Клиентов Клим Климович"
+
+
+async def until(look: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """The first truthy answer of `look`."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if found := await look():
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not within {DEADLINE_S:.0f} s: {what}")
+
+
+@dataclass
+class Gateway:
+    """What a test does to the gateway, and what it sees of it."""
+
+    bootstrap: str
+    database: str
+    sim: OneCSim
+    folder: Path
+    producer: AIOKafkaProducer
+    consumer: AIOKafkaConsumer
+    verdicts: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    numbers: int = 0
+
+    @property
+    def logs(self) -> str:
+        return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
+
+    async def start(self) -> subprocess.Popen[bytes]:
+        """An instance, ready to be relied on."""
+        port = free_port()
+        public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "ONEC_DATABASE_URL": self.database,
+            "ONEC_ADMIN_PORT": str(port),
+            "ONEC_URL": f"{self.sim.base}/crm",
+            "ONEC_USER": USER,
+            "ONEC_PASSWORD": PASSWORD,
+            "ONEC_SEALING_KEYS": json.dumps({"keys": [KEY]}),
+            "ONEC_CLIENT_KEY_SECRET": CLIENT_KEY_SECRET.hex(),
+            "DEAD_LETTERS_PUBLIC_KEY": json.dumps(public),
+        }
+        log = (self.folder / f"gateway-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(  # starting takes a millisecond
+            [sys.executable, "-m", "services.onec_gateway", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        log.close()
+        self.processes.append(process)
+
+        async def ready() -> bool:
+            assert process.poll() is None, self.logs
+            try:
+                async with httpx.AsyncClient(trust_env=False) as http:
+                    return (await http.get(f"http://127.0.0.1:{port}/health/ready")).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        await until(ready, "the gateway is ready")
+        return process
+
+    async def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
+
+    async def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            await asyncio.to_thread(process.wait)
+
+    async def say(self, message: Message) -> None:
+        """Publish as the service that owns the topic does."""
+        record = encode(
+            message,
+            event_id=uuid.uuid4(),
+            source="test",
+            at=datetime.now(UTC),
+            cause=Cause(str(uuid.uuid4()), str(uuid.uuid4())),
+            sequence=None,
+        )
+        await self.producer.send_and_wait(record.topic, record.value, key=record.key.encode(), headers=record.headers)
+
+    async def partner(self, partner_id: str, name: str = "Агентова Анна") -> None:
+        person = SEALER.seal(Client(name, "+79160000001", "+79160000001"), partner_id)
+        agreement = Agreement(number=f"А-{partner_id}", signed_on=date(2026, 1, 15))
+        await self.say(Partner(partner_id=partner_id, person=person, agreement=agreement, status="active"))
+
+    async def lead(self, phone: str, partner_id: str = "p1", name: str = NAME) -> LeadSubmitted:
+        self.numbers += 1
+        lead_id = uuid.uuid4()
+        now = datetime.now(UTC)
+        message = LeadSubmitted(
+            lead_id=lead_id,
+            client_key=client_key(CLIENT_KEY_SECRET, phone),
+            partner_id=partner_id,
+            client=SEALER.seal(Client(name, phone, phone), str(lead_id)),
+            received_at=now,
+            number=self.numbers,
+            consent=Consent(given_at=now),
+        )
+        await self.say(message)
+        return message
+
+    async def verdict(self, lead: LeadSubmitted) -> dict[str, Any]:
+        """The verdict on a lead, once it is told."""
+
+        async def told() -> dict[str, Any] | None:
+            await self.listen()
+            return next((body for _, body in self.verdicts if body["lead_id"] == str(lead.lead_id)), None)
+
+        found: dict[str, Any] = await until(told, f"verdict of {lead.lead_id}")
+        return found
+
+    async def listen(self) -> None:
+        """Take in what was published since."""
+        for records in (await self.consumer.getmany(timeout_ms=50)).values():
+            for record in records:
+                headers = {name: value.decode() for name, value in record.headers}
+                self.verdicts.append((headers, json.loads(record.value)))
+
+    async def opened(self, lead: LeadSubmitted, confirmed_at: str) -> dict[str, Any]:
+        """What reservations says on a confirmed lead; returns what its end will say again."""
+        at = datetime.fromisoformat(confirmed_at)
+        terms = {
+            "lead_id": lead.lead_id,
+            "client_key": lead.client_key,
+            "partner_id": lead.partner_id,
+            "reservation_id": uuid.uuid4(),
+            "client": lead.client,
+            "confirmed_at": at,
+            "reserved_through": (at + timedelta(days=184)).date(),
+            "reserved_until": at + timedelta(days=185),
+        }
+        await self.say(ReservationOpened(**terms))
+        return terms
+
+    async def expired(self, terms: dict[str, Any]) -> None:
+        await self.say(ReservationExpired(**terms, expired_at=terms["reserved_until"]))
+
+    async def journal(self, count: int = 1) -> list[dict[str, Any]]:
+        """The partner journal, once it has as many entries."""
+
+        async def entered() -> list[dict[str, Any]] | None:
+            entries: list[dict[str, Any]] = self.sim.get("journal")
+            return entries if len(entries) >= count else None
+
+        entries: list[dict[str, Any]] = await until(entered, f"{count} journal entries")
+        return entries
+
+
+def listening(bootstrap: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(VERDICTS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None)

@@ -1,0 +1,53 @@
+"""Every way in which 1C may hold a phone."""
+
+import pytest
+
+from services.onec_gateway.onec import phones
+
+OURS = "+79161234567"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("79161234567",),
+        ("89161234567",),
+        ("9161234567",),
+        ("+7 (916) 123-45-67", "1234567"),
+        ("8-916-123-45-67",),
+        ("", "", "1234567"),
+        ("123-45-67",),
+        ("+7 495 765-43-21, 8 (916) 123 45 67",),
+        ("84957654321; 89161234567",),
+        ("84957654321 89161234567",),
+        ("8 916 123-45-67 доб. 12",),
+    ],
+)
+def test_our_number_is_recognised(columns: tuple[str, ...]) -> None:
+    assert phones.same(OURS, columns)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (),
+        ("", ""),
+        ("+7 (495) 123-45-67", "1234567"),
+        ("4951234567", "1234567"),
+        ("+375 29 123-45-67", "1234567"),
+        ("7654321",),
+        ("791612345678",),
+    ],
+)
+def test_another_number_with_the_same_end_is_not_ours(columns: tuple[str, ...]) -> None:
+    assert not phones.same(OURS, columns)
+
+
+def test_number_of_another_country_is_compared_whole() -> None:
+    assert phones.same("+375291234567", ("+375 (29) 123-45-67",))
+    assert phones.same("+375291234567", ("810375291234567",))
+    assert not phones.same("+375291234567", ("80291234567",))
+
+
+def test_pattern_finds_the_end_of_a_number_however_it_is_grouped() -> None:
+    assert phones.loose_pattern(OURS) == "%123%45%67%"
