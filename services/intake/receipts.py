@@ -47,7 +47,7 @@ class ReceiptWriter:
             {
                 "lead_id": str(lead.lead_id),
                 "partner_id": lead.partner_id,
-                "received_at": lead.received_at.isoformat(),
+                "received_at": lead.received_at.isoformat().replace("+00:00", "Z"),
                 "number": lead.number,
                 "commitment": _text(committed),
             }
