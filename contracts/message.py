@@ -12,9 +12,7 @@ Sealed = Annotated[
     Field(min_length=1, description="Compact JWE (dir, A256GCM) bound to its owner's id in the header"),
 ]
 PartnerStatus = Literal["active", "suspended"]
-RejectionReason = Literal[
-    "already-yours", "held-by-partner", "known-to-builder", "not-a-client", "already-sold"
-]
+RejectionReason = Literal["already-yours", "held-by-partner", "known-to-builder", "not-a-client", "already-sold"]
 Time = AwareDatetime
 
 
