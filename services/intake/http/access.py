@@ -13,6 +13,7 @@ from services.intake.http.problems import Problem
 from services.intake.store import hash_key, portals
 
 REREAD_AFTER_S = 2.0
+REREAD_FOR_UNKNOWN_AFTER_S = 0.2  # a new key works at once, and wrong ones do not hammer the database
 
 _bearer = HTTPBearer(auto_error=False, description="Ключ портала")
 
@@ -27,14 +28,15 @@ class Keyring:
 
     async def portal(self, key: str) -> tuple[str, frozenset[str]] | None:
         """Name and scopes of the portal whose key it is."""
-        if time.monotonic() - self._read_at > REREAD_AFTER_S:
+        hashed, age = hash_key(key), time.monotonic() - self._read_at
+        if age > (REREAD_AFTER_S if hashed in self._portals else REREAD_FOR_UNKNOWN_AFTER_S):
             self._portals = {
                 row.key_hash: (row.name, frozenset(row.scopes))
                 for row in await portals(self._engine)
                 if row.key_hash is not None
             }
             self._read_at = time.monotonic()
-        return self._portals.get(hash_key(key))
+        return self._portals.get(hashed)
 
 
 def needs(scope: Scope) -> Callable[..., Awaitable[str]]:

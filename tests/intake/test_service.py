@@ -1,0 +1,292 @@
+"""Intake over HTTP and on its topics, as portals meet it."""
+
+import asyncio
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from chassis.decision import Cause
+from chassis.envelope import encode
+from contracts.message import Message
+from contracts.sealing import encrypt_to
+from contracts.verdicts import LeadRejected
+from tests.contracts.keys import KEY, sealer
+from tests.intake.conftest import Portal, sealed_to
+from tests.process import until
+
+pytestmark = pytest.mark.infra
+
+CLIENT = {"full_name": "  ветлугин   Пётр ", "phone": "8 (916) 555-01-23"}
+
+
+async def test_a_lead_is_taken_durably_told_and_shown_to_its_portal(portal: Portal) -> None:
+    assert (await portal.register()).status_code == 201
+
+    answer = await portal.lead(client=CLIENT)
+
+    assert answer.status_code == 202
+    body = answer.json()
+    assert answer.headers["Location"] == f"/v1/leads/{body['lead_id']}"
+    assert body["status"] == "under-review"
+    shown = (await portal.http.get(f"/v1/leads/{body['lead_id']}")).json()
+    assert shown["client"] == {"full_name": "ветлугин Пётр", "phone": "+79165550123"}
+    assert (shown["status"], [one["event"] for one in shown["history"]]) == ("under-review", ["received"])
+    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
+    assert told["lead_id"] == body["lead_id"]
+    assert told["_key"].decode() == told["client_key"]
+    assert sealer(KEY).open(told["client"], body["lead_id"]).phone == "+79165550123"
+
+
+async def test_a_repeated_key_is_answered_again_and_another_body_under_it_is_refused(portal: Portal) -> None:
+    await portal.register()
+
+    first, again = await portal.lead("one"), await portal.lead("one")
+    other = await portal.lead("one", note="another")
+
+    assert again.json() == first.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (other.status_code, other.json()["code"]) == (409, "id-conflict")
+    assert len((await portal.http.get("/v1/leads")).json()["items"]) == 1
+
+
+async def test_one_key_used_for_many_clients_at_once_is_one_lead(portal: Portal) -> None:
+    await portal.register()
+
+    answers = await asyncio.gather(
+        *(portal.lead("same", client={**CLIENT, "phone": f"+7916555{n:04d}"}) for n in range(20))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 19
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "field"),
+    [
+        ({"client": {**CLIENT, "phone": "12"}}, 422, "invalid-phone", "client.phone"),
+        ({"client": {**CLIENT, "full_name": "  "}}, 422, "invalid-name", "client.full_name"),
+        ({"consent": None}, 422, "no-consent", "consent"),
+        ({"partner_id": "nobody"}, 422, "unknown-partner", "partner_id"),
+        ({"client": "not.a.jwe"}, 422, "does-not-open", "client"),
+        ({"client": {"phone": "+79165550123"}}, 422, "missing", "client.full_name"),
+        ({"note": "x" * 70_000}, 413, "too-large", None),
+    ],
+)
+async def test_what_cannot_be_taken_is_a_problem_with_its_field(
+    portal: Portal, body: dict[str, Any], status: int, code: str, field: str | None
+) -> None:
+    await portal.register()
+
+    answer = await portal.lead(**body)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert problem.keys() >= {"type", "title", "status", "detail", "code"}
+    if field is None:
+        assert problem["code"] == code
+    else:
+        assert {"field": field, "code": code}.items() <= problem["errors"][0].items()
+
+
+async def test_errors_never_repeat_what_was_sent(portal: Portal) -> None:
+    await portal.register()
+
+    for body in ({"client": {"full_name": 5, "phone": "secret-79165550123"}}, {"partner_id": "Достопримечательнов Ю"}):
+        answer = await portal.lead(**body)
+        assert answer.status_code == 422
+        assert "79165550123" not in answer.text
+        assert "Достопримечательнов" not in answer.text
+
+
+async def test_keys_and_scopes_are_asked_for(portal: Portal) -> None:
+    limited = json.loads(portal.portals("add", "limited", "--scopes", "partners", "--json").stdout)["key"]
+
+    statuses = []
+    for key in (None, "trk_wrong", limited):
+        headers = {"Authorization": f"Bearer {key}"} if key else {"Authorization": ""}
+        statuses.append((await portal.http.get("/v1/leads", headers=headers)).status_code)
+
+    assert statuses == [401, 401, 403]
+
+
+async def test_a_revoked_key_stops_working(portal: Portal) -> None:
+    assert (await portal.http.get("/v1/leads")).status_code == 200
+
+    assert portal.portals("revoke", "demo").returncode == 0
+
+    async def refused() -> bool | None:
+        return True if (await portal.http.get("/v1/leads")).status_code == 401 else None
+
+    await until(refused, "the key is refused")
+
+
+async def test_a_post_needs_an_idempotency_key(portal: Portal) -> None:
+    for headers in ({}, {"Idempotency-Key": "x" * 256}, {"Idempotency-Key": "with space"}):
+        answer = await portal.lead(headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-required")
+
+
+async def test_unknown_paths_and_methods_are_problems_too(portal: Portal) -> None:
+    missing = await portal.http.get(f"/v1/leads/{uuid.uuid4()}")
+    nowhere = await portal.http.get("/v1/nothing")
+    method = await portal.http.delete("/v1/leads")
+
+    assert [one.json()["code"] for one in (missing, nowhere, method)] == [
+        "not-found",
+        "not-found",
+        "method-not-allowed",
+    ]
+
+
+async def test_a_suspended_partner_may_not_submit(portal: Portal) -> None:
+    await portal.register()
+    changed = await portal.register(status="suspended")
+
+    answer = await portal.lead()
+
+    assert changed.status_code == 200
+    assert answer.json()["code"] == "partner-suspended"
+
+
+async def test_a_leads_list_has_pages_and_belongs_to_one_portal(portal: Portal) -> None:
+    await portal.register()
+    for n in range(5):
+        await portal.lead(client={**CLIENT, "phone": f"+7916555{n:04d}"})
+    other = json.loads(portal.portals("add", "other", "--scopes", "leads", "--json").stdout)["key"]
+
+    first = (await portal.http.get("/v1/leads?limit=3")).json()
+    second = (await portal.http.get(f"/v1/leads?limit=3&cursor={first['next_cursor']}")).json()
+    foreign = (await portal.http.get("/v1/leads", headers={"Authorization": f"Bearer {other}"})).json()
+
+    assert [len(page["items"]) for page in (first, second, foreign)] == [3, 2, 0]
+    assert second["next_cursor"] is None
+    assert len({lead["lead_id"] for page in (first, second) for lead in page["items"]}) == 5
+
+
+async def test_a_sealed_lead_on_the_topic_is_taken_once(portal: Portal) -> None:
+    await portal.register()
+    sealed = encrypt_to(sealed_to((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
+    body = {"partner_id": "anna", "client": sealed, "consent": {"given_at": "2026-11-01T12:00:00+03:00"}}
+
+    await portal.send("t1", body)
+    await portal.send("t1", body)
+    await portal.send("t2", {**body, "partner_id": "nobody"})
+
+    (refused,) = await portal.published("leads", "request-refused.v1", 1)
+    assert (refused["reason"], refused["portal_request_id"]) == ("unknown-partner", "t2")
+    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
+    items = (await portal.http.get("/v1/leads")).json()["items"]
+    assert [lead["lead_id"] for lead in items] == [told["lead_id"]]
+    request = (await portal.http.get(f"/v1/requests/{refused['request_id']}")).json()
+    assert (request["status"], request["reason"]) == ("refused", "unknown-partner")
+
+
+async def test_what_cannot_be_read_goes_to_the_dead_letters(portal: Portal) -> None:
+    await portal.register()
+    consent = {"given_at": "2026-11-01T12:00:00+03:00"}
+
+    await portal.send("d1", b"not json")
+    await portal.send("d2", {"partner_id": "anna", "client": CLIENT, "consent": consent})
+    await portal.send("d3", {"partner_id": "anna", "client": "a.b.c", "consent": consent})
+    await portal.send("d4", {}, kind="unheard-of.v1")
+
+    letters = await portal.published("dead-letters", "dead-letter.v1", 4)
+    reasons = sorted(letter["reason"] for letter in letters)
+    assert reasons == ["does-not-open", "invalid", "plain-client", "unknown-type"]
+
+
+@pytest.mark.plain_clients
+async def test_a_plain_lead_on_the_topic_is_taken_where_the_operator_allows_it(portal: Portal) -> None:
+    await portal.register()
+
+    await portal.send("p1", {"partner_id": "anna", "client": CLIENT, "consent": {"given_at": "2026-11-01T12:00:00Z"}})
+    await portal.send(
+        "p2",
+        {"partner_id": "anna", "client": {**CLIENT, "phone": "1"}, "consent": {"given_at": "2026-11-01T12:00:00Z"}},
+    )
+
+    await portal.published("leads", "lead-submitted.v1", 1)
+    (refused,) = await portal.published("leads", "request-refused.v1", 1)
+    assert refused["reason"] == "invalid-phone"
+
+
+async def test_a_partner_on_the_topic_is_registered(portal: Portal) -> None:
+    sealed = encrypt_to(sealed_to((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
+    body = {"partner_id": "boris", "person": sealed, "agreement": {"number": "B-1", "signed_on": "2026-02-01"}}
+
+    await portal.send("b1", body, kind="register-partner.v1")
+
+    (told,) = await portal.published("partners", "partner.v1", 1)
+    assert (told["partner_id"], told["status"]) == ("boris", "active")
+    assert sealer(KEY).open(told["person"], "boris").phone == "+79165550123"
+
+
+async def test_the_gateways_no_is_shown_without_its_true_reason(portal: Portal) -> None:
+    await portal.register()
+    lead_id = (await portal.lead()).json()["lead_id"]
+    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
+    now = datetime.now(UTC)
+
+    await _say(
+        portal,
+        LeadRejected(
+            lead_id=told["lead_id"],
+            client_key=told["client_key"],
+            partner_id="anna",
+            client=told["client"],
+            received_at=now,
+            rejected_at=now,
+            reason="held-by-partner",
+        ),
+    )
+
+    async def rejected() -> dict[str, Any] | None:
+        lead: dict[str, Any] = (await portal.http.get(f"/v1/leads/{lead_id}")).json()
+        return lead if lead["status"] == "rejected" else None
+
+    lead = await until(rejected, "the lead is rejected")
+    assert lead["reason"] == "client-taken"
+    assert "held-by-partner" not in json.dumps(lead)
+
+
+async def test_what_was_accepted_survives_a_kill(portal: Portal) -> None:
+    await portal.register()
+    accepted = [
+        (await portal.lead(client={**CLIENT, "phone": f"+7916555{n:04d}"})).json()["lead_id"] for n in range(30)
+    ]
+
+    portal.intake.kill()
+    again = await type(portal.intake).start("services.intake", "INTAKE_", portal.environment, portal.intake.log)
+
+    try:
+        told = await portal.published("leads", "lead-submitted.v1", 30)
+        assert sorted(event["lead_id"] for event in told) == sorted(accepted)
+    finally:
+        again.end()
+
+
+async def _jwks(http: httpx.AsyncClient) -> dict[str, Any]:
+    answer: dict[str, Any] = (await http.get("/.well-known/jwks.json")).json()
+    return answer
+
+
+async def _say(portal: Portal, message: Message) -> None:
+    now = datetime.now(UTC)
+    record = encode(
+        message,
+        event_id=uuid.uuid4(),
+        source="/truce/onec-gateway",
+        at=now,
+        cause=Cause("c", "story"),
+        sequence=1,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=portal.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(record.topic, record.value, key=record.key.encode(), headers=record.headers)
+    await producer.stop()
