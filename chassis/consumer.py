@@ -30,6 +30,7 @@ BATCH_RECORDS = 500
 POLL_MS = 10
 COMMIT_EVERY_S = 0.25
 PROBE_EVERY_S = 5.0
+SLOW_AFTER_S = 10.0
 STUCK_AFTER_S = 60.0
 REQUEST_TIMEOUT_S = 20
 
@@ -115,6 +116,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting_for: str | None = None
         self._progress = time.monotonic()
+        self._taken_at: float | None = None
         self._behind = 0
         self._subscriber = broker.subscriber(
             *topics,
@@ -167,6 +169,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return f"not yet a member of its group ({self.name})"
         if self._waiting_for is not None:
             return f"waits for {self._waiting_for} ({self.name})"
+        if self._taken_at is not None and (held := time.monotonic() - self._taken_at) > SLOW_AFTER_S:
+            return f"a batch has been in hand for {held:.0f} s ({self.name})"
         return self.stuck()
 
     def stuck(self) -> str | None:
@@ -188,8 +192,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _handle(self, records: Any) -> None:
         # FastStream logs what a handler raises and goes on behind it, which would lose the batch.
+        self._taken_at = time.monotonic()
         try:
             await self._take(records)
+            self._taken_at = None
         except Exception as error:
             if not self._broken.done():
                 self._broken.set_exception(error)

@@ -16,13 +16,23 @@ _SEEN = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event ready for the wire: `id` is its row in the outbox, once it has one."""
+    """An event ready for the wire."""
 
     event_id: UUID
     topic: str
     key: str
     headers: Headers
     value: bytes
+
+    def summary(self) -> dict[str, str]:
+        """For the log: what is told, about which lead, in which story."""
+        headers = dict(self.headers)
+        return {
+            "type": headers["ce_type"].decode(),
+            "id": str(self.event_id),
+            "subject": headers.get("ce_subject", b"").decode(),
+            "correlation": headers["ce_correlationid"].decode(),
+        }
 
     def headers_json(self) -> str:
         return orjson.dumps([[name, value.decode()] for name, value in self.headers]).decode()

@@ -177,11 +177,9 @@ class Processor:
         raise AssertionError("unreachable")
 
     async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False) -> list[Outcome]:
-        handover: Handover | None = None
-        kinds: set[str] = set()
         async with self._engine.connect() as tx:
             await tx.begin()
-            outcomes, handover, kinds = await self._decide(tx, inputs, bury)
+            outcomes, handover, ledger = await self._decide(tx, inputs, bury)
             try:
                 await tx.commit()
             except BaseException:
@@ -192,13 +190,15 @@ class Processor:
                 raise
         if handover is not None:
             handover.release()
-        for kind in kinds & self._on_work.keys():
+        if ledger.events:
+            log.info("told", events=[event.summary() for event in ledger.events])
+        for kind in {task.kind for _, task in ledger.tasks} & self._on_work.keys():
             self._on_work[kind]()
         return outcomes
 
     async def _decide(
         self, tx: AsyncConnection, inputs: Sequence[Input], bury: bool
-    ) -> tuple[list[Outcome], Handover | None, set[str]]:
+    ) -> tuple[list[Outcome], Handover | None, "_Ledger"]:
         fresh = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome(repeated=True)] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
@@ -243,7 +243,7 @@ class Processor:
         await ledger.write_tasks(tx)
         await ledger.write_sequences(tx)
         handover = await self._publisher.store(tx, ledger.events) if ledger.events else None
-        return outcomes, handover, {task.kind for _, task in ledger.tasks}
+        return outcomes, handover, ledger
 
     async def _admit(self, tx: AsyncConnection, inputs: Sequence[Input]) -> list[int]:
         """Numbers of the inputs that were not handled before."""

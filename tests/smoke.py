@@ -20,7 +20,8 @@ from joserfc.jwk import KeySet, OKPKey
 from deploy.local.errors import LocalError
 from deploy.local.ports import Ports
 from deploy.local.system import LocalSystem
-from tests.e2e.world import Person, World, advance_clock, invent, until
+from tests.e2e.world import Person, World, advance_clock, invent
+from tests.process import until
 
 T = TypeVar("T")
 SERVICES = ("intake", "onec_gateway", "reservations", "notifier")

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis.database import execute, fetch, rows, upsert
@@ -20,7 +21,11 @@ from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile,
 _MOMENT = DateTime(timezone=True)
 
 
-class PortalRow(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """The tables of this service alone."""
+
+
+class PortalRow(Table, table=True):
     """A portal and what it may do."""
 
     __tablename__ = "portals"
@@ -31,7 +36,7 @@ class PortalRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_type=_MOMENT)
 
 
-class RequestRow(SQLModel, table=True):
+class RequestRow(Table, table=True):
     """A request that was answered; asking again under the same key gives the same answer."""
 
     __tablename__ = "requests"
@@ -45,7 +50,7 @@ class RequestRow(SQLModel, table=True):
     lead_id: UUID | None = None
 
 
-class LeadRow(SQLModel, table=True):
+class LeadRow(Table, table=True):
     """A lead. The client rests sealed."""
 
     __tablename__ = "leads"
@@ -71,7 +76,7 @@ class LeadRow(SQLModel, table=True):
     expired_at: datetime | None = Field(default=None, sa_type=_MOMENT)
 
 
-class PartnerRow(SQLModel, table=True):
+class PartnerRow(Table, table=True):
     """A partner as it stands. The person rests sealed."""
 
     __tablename__ = "partners"

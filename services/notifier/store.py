@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import DateTime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis.database import execute, fetch, rows, upsert
@@ -14,7 +15,11 @@ from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
 
 
-class PartnerRow(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """The tables of this service alone."""
+
+
+class PartnerRow(Table, table=True):
     """A partner as the topic last told it."""
 
     __tablename__ = "partners"
@@ -24,7 +29,7 @@ class PartnerRow(SQLModel, table=True):
     status: str
 
 
-class MessageRow(SQLModel, table=True):
+class MessageRow(Table, table=True):
     """One SMS, waiting or settled."""
 
     __tablename__ = "messages"
@@ -43,7 +48,7 @@ class MessageRow(SQLModel, table=True):
     settled_at: datetime | None = Field(sa_type=DateTime(timezone=True))
 
 
-class AttemptRow(SQLModel, table=True):
+class AttemptRow(Table, table=True):
     """A call that was begun and may have taken effect. Real time; the row goes when it is known that it did not."""
 
     __tablename__ = "attempts"

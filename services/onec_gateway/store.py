@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import BigInteger, Column, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis.database import fetch, upsert
@@ -21,7 +22,11 @@ from contracts.portal import Agreement
 from services.onec_gateway.domain import Client, Enquiry, Hold, Lead, Term, Verdict
 
 
-class HoldRow(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """The tables of this service alone."""
+
+
+class HoldRow(Table, table=True):
     """To whom a client was granted: one row a client."""
 
     __tablename__ = "holds"
@@ -32,7 +37,7 @@ class HoldRow(SQLModel, table=True):
     confirmed_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
-class LeadRow(SQLModel, table=True):
+class LeadRow(Table, table=True):
     """A lead, what 1C said of it, and its verdict. `cause` and `enquiries` are JSON."""
 
     __tablename__ = "leads"
@@ -53,7 +58,7 @@ class LeadRow(SQLModel, table=True):
     decided_at: datetime | None = Field(sa_type=DateTime(timezone=True))
 
 
-class TermRow(SQLModel, table=True):
+class TermRow(Table, table=True):
     """What is known of a lead's reservation, and what 1C was told of it."""
 
     __tablename__ = "terms"
@@ -68,7 +73,7 @@ class TermRow(SQLModel, table=True):
     enquiry_ref: str | None
 
 
-class PartnerRow(SQLModel, table=True):
+class PartnerRow(Table, table=True):
     """A partner as it stands now; `person` is sealed and bound to the partner id."""
 
     __tablename__ = "partners"

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Column, DateTime, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis.database import fetch, rows, upsert
@@ -18,7 +19,11 @@ from chassis.processor import Input
 from services.reservations.domain import Client, Reservation
 
 
-class ReservationRow(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """The tables of this service alone."""
+
+
+class ReservationRow(Table, table=True):
     """One reservation, live or over."""
 
     __tablename__ = "reservations"

@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -23,8 +19,8 @@ from joserfc.jwk import ECKey
 
 from chassis.migrations import upgrade
 from contracts.sealing import decrypt_with
+from tests.process import DEADLINE_S, ServiceProcess, until
 
-DEADLINE_S = 60
 PARTITIONS = 3
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -38,7 +34,7 @@ class Sample:
     suffix: str
     folder: Path
     operator_key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "d1"}))
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    instances: list[ServiceProcess] = field(default_factory=list)
 
     @property
     def heard(self) -> str:
@@ -48,28 +44,31 @@ class Sample:
     def told(self) -> str:
         return f"sample-told{self.suffix}"
 
-    async def start(self, **environment: str) -> subprocess.Popen[bytes]:
+    async def start(self, **environment: str) -> "subprocess.Popen[bytes]":
         """One more instance, ready to be relied on."""
-        port = _free_port()
-        number = len(self.processes)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chassis.sample", "run"],
-            env={
-                **os.environ,
+        started = await ServiceProcess.start(
+            "tests.chassis.sample",
+            "SAMPLE_",
+            {
                 "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
                 "SAMPLE_DATABASE_URL": self.url,
-                "SAMPLE_ADMIN_PORT": str(port),
                 "SAMPLE_SUFFIX": self.suffix,
                 "DEAD_LETTERS_PUBLIC_KEY": json.dumps(self.operator_key.as_dict(private=False)),
                 **environment,
             },
-            stdout=(self.folder / f"{number}.log").open("wb"),
-            stderr=subprocess.STDOUT,
+            self.folder / f"{len(self.instances)}.log",
         )
-        self.processes.append(process)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            await _until(lambda: _is_ready(client, process), f"instance {number} is ready")
-        return process
+        self.instances.append(started)
+        return started.process
+
+    async def until_health(self, status: int) -> None:
+        """Wait until the last instance's readiness is `status`."""
+        async with httpx.AsyncClient(base_url=self.instances[-1].admin) as client:
+
+            async def holds() -> bool | None:
+                return True if (await client.get("/health/ready")).status_code == status else None
+
+            await until(holds, f"readiness is {status}")
 
     def log(self, number: int) -> list[dict[str, Any]]:
         """The log of an instance, parsed."""
@@ -149,17 +148,14 @@ class Sample:
     async def until(self, sql: str, expected: Any) -> None:
         """Wait until a one-valued query gives `expected`."""
 
-        async def holds() -> bool:
-            return bool((await self.query(sql))[0][0] == expected)
+        async def holds() -> bool | None:
+            return True if (await self.query(sql))[0][0] == expected else None
 
-        await _until(holds, f"{sql} is {expected}")
+        await until(holds, f"{sql} is {expected}")
 
-    async def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.wait(10)
+    def close(self) -> None:
+        for instance in self.instances:
+            instance.end()
 
 
 def headers_for(message: dict[str, Any]) -> list[tuple[str, bytes]]:
@@ -186,29 +182,8 @@ async def sample(kafka_bootstrap: str, database_factory: Callable[..., str], tmp
         yield made
     finally:
         await admin.close()
-        await made.close()
+        made.close()
 
 
 def _header(record: Any, name: str) -> str:
     return str(dict(record.headers)[name].decode())
-
-
-async def _is_ready(client: httpx.AsyncClient, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, "the sample ended at its start"
-    try:
-        return (await client.get("/health/ready")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-async def _until(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not await holds():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -5,6 +5,7 @@ import signal
 from itertools import pairwise
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.chassis.conftest import Sample, headers_for
@@ -179,6 +180,31 @@ async def test_sigterm_finishes_what_is_in_hand(sample: Sample) -> None:
     assert (await sample.query("SELECT state, in_doubt FROM work"))[0]["state"] == "done"
     assert len((await sample.stories(2))["name-0"]) == 2
     assert [line["event"] for line in sample.log(0)][-1] == "stopped"
+
+
+async def test_health_goes_red_while_a_consumer_is_stuck_and_green_again(sample: Sample) -> None:
+    """Its sockets are all open; it only gets nowhere."""
+    await sample.start()
+    connection = await asyncpg.connect(sample.url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE tallies IN ACCESS EXCLUSIVE MODE")
+        await sample.say({"name": "name-0", "n": 0})
+        await sample.until_health(503)
+    await connection.close()
+
+    assert len((await sample.stories(1))["name-0"]) == 1
+    await sample.until_health(200)
+
+
+async def test_a_story_can_be_followed_through_the_log(sample: Sample) -> None:
+    await sample.start()
+    await sample.say({"name": "name-0", "n": 0})
+    await sample.stories(1)
+
+    (told,) = [line for line in sample.log(0) if line["event"] == "told"]
+    (event,) = told["events"]
+    assert event["type"] == "told.v1"
+    assert event["correlation"]
 
 
 async def test_logs_carry_no_content(sample: Sample) -> None:

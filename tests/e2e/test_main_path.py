@@ -19,7 +19,8 @@ from jwcrypto import jwk, jws
 
 from contracts.client import fold_name
 from deploy.local.system import LocalSystem
-from tests.e2e.world import Person, World, invent, until
+from tests.e2e.world import Person, World, invent
+from tests.process import until
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
 

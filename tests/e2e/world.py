@@ -1,27 +1,23 @@
 """The outside parties of a running system: a portal, 1C's users, a realtor's telephone, the clock."""
 
-import asyncio
 import json
 import os
 import random
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
 from joserfc.jwk import ECKey
 
 from contracts.sealing import encrypt_to
+from tests.process import until
 
-T = TypeVar("T")
-DEADLINE_S = 60.0
 _SURNAMES = ("Ветлугин", "Заречная", "Костромин", "Белозёрова", "Тверской", "Онежская", "Суздалев", "Ладожская")
 _NAMES = ("Пётр", "Анна", "Глеб", "Вера", "Тимофей", "Лидия", "Семён", "Раиса")
 
@@ -165,16 +161,6 @@ class World:
         answer = await self._outside.get(f"{self.endpoints[which]}/__sim/{what}")
         found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found
-
-
-async def until(look: Callable[[], Awaitable[T | None]], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """What `look` finds, once it finds something. A failure says what was waited for."""
-    deadline = time.monotonic() + deadline_s
-    while True:
-        if (found := await look()) is not None:
-            return found
-        assert time.monotonic() < deadline, f"never came true within {deadline_s:.0f} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 def advance_clock(folder: Path, duration: str) -> None:
