@@ -244,7 +244,7 @@ class _Running:
         health.add_ready("database", lambda: None if self._presence.id is not None else "no connection")
         health.add_ready("publishing", self._publishing)
         health.add_ready("consuming", self._consuming)
-        health.add_live("consuming", self._stuck)
+        health.add_live("progress", self._stuck)
         return HttpServer(health.app(), self._service.settings.admin_host, self._service.settings.admin_port)
 
     def _publishing(self) -> str | None:

@@ -173,7 +173,7 @@ def database(database_factory: DatabaseFactory) -> str:
 def fresh_topics(kafka_bootstrap: str) -> str:
     """Every topic of the system exists and holds no message; returns `bootstrap.servers`.
 
-    Messages are deleted, topics stay: making them anew costs twenty times as much. The compacted ones are made anew
+    Messages are deleted, topics stay: making them anew takes about four times as long. The compacted ones are made anew
     because Kafka deletes no records from those. So offsets need not start at zero: do not test for their numbers.
     """
     run(_empty_topics(kafka_bootstrap))

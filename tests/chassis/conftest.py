@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey
 
 from chassis.migrations import upgrade
 from contracts.sealing import decrypt_with
+from contracts.topics import DEAD_LETTERS, TOPICS
 from tests.process import DEADLINE_S, ServiceProcess, until
 
 PARTITIONS = 3
@@ -127,7 +128,7 @@ class Sample:
 
     async def dead(self, total: int) -> list[dict[str, Any]]:
         """The dead letters of this test's topic, opened, once there are `total` of them."""
-        records = await self.read("dead-letters", lambda so_far: len(self._mine(so_far)) >= total)
+        records = await self.read(DEAD_LETTERS, lambda so_far: len(self._mine(so_far)) >= total)
         return self._mine(records)
 
     def _mine(self, records: Sequence[Any]) -> list[dict[str, Any]]:
@@ -170,14 +171,15 @@ def headers_for(message: dict[str, Any]) -> list[tuple[str, bytes]]:
 
 @pytest.fixture
 async def sample(kafka_bootstrap: str, database_factory: Callable[..., str], tmp_path: Path) -> AsyncIterator[Sample]:
-    url = await asyncio.to_thread(database_factory, "sample", lambda url: upgrade(url, MIGRATIONS))
+    url = await asyncio.to_thread(database_factory, "chassis-sample", lambda url: upgrade(url, MIGRATIONS))
     made = Sample(kafka_bootstrap, url, f"-{uuid.uuid4().hex[:8]}", tmp_path)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     try:
         topics = [NewTopic(name, PARTITIONS, 1) for name in (made.heard, made.told)]
-        if "dead-letters" not in await admin.list_topics():
-            topics.append(NewTopic("dead-letters", PARTITIONS, 1))
+        letters = next(spec for spec in TOPICS if spec.name == DEAD_LETTERS)
+        if letters.name not in await admin.list_topics():
+            topics.append(NewTopic(letters.name, letters.partitions, 1, topic_configs=letters.config))
         await admin.create_topics(topics)
         yield made
     finally:

@@ -13,21 +13,19 @@ KEY_COMMAND = (sys.executable, "-c", 'print(\'{"portal": "demo", "key": "stand-i
 def blueprint(journal: Path, behaviour: dict[str, str] | None = None, *, migrate: str = "pass") -> Blueprint:
     """1C and SMS, intake and notifier, each a stand-in that behaves as `behaviour` says."""
 
-    def part(name: str, port: int, migration: tuple[str, ...] | None = None) -> Part:
+    def part(name: str, port: int) -> Part:
         how = (behaviour or {}).get(name)
         return Part(
             name,
             (sys.executable, SCRIPT, name, str(port), *([how] if how else [])),
             f"http://{HOST}:{port}/health",
             {"STANDIN_JOURNAL": str(journal)},
-            migrate=migration,
         )
 
     def simulators(plan: Plan) -> list[Part]:
         return [part("onec", plan.ports.onec), part("sms", plan.ports.sms)]
 
     def services(plan: Plan) -> list[Part]:
-        migration = (sys.executable, "-c", migrate)
-        return [part(name, plan.admin(name), migration) for name in ("intake", "notifier")]
+        return [part(name, plan.admin(name)) for name in ("intake", "notifier")]
 
-    return Blueprint(simulators, services, KEY_COMMAND)
+    return Blueprint(simulators, services, (sys.executable, "-c", migrate), KEY_COMMAND)

@@ -97,7 +97,7 @@ class TestWithServersThatRun:
     def test_a_migration_that_fails(self, folder: Path, servers: Servers) -> None:
         broken = blueprint(folder / "journal", migrate="raise SystemExit('no such revision')")
 
-        with pytest.raises(LocalError, match=r"(?s)migrating the database of .*no such revision"):
+        with pytest.raises(LocalError, match=r"(?s)migrating the databases.*no such revision"):
             LocalSystem(folder, env=servers, blueprint=broken).start()
 
         assert not programs_of(folder / "run")
