@@ -41,7 +41,9 @@ def load(settings: type[T]) -> T:
         return settings()
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
+        shared = {field.validation_alias for field in settings.model_fields.values()}
         for problem in error.errors(include_input=False, include_url=False):
-            name = prefix.upper() + "_".join(str(part) for part in problem["loc"]).upper()
+            field = str(problem["loc"][0])
+            name = field if field in shared else prefix.upper() + field.upper()
             print(f"setting {name}: {problem['msg']}", file=sys.stderr)
         sys.exit(2)

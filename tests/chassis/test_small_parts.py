@@ -5,11 +5,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from chassis.clock import Clock, ClockSettings, advance
@@ -149,13 +151,17 @@ def test_header_bytes_that_are_no_text_are_survived() -> None:
 class _Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="SOME_", hide_input_in_errors=True)
 
+    shared: Annotated[str, Field(validation_alias="ALL_HAVE_THIS")]
+
 
 def test_a_missing_setting_stops_the_start_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         load(_Settings)
 
+    printed = capsys.readouterr().err
     assert stopped.value.code == 2
-    assert "SOME_DATABASE_URL" in capsys.readouterr().err
+    assert "setting SOME_DATABASE_URL:" in printed
+    assert "setting ALL_HAVE_THIS:" in printed
 
 
 def test_a_wrong_setting_is_named_without_its_value(

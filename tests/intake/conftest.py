@@ -11,14 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from joserfc.jwk import ECKey, OKPKey
 
 from chassis.migrations import upgrade
 from deploy.local.ports import free_port
 from services.intake.app import build
 from tests.contracts.keys import INTAKE_JWK, KEY, OPERATOR_JWK, private
-from tests.process import ServiceProcess, until
+from tests.process import ServiceProcess
+from tests.topics import published
 
 SECRET = "5f" * 32
 MIGRATIONS = Path(build.__code__.co_filename).parent / "migrations"
@@ -71,22 +72,7 @@ class Portal:
 
     async def published(self, topic: str, kind: str, count: int) -> list[dict[str, Any]]:
         """What stands on a topic, of one kind, once there are `count` different ones."""
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
-        await consumer.start()
-        found: dict[bytes, dict[str, Any]] = {}
-
-        async def look() -> list[dict[str, Any]] | None:
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    headers = dict(record.headers)
-                    if headers["ce_type"].decode() == kind:
-                        found[headers["ce_id"]] = {**json.loads(record.value), "_headers": headers, "_key": record.key}
-            return list(found.values()) if len(found) >= count else None
-
-        try:
-            return await until(look, f"{count} {kind} on {topic}")
-        finally:
-            await consumer.stop()
+        return await published(self.bootstrap, topic, kind, count)
 
     def portals(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The operator's command."""

@@ -8,16 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from chassis.decision import Cause
-from chassis.envelope import encode
-from contracts.message import Message
 from contracts.sealing import encrypt_to
 from contracts.verdicts import LeadRejected
 from tests.contracts.keys import KEY, sealer
 from tests.intake.conftest import Portal, sealed_to
 from tests.process import until
+from tests.topics import publish
 
 pytestmark = pytest.mark.infra
 
@@ -233,17 +230,20 @@ async def test_the_gateways_no_is_shown_without_its_true_reason(portal: Portal) 
     (told,) = await portal.published("leads", "lead-submitted.v1", 1)
     now = datetime.now(UTC)
 
-    await _say(
-        portal,
-        LeadRejected(
-            lead_id=told["lead_id"],
-            client_key=told["client_key"],
-            partner_id="anna",
-            client=told["client"],
-            received_at=now,
-            rejected_at=now,
-            reason="held-by-partner",
-        ),
+    await publish(
+        portal.bootstrap,
+        [
+            LeadRejected(
+                lead_id=told["lead_id"],
+                client_key=told["client_key"],
+                partner_id="anna",
+                client=told["client"],
+                received_at=now,
+                rejected_at=now,
+                reason="held-by-partner",
+            )
+        ],
+        source="/truce/onec-gateway",
     )
 
     async def rejected() -> dict[str, Any] | None:
@@ -274,19 +274,3 @@ async def test_what_was_accepted_survives_a_kill(portal: Portal) -> None:
 async def _jwks(http: httpx.AsyncClient) -> dict[str, Any]:
     answer: dict[str, Any] = (await http.get("/.well-known/jwks.json")).json()
     return answer
-
-
-async def _say(portal: Portal, message: Message) -> None:
-    now = datetime.now(UTC)
-    record = encode(
-        message,
-        event_id=uuid.uuid4(),
-        source="/truce/onec-gateway",
-        at=now,
-        cause=Cause("c", "story"),
-        sequence=1,
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=portal.bootstrap)
-    await producer.start()
-    await producer.send_and_wait(record.topic, record.value, key=record.key.encode(), headers=record.headers)
-    await producer.stop()

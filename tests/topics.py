@@ -1,0 +1,59 @@
+"""Topics as the other side of a service uses them."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from chassis.decision import Cause
+from chassis.envelope import encode
+from contracts.message import Message
+from tests.process import until
+
+
+async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, times: int = 1) -> None:
+    """Put events on their topics as their producer does, each `times` times under one id."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
+    await producer.start()
+    try:
+        sent = []
+        for message in messages:
+            event_id = uuid.uuid4()
+            record = encode(
+                message,
+                event_id=event_id,
+                source=source,
+                at=datetime.now(UTC),
+                cause=Cause(str(event_id), str(event_id)),
+                sequence=None,
+            )
+            for _ in range(times):
+                key = record.key.encode()
+                sent.append(await producer.send(record.topic, record.value, key=key, headers=record.headers))
+        for future in sent:
+            await future
+    finally:
+        await producer.stop()
+
+
+async def published(bootstrap: str, topic: str, kind: str, count: int) -> list[dict[str, Any]]:
+    """What stands on a topic, of one kind, once there are `count` different ones: value, `_headers`, `_key`."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    found: dict[bytes, dict[str, Any]] = {}
+
+    async def look() -> list[dict[str, Any]] | None:
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            for record in records:
+                headers = dict(record.headers)
+                if headers["ce_type"].decode() == kind:
+                    found[headers["ce_id"]] = {**json.loads(record.value), "_headers": headers, "_key": record.key}
+        return list(found.values()) if len(found) >= count else None
+
+    try:
+        return await until(look, f"{count} {kind} on {topic}")
+    finally:
+        await consumer.stop()
