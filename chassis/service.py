@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 STOP_GRACE_S = 20.0
 OVERDUE_S = 60.0
+TOPICS_SEEN_WITHIN_MS = 20_000  # a portal's new topic is read by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,7 @@ class _Running:
             client_id=self._service.name,
             security=_security(self._kafka),
             allow_auto_create_topics=False,
+            metadata_max_age_ms=TOPICS_SEEN_WITHIN_MS,
             graceful_timeout=STOP_GRACE_S,
             apply_types=False,
             logger=logging.getLogger("faststream"),
