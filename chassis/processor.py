@@ -170,7 +170,7 @@ class Processor:
                 # Another transaction was first with a unique value: seen, it is decided otherwise.
                 if is_conflict(error) and attempt < CONFLICT_TRIES:
                     continue
-                log.error("cannot be handled", body=type(item.body).__name__, cause=item.cause.id, exc_info=error)
+                log.error("cannot be handled", kind=type(item.body).__name__, cause=item.cause.id, exc_info=error)
                 if item.dead is not None:
                     await self._transaction([item], bury=True)
                 return Outcome(error=error)
