@@ -30,6 +30,9 @@ LOGGING = (
 # Kafka 4.3 still unmaps files through sun.misc.Unsafe, and Java warns of that at each start.
 QUIET = ("-XX:-UsePerfData", "-Djava.awt.headless=true", "--sun-misc-unsafe-memory-access=allow")
 
+# Java reads file names by the locale, and without one it knows ASCII only.
+LOCALE = {"LC_ALL": "C.UTF-8"}
+
 # Paths are relative to the working folder: a properties file is Latin-1 and splits log.dirs at commas.
 PROPERTIES = """\
 process.roles=broker,controller
@@ -127,6 +130,7 @@ class Kafka:
             ],
             log=self.log,
             folder=self.folder / "format",
+            environment=LOCALE,
             cancelled=cancelled,
         )
         (self.folder / "format" / "data").rename(self.folder / "data")
@@ -141,6 +145,7 @@ class Kafka:
             argv=(*self._java(*memory), *LOGGING, "-cp", f"{classes}/*", "kafka.Kafka", "server.properties"),
             folder=self.folder,
             log=self.log,
+            environment=LOCALE,
             stop_seconds=30,
         )
 

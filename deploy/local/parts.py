@@ -56,13 +56,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A program with an HTTP health check. `migrate` runs to its end before it is started."""
+    """A program with an HTTP health check."""
 
     name: str
     argv: tuple[str, ...]
     health: str
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    migrate: tuple[str, ...] | None = None
     folder: Path = ROOT
 
 
@@ -72,7 +71,9 @@ class Blueprint:
 
     simulators: Callable[[Plan], Sequence[Part]]
     services: Callable[[Plan], Sequence[Part]]
-    # Prints {"portal": …, "key": …}; run once, after intake's migration. None: no portal key.
+    # Migrates all databases; run before any service, with the settings of all of them. None: nothing to migrate.
+    migrate: tuple[str, ...] | None = None
+    # Prints {"portal": …, "key": …}; run once, after the migration. None: no portal key.
     portal_key: tuple[str, ...] | None = None
 
 
@@ -103,16 +104,20 @@ def services(plan: Plan) -> list[Part]:
             _module(f"services.{name}", "run"),
             f"http://{HOST}:{plan.admin(name)}/health/ready",
             service_environment(plan, name),
-            migrate=_module(f"services.{name}", "migrate"),
         )
         for name in SERVICES
     ]
 
 
+def _module(name: str, *arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *(str(argument) for argument in arguments))
+
+
 DEFAULT = Blueprint(
     simulators,
     services,
-    (
+    migrate=_module("deploy.local.migrate", *SERVICES),
+    portal_key=(
         *(sys.executable, "-m", "services.intake", "portals", "add", PORTAL),
         *("--scopes", "leads,partners,returns,rewards", "--json"),
     ),
@@ -211,7 +216,3 @@ def answers_ok(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _module(name: str, *arguments: object) -> tuple[str, ...]:
-    return (sys.executable, "-m", name, *(str(argument) for argument in arguments))

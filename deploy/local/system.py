@@ -18,8 +18,10 @@ from deploy.local.errors import LocalError, failure, silent
 from deploy.local.kafka import Kafka
 from deploy.local.parts import (
     DEFAULT,
+    ONEC_USER,
     PORTAL,
     PREFIXES,
+    ROOT,
     SERVICES,
     Blueprint,
     Part,
@@ -118,7 +120,7 @@ class LocalSystem:
             "intake": f"http://{HOST}:{ports.intake}",
             "cabinet": f"http://{HOST}:{ports.cabinet}" if "cabinet" in self._parts else None,
             "onec": plan.onec,
-            "onec_user": self._simulated("onec", "--user"),
+            "onec_user": ONEC_USER,
             "onec_password": plan.secrets["onec_password"],
             "sms": plan.sms,
             "portal": PORTAL,
@@ -254,21 +256,19 @@ class LocalSystem:
             kafka = pool.submit(self._start_kafka)
             postgres = pool.submit(self._start_postgres)
             simulated = [pool.submit(self._start_part, name) for name in simulators]
-            migrated = {name: pool.submit(self._migrate, name, postgres) for name in services}
-            steps: list[Future[None]] = [kafka, postgres, *simulated, *migrated.values()]
-            if "intake" in migrated:
-                steps.append(pool.submit(self._make_portal_key, migrated["intake"]))
+            migrated = pool.submit(self._migrate, postgres)
+            key = pool.submit(self._make_portal_key, migrated)
+            steps: list[Future[None]] = [kafka, postgres, *simulated, migrated, key]
             for name in services:
-                steps.append(pool.submit(self._start_part, name, [kafka, *simulated, migrated[name]]))
+                steps.append(pool.submit(self._start_part, name, [kafka, *simulated, migrated]))
             try:
                 wait(steps, return_when=FIRST_EXCEPTION)
             finally:
                 if not all(step.done() for step in steps):
                     self._cancel.set()
         errors = [error for step in steps if (error := step.exception()) is not None]
-        # Those that only left because of another one are not the reason.
-        for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
-            raise error
+        if errors:  # those that only left because of another one are not the reason
+            raise min(errors, key=lambda error: isinstance(error, Cancelled))
 
     def _start_kafka(self) -> None:
         kafka = self._kafka
@@ -301,30 +301,36 @@ class LocalSystem:
         asyncio.run(create_databases(postgres.url(), passwords))
         self._report(f"postgres ready on {HOST}:{postgres.port}")
 
-    def _migrate(self, name: str, postgres: "Future[None]") -> None:
+    def _migrate(self, postgres: "Future[None]") -> None:
         postgres.result()
-        part = self._parts[name]
-        if part.migrate is not None:
-            self._tool(f"migrating the database of {name}", part, part.migrate)
+        command = self._blueprint.migrate
+        if command is not None:
+            services = [self._parts[name] for name in self._tiers[-1]]
+            settings = {name: value for part in services for name, value in part.environment.items()}
+            self._tool("migrating the databases", "migrate", command, settings)
+            self._report("databases migrated")
 
     def _make_portal_key(self, migrated: "Future[None]") -> None:
         migrated.result()
         command, secrets = self._blueprint.portal_key, self._plan.secrets
         if command is None or secrets.get("portal_key") is not None:
             return
-        answer = self._tool(f"making a key for the portal {PORTAL}", self._parts["intake"], command, capture=True)
+        what, settings = f"making a key for the portal {PORTAL}", self._parts["intake"].environment
+        answer = self._tool(what, "intake", command, settings, capture=True)
         try:
             secrets.keep("portal_key", json.loads(answer.strip().splitlines()[-1])["key"])
         except (ValueError, IndexError, KeyError, TypeError):
             raise LocalError("the command that makes a portal key answered no key") from None
 
-    def _tool(self, what: str, part: Part, argv: Iterable[str], *, capture: bool = False) -> str:
+    def _tool(
+        self, what: str, log: str, argv: Iterable[str], settings: Mapping[str, str], *, capture: bool = False
+    ) -> str:
         return run_tool(
             what,
             list(argv),
-            log=self.logs / f"{part.name}.log",
-            folder=part.folder,
-            environment={**self._shared, **part.environment},
+            log=self.logs / f"{log}.log",
+            folder=ROOT,
+            environment={**self._shared, **settings},
             capture=capture,
             cancelled=self._cancel.is_set,
         )
@@ -381,10 +387,6 @@ class LocalSystem:
         finally:
             supervisor.shutdown()
             (self.folder / "endpoints.json").unlink(missing_ok=True)
-
-    def _simulated(self, name: str, option: str) -> str | None:
-        argv = self._parts[name].argv if name in self._parts else ()
-        return argv[argv.index(option) + 1] if option in argv else None
 
     def write_endpoints(self) -> Path:
         """Write `endpoints.json`, readable by the operator alone: it holds the portal key."""
