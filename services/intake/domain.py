@@ -231,6 +231,10 @@ def register_partner(file: PartnerFile, asked: PartnerRequest, _: Cause, now: da
     return Decision(replace(file, partner=asked), (Event(event),), reply=Registered(created=before is None))
 
 
+# A lead is committed together with the event that tells of it, so whatever is said about a lead finds it here. What is
+# about an unknown one is about another system's lead, and there is no portal to show it to.
+
+
 def lead_rejected(desk: Desk, message: LeadRejected, _: Cause, __: datetime) -> Decision[Desk]:
     """The gateway said no."""
     lead = desk.leads.get(message.lead_id)

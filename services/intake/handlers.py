@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,26 @@ from services.intake.settings import Settings
 _KINDS: dict[str, type[Message]] = {kind.ce_type: kind for kind in (RegisterPartner, SubmitLead)}
 
 
+# What a portal names goes on into our headers and rows: nothing PostgreSQL cannot hold, nothing too long for Kafka.
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def is_id(text: str | None) -> bool:
+    """Whether a portal may name a request so: 1 to 255 visible ASCII characters."""
+    return text is not None and _ID.fullmatch(text) is not None
+
+
+def story(correlation: str | None, traceparent: str | None) -> Cause:
+    """The story a request goes on with; what is not well formed begins a new one."""
+    told = correlation if correlation is not None and is_id(correlation) else ""
+    return Cause("", told, traceparent if traceparent is not None and _TRACE.fullmatch(traceparent) else None)
+
+
+class InvalidAgreement(ValueError):
+    """The agreement's number holds what cannot be printed. Carries no part of it."""
+
+
 class PlainNotAllowed(ValueError):
     """A readable client where only a sealed one is taken."""
 
@@ -35,7 +56,7 @@ class Asked:
 
 
 class Reader:
-    """Reads portals' requests. `traceparent` and `correlation` go on with the story they begin."""
+    """Reads portals' requests. `begun` is the story a request goes on with (see `story`)."""
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.secret
@@ -47,13 +68,13 @@ class Reader:
         """A client at rest. Raises Unsealable."""
         return self._sealer.open(sealed, owner)
 
-    def lead(self, portal: str, key: str, body: SubmitLead, story: Cause | None, *, answered: bool) -> Asked:
+    def lead(self, portal: str, key: str, body: SubmitLead, begun: Cause, *, answered: bool) -> Asked:
         """Raises Unsealable, PlainNotAllowed; what a portal may be told is a refusal inside."""
         typed = self._opened(body.client, answered)
         consent = None if body.consent is None else body.consent.model_dump(mode="json")
         content = [body.partner_id, typed.full_name, typed.phone, consent, body.note]
         origin = Origin(portal, key, self._digest(content), SubmitLead.ce_type, answered)
-        cause = _cause(origin, story)
+        cause = _cause(origin, begun)
         try:
             client = Client.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
@@ -63,8 +84,10 @@ class Reader:
         sealed = self._sealer.seal(client, str(origin.lead_id))
         return Asked(Input(ours, LeadRequest(origin, body.partner_id, ours, sealed, body.consent), cause), client)
 
-    def partner(self, portal: str, key: str, body: RegisterPartner, story: Cause | None, *, answered: bool) -> Asked:
-        """Raises Unsealable, PlainNotAllowed, ValueError for a partner without a person."""
+    def partner(self, portal: str, key: str, body: RegisterPartner, begun: Cause, *, answered: bool) -> Asked:
+        """Raises Unsealable, PlainNotAllowed, InvalidAgreement, ValueError for a partner without a person."""
+        if not body.agreement.number.isprintable():
+            raise InvalidAgreement("unprintable characters in the agreement's number")
         if body.person is not None:
             typed = self._opened(body.person, answered)
         elif body.full_name is not None and body.phone is not None:
@@ -74,7 +97,7 @@ class Reader:
         agreement = body.agreement.model_dump(mode="json")
         content = [body.partner_id, typed.full_name, typed.phone, agreement, body.status]
         origin = Origin(portal, key, self._digest(content), RegisterPartner.ce_type, answered)
-        cause = _cause(origin, story)
+        cause = _cause(origin, begun)
         try:
             person = Client.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
@@ -94,17 +117,17 @@ class Reader:
         """A record of a portal's topic. Whose topic it is says whose request it is. Raises Poison."""
         portal = record.topic.removeprefix(f"{topics.PORTAL_REQUESTS}.")
         key, kind = headers.get("ce_id"), headers.get("ce_type")
-        if not key or not kind or len(key) > 255:
+        if key is None or not is_id(key) or not kind:
             raise Poison("no-envelope")
         if kind not in _KINDS:
             raise Poison("unknown-type")
-        story = Cause("", headers.get("ce_correlationid", ""), headers.get("traceparent"))
+        begun = story(headers.get("ce_correlationid"), headers.get("traceparent"))
         try:
             body = _KINDS[kind].model_validate_json(record.value or b"")
             if isinstance(body, SubmitLead):
-                return self.lead(portal, key, body, story, answered=False).input
+                return self.lead(portal, key, body, begun, answered=False).input
             assert isinstance(body, RegisterPartner)
-            return self.partner(portal, key, body, story, answered=False).input
+            return self.partner(portal, key, body, begun, answered=False).input
         except PlainNotAllowed:
             raise Poison("plain-client") from None
         except Unsealable:
@@ -128,11 +151,10 @@ class Reader:
         return hmac.digest(self._secret, b"digest\n" + orjson.dumps(content), hashlib.sha256).hex()
 
 
-def _cause(origin: Origin, story: Cause | None) -> Cause:
+def _cause(origin: Origin, begun: Cause) -> Cause:
     # The portal's id and the content: another content under the same id is another cause.
     identity = str(derived_id(f"{origin.portal}/{origin.key}/{origin.digest}", origin.kind))
-    correlation = (story.correlation if story else "") or identity
-    return Cause(identity, correlation, story.traceparent if story else None)
+    return Cause(identity, begun.correlation or identity, begun.traceparent)
 
 
 def _refusal(error: InvalidName | InvalidPhone) -> str:

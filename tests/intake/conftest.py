@@ -57,15 +57,17 @@ class Portal:
         }
         return await self.http.put(f"/v1/partners/{partner_id}", json=content)
 
-    async def send(self, key: str, body: Any, *, kind: str = "submit-lead.v1") -> None:
+    async def send(
+        self, key: str, body: Any, *, kind: str = "submit-lead.v1", headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         """One record on the portal's own topic."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
         await producer.start()
         try:
             value = body if isinstance(body, bytes) else json.dumps(body).encode()
-            headers = [("ce_specversion", b"1.0"), ("ce_id", key.encode()), ("ce_type", kind.encode())]
+            own = [("ce_specversion", b"1.0"), ("ce_id", key.encode()), ("ce_type", kind.encode())]
             await producer.send_and_wait(
-                f"portal-requests.{self.name}", value, headers=[*headers, ("ce_source", b"/x")]
+                f"portal-requests.{self.name}", value, headers=[*own, ("ce_source", b"/x"), *headers]
             )
         finally:
             await producer.stop()
@@ -89,6 +91,11 @@ def portals(environment: dict[str, str], *arguments: str) -> "subprocess.Complet
     )
 
 
+def migrated(database_factory: Callable[..., str]) -> str:
+    """The URL of a database of its own with intake's tables."""
+    return database_factory("intake", lambda url: upgrade(url, MIGRATIONS))
+
+
 def public(jwk: dict[str, str]) -> str:
     return json.dumps(private(jwk).as_dict(private=False))
 
@@ -98,7 +105,7 @@ async def portal(
     fresh_topics: str, database_factory: Callable[..., str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Portal]:
     """A portal named `demo` with all scopes; intake takes sealed clients only, unless the test says `plain`."""
-    url = database_factory("intake", lambda url: upgrade(url, MIGRATIONS))
+    url = migrated(database_factory)
     port = free_port()
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": fresh_topics,

@@ -192,6 +192,44 @@ def test_confirmed_is_shown_only_once_it_is_reserved() -> None:
     assert after.reserved_through == date(2027, 5, 24)
 
 
+@given(st.lists(st.sampled_from(["rejected", "opened", "expired"]), max_size=9))
+def test_two_topics_read_in_any_interleaving_with_any_repeats_give_one_state(order: list[str]) -> None:
+    desk, lead = taken(DESK)
+
+    assert told_in(desk, lead, order) == told_in(desk, lead, sorted(set(order)))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["demo", "other"]),
+            st.sampled_from(["r1", "r2"]),
+            st.sampled_from(["one", "another"]),
+            st.sampled_from(["anna", "boris"]),
+            st.booleans(),
+        ),
+        max_size=25,
+    )
+)
+def test_however_often_it_is_asked_an_id_is_one_lead_of_the_first_content_taken(
+    asks: list[tuple[str, str, str, str, bool]],
+) -> None:
+    desk = replace(DESK, scopes={portal: frozenset({"leads"}) for portal in ("demo", "other")})
+    taken_as: dict[tuple[str, str], tuple[str, Lead]] = {}
+    told: list[LeadSubmitted] = []
+    for portal, key, digest, partner_id, answered in asks:
+        request = asked(key, partner=partner_id, answered=answered, portal=portal, digest=digest)
+        decision = submit_lead(desk, request, CAUSE, NOW)
+        desk = decision.state
+        told += [event.message for event in decision.events if isinstance(event.message, LeadSubmitted)]
+        if isinstance(decision.reply, Taken):
+            first = taken_as.setdefault((portal, key), (digest, decision.reply.lead))
+            assert (digest, decision.reply.lead) == first
+
+    assert [event.lead_id for event in told] == [lead.lead_id for _, lead in taken_as.values()]
+    assert set(desk.leads) == {lead.lead_id for _, lead in taken_as.values()}
+
+
 @pytest.mark.parametrize("order", list(permutations(["opened", "expired", "opened", "expired"])))
 def test_whatever_comes_first_and_however_often_the_end_is_the_same(order: tuple[str, ...]) -> None:
     desk, lead = taken(DESK)
@@ -204,6 +242,18 @@ def test_whatever_comes_first_and_however_often_the_end_is_the_same(order: tuple
     after = desk.leads[lead.lead_id]
     assert after.status == "expired"
     assert [event for _, event, _ in after.history()] == ["received", "confirmed", "expired"]
+
+
+def told_in(desk: Desk, lead: Lead, order: list[str]) -> Lead:
+    """The lead after what the other services said, in this order."""
+    for what in order:
+        if what == "rejected":
+            desk = lead_rejected(desk, rejected(lead, "known-to-builder"), CAUSE, NOW).state
+        elif what == "opened":
+            desk = reservation_opened(desk, opened(lead), CAUSE, NOW).state
+        else:
+            desk = reservation_expired(desk, expired(lead), CAUSE, NOW).state
+    return desk.leads[lead.lead_id]
 
 
 def rejected(lead: Lead, reason: str) -> LeadRejected:

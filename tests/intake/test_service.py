@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,33 +63,44 @@ async def test_one_key_used_for_many_clients_at_once_is_one_lead(portal: Portal)
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 19
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code", "field"),
-    [
-        ({"client": {**CLIENT, "phone": "12"}}, 422, "invalid-phone", "client.phone"),
-        ({"client": {**CLIENT, "full_name": "  "}}, 422, "invalid-name", "client.full_name"),
-        ({"consent": None}, 422, "no-consent", "consent"),
-        ({"partner_id": "nobody"}, 422, "unknown-partner", "partner_id"),
-        ({"client": "not.a.jwe"}, 422, "does-not-open", "client"),
-        ({"client": {"phone": "+79165550123"}}, 422, "missing", "client.full_name"),
-        ({"note": "x" * 70_000}, 413, "too-large", None),
-    ],
-)
-async def test_what_cannot_be_taken_is_a_problem_with_its_field(
-    portal: Portal, body: dict[str, Any], status: int, code: str, field: str | None
-) -> None:
+async def test_what_cannot_be_taken_is_a_problem_with_its_field(portal: Portal) -> None:
     await portal.register()
+    wrong: list[tuple[dict[str, Any], str, str]] = [
+        ({"client": {**CLIENT, "phone": "12"}}, "invalid-phone", "client.phone"),
+        ({"client": {**CLIENT, "full_name": "  "}}, "invalid-name", "client.full_name"),
+        ({"consent": None}, "no-consent", "consent"),
+        ({"partner_id": "nobody"}, "unknown-partner", "partner_id"),
+        ({"client": "not.a.jwe"}, "does-not-open", "client"),
+        ({"client": {"phone": "+79165550123"}}, "missing", "client.full_name"),
+    ]
 
-    answer = await portal.lead(**body)
+    for body, code, field in wrong:
+        answer = await portal.lead(**body)
 
-    problem = answer.json()
-    assert (answer.status_code, problem["status"]) == (status, status)
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert problem.keys() >= {"type", "title", "status", "detail", "code"}
-    if field is None:
-        assert problem["code"] == code
-    else:
-        assert {"field": field, "code": code}.items() <= problem["errors"][0].items()
+        problem = answer.json()
+        assert (answer.status_code, problem["status"], problem["code"]) == (422, 422, code)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert problem.keys() >= {"type", "title", "detail"}
+        assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
+
+
+async def test_a_body_over_the_limit_is_refused_announced_or_not(portal: Portal) -> None:
+    async def in_parts() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b"x" * 1024
+
+    announced = await portal.lead(note="x" * 70_000)
+    unannounced = await portal.http.post("/v1/leads", content=in_parts(), headers={"Idempotency-Key": "parts"})
+
+    assert [(one.status_code, one.json()["code"]) for one in (announced, unannounced)] == [(413, "too-large")] * 2
+
+
+async def test_an_agreement_that_cannot_be_kept_is_refused_and_harms_nobody(portal: Portal) -> None:
+    answer = await portal.register(agreement={"number": "A\0", "signed_on": "2026-01-15"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-agreement")
+    assert answer.json()["errors"][0]["field"] == "agreement.number"
+    assert (await portal.register()).status_code == 201
 
 
 async def test_errors_never_repeat_what_was_sent(portal: Portal) -> None:
@@ -211,6 +223,23 @@ async def test_a_plain_lead_on_the_topic_is_taken_where_the_operator_allows_it(p
     await portal.published("leads", "lead-submitted.v1", 1)
     (refused,) = await portal.published("leads", "request-refused.v1", 1)
     assert refused["reason"] == "invalid-phone"
+
+
+@pytest.mark.plain_clients
+async def test_a_portals_broken_headers_stop_nobody_behind_them(portal: Portal) -> None:
+    await portal.register()
+    lead = {"partner_id": "anna", "client": CLIENT, "consent": {"given_at": "2026-11-01T12:00:00Z"}}
+
+    await portal.send("a\0b", lead)
+    await portal.send("a\0c", {**lead, "client": {**CLIENT, "phone": "1"}})
+    await portal.send("long", lead, headers=[("ce_correlationid", b"x" * 300_000)])
+    await portal.send("after", lead)
+
+    letters = await portal.published("dead-letters", "dead-letter.v1", 2)
+    assert [letter["reason"] for letter in letters] == ["no-envelope"] * 2
+    told = await portal.published("leads", "lead-submitted.v1", 2)
+    assert len({event["client_key"] for event in told}) == 1
+    assert all(len(event["_headers"]["ce_correlationid"]) <= 255 for event in told)
 
 
 async def test_a_partner_on_the_topic_is_registered(portal: Portal) -> None:

@@ -1,5 +1,6 @@
 """Who is calling: a portal, by its key."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -23,24 +24,34 @@ class Keyring:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._reading = asyncio.Lock()
         self._read_at = float("-inf")
         self._portals: dict[bytes, tuple[str, frozenset[str]]] = {}
 
     async def portal(self, key: str) -> tuple[str, frozenset[str]] | None:
         """Name and scopes of the portal whose key it is."""
-        hashed, age = hash_key(key), time.monotonic() - self._read_at
-        if age > (REREAD_AFTER_S if hashed in self._portals else REREAD_FOR_UNKNOWN_AFTER_S):
-            self._portals = {
-                row.key_hash: (row.name, frozenset(row.scopes))
-                for row in await portals(self._engine)
-                if row.key_hash is not None
-            }
-            self._read_at = time.monotonic()
+        hashed = hash_key(key)
+        if self._is_old(hashed):
+            async with self._reading:  # many may ask at once; one of them reads
+                if self._is_old(hashed):
+                    await self._read()
         return self._portals.get(hashed)
 
+    def _is_old(self, hashed: bytes) -> bool:
+        limit = REREAD_AFTER_S if hashed in self._portals else REREAD_FOR_UNKNOWN_AFTER_S
+        return time.monotonic() - self._read_at > limit
 
-def needs(scope: Scope) -> Callable[..., Awaitable[str]]:
-    """A dependency: the calling portal's name. 401 without a key that works, 403 without the scope."""
+    async def _read(self) -> None:
+        self._portals = {
+            row.key_hash: (row.name, frozenset(row.scopes))
+            for row in await portals(self._engine)
+            if row.key_hash is not None
+        }
+        self._read_at = time.monotonic()
+
+
+def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
+    """A dependency: the calling portal's name. 401 without a key that works, 403 without the scope, if one is asked."""
 
     async def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -50,7 +61,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[str]]:
         if found is None:
             raise Problem(401, "unauthorized", headers={"WWW-Authenticate": "Bearer"})
         name, scopes = found
-        if scope not in scopes:
+        if scope is not None and scope not in scopes:
             raise Problem(403, "forbidden")
         return name
 

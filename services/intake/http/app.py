@@ -1,7 +1,6 @@
 """The HTTP application and its routes."""
 
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,15 +14,16 @@ from contracts.message import PartnerId, PartnerStatus
 from contracts.portal import Agreement, FullName, RawPhone, RegisterPartner, SubmitLead
 from contracts.sealing import Unsealable
 from services.intake.domain import Lead, LeadStatus, Refused, Registered, Taken
-from services.intake.handlers import Reader
+from services.intake.handlers import InvalidAgreement, Reader, is_id, story
 from services.intake.http import views
 from services.intake.http.access import Keyring, needs
-from services.intake.http.problems import Problem, install, refused, respond, unavailable
+from services.intake.http.problems import DOCUMENTED, Problem, install, refused, respond, unavailable
 from services.intake.receipts import ReceiptWriter
 from services.intake.settings import Settings
 from services.intake.store import find_lead, find_request, list_leads
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_READ_BYTES = 1024 * 1024
 UNDELIVERED_LIMIT_S = 600
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", description="До 255 видимых символов ASCII")]
@@ -48,6 +48,7 @@ def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp
         description="Фиксация клиентов партнёрами застройщика",
         openapi_url="/openapi.json",
         redoc_url=None,
+        responses=DOCUMENTED,
     )
     app.state.keyring = Keyring(runtime.engine)
     install(app)
@@ -68,13 +69,16 @@ def _partners(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
         traceparent: TraceParent = None,
     ) -> views.PartnerView:
         """Зарегистрировать партнёра или изменить его данные."""
-        asked = reader.partner(
-            portal,
-            f"put/{uuid.uuid4()}",
-            RegisterPartner(partner_id=partner_id, **dict(body)),
-            _story(traceparent),
-            answered=True,
-        )
+        try:
+            asked = reader.partner(
+                portal,
+                f"put/{uuid.uuid4()}",
+                RegisterPartner(partner_id=partner_id, **dict(body)),
+                _story(traceparent),
+                answered=True,
+            )
+        except InvalidAgreement:
+            raise refused("invalid-agreement") from None
         reply = await _submit(runtime, asked.input)
         if isinstance(reply, Refused):
             raise refused(reply.reason, prefix="")
@@ -145,7 +149,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
         return views.LeadsView(items=[_view(lead) for lead in page.leads], next_cursor=following)
 
     @app.get("/v1/requests/{request_id}")
-    async def get_request(request_id: UUID, portal: LeadsPortal) -> views.RequestView:
+    async def get_request(request_id: UUID, portal: Annotated[str, Depends(needs())]) -> views.RequestView:
         """Что стало с запросом, отправленным в топик."""
         request = await find_request(runtime.engine, portal, request_id)
         if request is None:
@@ -183,40 +187,52 @@ async def _submit(runtime: Runtime, item: Any) -> Any:
 
 
 def _checked(key: str | None) -> str:
-    if key is None or not 1 <= len(key) <= 255 or not all("!" <= character <= "~" for character in key):
+    if key is None or not is_id(key):
         raise Problem(400, "idempotency-key-required")
     return key
 
 
 def _story(traceparent: str | None) -> Cause:
-    return Cause("", "", traceparent or f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01")
+    begun = story(None, traceparent)
+    return begun if begun.traceparent else Cause("", "", f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01")
 
 
 def _limited(app: ASGIApp) -> ASGIApp:
-    """Refuse a body over 64 KiB, announced or not, before it is read."""
+    """Refuse a body over 64 KiB, announced or not, before anything reads it."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > MAX_BODY_BYTES:
+        body = None if not announced.isdigit() or int(announced) > MAX_BODY_BYTES else await _body(receive)
+        if body is None:
             await respond(Problem(413, "too-large"))(scope, receive, send)
-            return
-        await app(scope, _counted(receive), send)
+        else:
+            await app(scope, _first(body, receive), send)
 
     return limited
 
 
-def _counted(receive: Receive) -> Callable[[], Awaitable[Message]]:
-    taken = 0
-
-    async def counted() -> MutableMapping[str, Any]:
-        nonlocal taken
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None if it is too large. Some more of it is read then, or the caller would not see the answer."""
+    body, size, more = bytearray(), 0, True
+    while more and size <= MAX_READ_BYTES:
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
-            raise Problem(413, "too-large")
-        return message
+        if message["type"] == "http.disconnect":
+            break
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        if size <= MAX_BODY_BYTES:
+            body += part
+    return bytes(body) if size <= MAX_BODY_BYTES else None
 
-    return counted
+
+def _first(body: bytes, receive: Receive) -> Receive:
+    """What was read already, and then what comes."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay

@@ -1,12 +1,13 @@
 """Errors as RFC 9457 problems: a stable English code for programs, Russian words for people, never what was sent."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from chassis.database import is_transient
@@ -27,6 +28,7 @@ _TITLES: dict[str, str] = {
     "invalid-phone": "Это не похоже на номер телефона",
     "invalid-name": "Укажите имя и фамилию буквами, до 150 символов",
     "no-consent": "Нужно согласие клиента на обработку персональных данных",
+    "invalid-agreement": "Номер договора содержит недопустимые символы",
     "unknown-partner": "Партнёр с таким номером не зарегистрирован",
     "partner-suspended": "Работа партнёра приостановлена",
     "does-not-open": "Зашифрованные данные клиента не открываются нашим ключом",
@@ -35,12 +37,36 @@ _FIELDS: dict[str, str] = {
     "invalid-phone": "client.phone",
     "invalid-name": "client.full_name",
     "no-consent": "consent",
+    "invalid-agreement": "agreement.number",
     "unknown-partner": "partner_id",
     "partner-suspended": "partner_id",
     "does-not-open": "client",
 }
 _BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 RETRY_AFTER_S = 5
+
+_TEXTS: Final = {"type": "string"}
+_FORM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        **dict.fromkeys(("type", "title", "detail", "code"), _TEXTS),
+        "status": {"type": "integer"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": dict.fromkeys(("field", "code", "message"), _TEXTS),
+            },
+        },
+    },
+}
+DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
+    kind: {"description": "RFC 9457", "content": {"application/problem+json": {"schema": _FORM}}}
+    for kind in ("4XX", "5XX")
+}
+"""What OpenAPI says of errors."""
 
 
 class Problem(Exception):
@@ -95,13 +121,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_field_error(one) for one in error.errors()]
+        errors = _field_errors(error.errors())
         return respond(Problem(422, errors[0]["code"] if len(errors) == 1 else "invalid", errors=errors))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         return respond(Problem(error.status_code, _BY_STATUS.get(error.status_code, "invalid"), headers=error.headers))
 
+    # What is named here beside Exception is answered without the framework's own traceback: an outage is one line.
+    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(OSError)
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         if is_transient(error):
@@ -116,9 +145,21 @@ def respond(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.body(), problem.status, dict(problem.headers), "application/problem+json")
 
 
+def _field_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """One error a field. A client may be an object or a sealed text: about a broken object, only that is told."""
+    errors: dict[str, dict[str, str]] = {}
+    for one in found:
+        error = _field_error(one)
+        within = any(field.startswith(f"{error['field']}.") for field in errors)
+        if not (one["loc"][-1] == "str" and within):
+            errors.setdefault(error["field"], error)
+    return list(errors.values())
+
+
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
-    place = [str(part) for part in error["loc"] if part not in ("body", "PlainClient", "str")]
-    name = ".".join(place)
+    # Where JSON breaks off is a position, not a field.
+    place = [] if error["type"] == "json_invalid" else error["loc"]
+    name = ".".join(str(part) for part in place if part not in ("body", "PlainClient", "str"))
     if error["type"] == "missing" and name == "consent":
         return {"field": name, "code": "no-consent", "message": _TITLES["no-consent"]}
     words = {
