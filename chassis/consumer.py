@@ -221,13 +221,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         def dead(reason: str) -> Message:
             return self._bury(record, reason)
 
+        reason = "undecodable"
         try:
             item = self._decode(record, headers)
-        except Poison as poison:
+        except Exception as error:
             where = f"{record.topic}/{record.partition}/{record.offset}"
-            log.warning("unreadable record", where=where, reason=poison.reason)
-            cause = Cause(id=where, correlation=headers.get("ce_correlationid", where))
-            return Input(key=where, body=Unreadable(poison.reason), cause=cause, seen=seen_id("", where), dead=dead)
+            if isinstance(error, Poison):
+                reason = error.reason
+                log.warning("unreadable record", where=where, reason=reason)
+            else:
+                log.error("unreadable record", where=where, reason=reason, exc_info=error)
+            # Of its own place and nothing else: what the record says of itself is not to be relied on.
+            return Input(where, Unreadable(reason), Cause(where, where), seen_id("", where), dead=dead)
         return None if item is None else Input(item.key, item.body, item.cause, item.seen, None, dead)
 
     async def _process(self, inputs: Sequence[Input]) -> bool:

@@ -24,6 +24,10 @@ class Outgoing:
     headers: Headers
     value: bytes
 
+    def size(self) -> int:
+        """Bytes of the value and the headers together."""
+        return len(self.value) + sum(len(name) + len(value) for name, value in self.headers)
+
     def summary(self) -> dict[str, str]:
         """For the log: what is told, about which lead, in which story."""
         headers = dict(self.headers)

@@ -172,9 +172,20 @@ class Processor:
                     continue
                 log.error("cannot be handled", kind=type(item.body).__name__, cause=item.cause.id, exc_info=error)
                 if item.dead is not None:
-                    await self._transaction([item], bury=True)
+                    await self._bury(item)
                 return Outcome(error=error)
         raise AssertionError("unreachable")
+
+    async def _bury(self, item: Input) -> None:
+        """To the dead letters, and its key is parked; where the key itself is what fails, without parking it."""
+        try:
+            await self._transaction([item], bury=True)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            identity = str(derived_id(item.cause.id, "dead-letter"))
+            cause = Cause(identity, identity)
+            await self._transaction([Input(identity, Unreadable("failed"), cause, dead=item.dead)])
 
     async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False) -> list[Outcome]:
         async with self._engine.connect() as tx:
@@ -288,8 +299,8 @@ class _Ledger:
             if type(event.message) not in self._produced:
                 raise TypeError(f"{type(event.message).__name__} is not among what this service produces")
             outgoing = self._encode(event.message, event.cause or item.cause, "" if event.cause else item.step)
-            if len(outgoing.value) > MAX_EVENT_BYTES:
-                raise ValueError(f"{event.message.ce_type} of {len(outgoing.value)} bytes is over the limit")
+            if (size := outgoing.size()) > MAX_EVENT_BYTES:
+                raise ValueError(f"{event.message.ce_type} of {size} bytes is over the limit")
             self.events.append(outgoing)
 
     def bury(self, item: Input, reason: str) -> None:

@@ -141,6 +141,16 @@ async def test_one_that_fails_costs_only_itself_and_nothing_of_its_key_overtakes
     assert [event["n"] for event in stories["bad"]] == [0]
 
 
+async def test_a_key_that_no_database_can_hold_stops_nobody_else(sample: Sample) -> None:
+    await sample.start()
+
+    await sample.say({"name": "nul\0", "n": 0}, {"name": "good", "n": 0})
+
+    (letter,) = await sample.dead(1)
+    assert letter["reason"] == "failed"
+    assert len((await sample.stories(1))["good"]) == 1
+
+
 async def test_calls_of_one_key_are_made_one_at_a_time_and_in_order(sample: Sample) -> None:
     await sample.start()
 
