@@ -1,6 +1,5 @@
 """The notifier on real Kafka and PostgreSQL, against the SMS simulator's process."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -91,9 +90,7 @@ async def test_no_phone_no_name_and_no_text_in_logs_rows_and_events(world: World
     process = await world.start()
     await world.tell(partner("p1"), opened(1), rejected(2))
     statuses = await world.statuses(2)
-    process.send_signal(signal.SIGTERM)
-
-    assert process.wait(30) == 0
+    assert process.terminate() == 0
     tables = [row["tablename"] for row in await world.rows("SELECT tablename FROM pg_tables WHERE schemaname='public'")]
     dump = [repr(await world.rows(f'SELECT t::text FROM "{table}" t')) for table in tables]
     seen = world.log.read_text() + repr(statuses) + "".join(dump)
@@ -123,8 +120,7 @@ async def test_killed_in_the_middle_of_a_call_it_looks_before_it_sends(world: Wo
     world.sms.post("fault", {"mode": "slow", "seconds": 2, "count": 1, "match": {"call": "send"}})
     await world.tell(partner("p1"), opened(1))
     await until(lambda: world.sms.get("calls") or None, "the call to be under way")
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     await until(lambda: world.texts() or None, "the provider to take the message")
     # Its work needs no Kafka, which still waits for the dead member of the group.
     await world.start(wait=False)

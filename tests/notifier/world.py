@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +10,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
@@ -21,8 +17,8 @@ from chassis.envelope import encode
 from contracts import topics
 from contracts.message import Message
 from contracts.messages import SmsStatus
-from deploy.local.ports import free_port
 from tests.notifier.samples import NOON, OPERATOR, SEALING_KEYS
+from tests.process import ServiceProcess
 from tests.simulators.tests.processes import LOGIN, PSW, Sim
 
 DEADLINE_S = 60.0
@@ -48,42 +44,23 @@ class World:
     database: str
     sms: Sim
     folder: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    instances: list[ServiceProcess] = field(default_factory=list)
     counter: int = 0
 
-    async def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
+    async def start(self, *, wait: bool = True) -> ServiceProcess:
         """One more instance, with `wait` ready to be relied on."""
-        port = free_port()
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "NOTIFIER_DATABASE_URL": self.database,
-            "NOTIFIER_ADMIN_PORT": str(port),
             "NOTIFIER_SEALING_KEYS": SEALING_KEYS,
             "NOTIFIER_SMSC_URL": self.sms.base,
             "NOTIFIER_SMSC_LOGIN": LOGIN,
             "NOTIFIER_SMSC_PASSWORD": PSW,
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(OPERATOR.as_dict(private=False)),
         }
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(  # starting takes a millisecond
-                [sys.executable, "-m", "services.notifier", "run"],
-                env={**os.environ, **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.processes.append(process)
-
-        def ready() -> bool | None:
-            assert process.poll() is None, self.log.read_text()
-            try:
-                answer = self.sms.http.get(f"http://127.0.0.1:{port}/health/ready")
-            except httpx.TransportError:
-                return None
-            return True if answer.status_code == 200 else None
-
-        if wait:
-            await until(ready, "the notifier to be ready")
-        return process
+        started = await ServiceProcess.start("services.notifier", "NOTIFIER_", environment, self.log, wait=wait)
+        self.instances.append(started)
+        return started
 
     @property
     def log(self) -> Path:
@@ -140,16 +117,8 @@ class World:
         return [message["text"] for message in self.sms.get("messages")]
 
     def stop(self) -> None:
-        """Cleanly: a member that leaves its group without a word keeps the next test waiting for ten seconds."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for instance in self.instances:
+            instance.end()
 
 
 def _status(record: Any) -> SmsStatus:

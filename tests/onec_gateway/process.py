@@ -1,20 +1,12 @@
 """The gateway as the process it is, with what stands around it: its topics, its database and 1C."""
 
-import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
@@ -26,23 +18,12 @@ from contracts.partners import Partner
 from contracts.portal import Agreement, Consent
 from contracts.reservations import ReservationExpired, ReservationOpened
 from contracts.topics import VERDICTS
-from deploy.local.ports import free_port
 from tests.contracts.keys import CLIENT_KEY_SECRET, KEY, OPERATOR_JWK, sealer
-from tests.simulators.tests.processes import PASSWORD, ROOT, USER, OneCSim
+from tests.process import ServiceProcess, until
+from tests.simulators.tests.processes import PASSWORD, USER, OneCSim
 
-DEADLINE_S = 30.0
 SEALER = sealer(KEY)
 NAME = "Клиентов Клим Климович"
-
-
-async def until(look: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """The first truthy answer of `look`."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if found := await look():
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {DEADLINE_S:.0f} s: {what}")
 
 
 @dataclass
@@ -56,22 +37,19 @@ class Gateway:
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
     verdicts: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    instances: list[ServiceProcess] = field(default_factory=list)
     numbers: int = 0
 
     @property
     def logs(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    async def start(self) -> subprocess.Popen[bytes]:
+    async def start(self) -> ServiceProcess:
         """An instance, ready to be relied on."""
-        port = free_port()
         public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
         environment = {
-            **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "ONEC_DATABASE_URL": self.database,
-            "ONEC_ADMIN_PORT": str(port),
             "ONEC_URL": f"{self.sim.base}/crm",
             "ONEC_USER": USER,
             "ONEC_PASSWORD": PASSWORD,
@@ -79,34 +57,13 @@ class Gateway:
             "ONEC_CLIENT_KEY_SECRET": CLIENT_KEY_SECRET.hex(),
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(public),
         }
-        log = (self.folder / f"gateway-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(  # starting takes a millisecond
-            [sys.executable, "-m", "services.onec_gateway", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-        log.close()
-        self.processes.append(process)
+        log = self.folder / f"gateway-{len(self.instances)}.log"
+        self.instances.append(await ServiceProcess.start("services.onec_gateway", "ONEC_", environment, log))
+        return self.instances[-1]
 
-        async def ready() -> bool:
-            assert process.poll() is None, self.logs
-            try:
-                async with httpx.AsyncClient(trust_env=False) as http:
-                    return (await http.get(f"http://127.0.0.1:{port}/health/ready")).status_code == 200
-            except httpx.HTTPError:
-                return False
-
-        await until(ready, "the gateway is ready")
-        return process
-
-    async def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(process.wait)
-
-    async def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            await asyncio.to_thread(process.wait)
+    def stop(self) -> None:
+        for instance in self.instances:
+            instance.end()
 
     async def say(self, message: Message) -> None:
         """Publish as the service that owns the topic does."""
