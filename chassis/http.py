@@ -1,6 +1,5 @@
 """A uvicorn server inside the service's own loop; signals stay with the service."""
 
-import asyncio
 import contextlib
 import socket
 import sys
@@ -54,11 +53,3 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.listen(512)
     listener.setblocking(False)
     return listener
-
-
-async def until_stopped(server: HttpServer, stop: asyncio.Event) -> None:
-    """Run `server` until `stop` is set."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.run())
-        await stop.wait()
-        server.stop()

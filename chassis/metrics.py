@@ -17,5 +17,4 @@ BATCH_MESSAGES = Histogram(
     "truce_batch_messages", "Messages in one transaction", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
 TASKS = Counter("truce_tasks_total", "Calls to foreign systems, by outcome", ["kind", "outcome"])
-TASKS_WAITING = Gauge("truce_tasks_waiting", "Calls to foreign systems that wait, in flight included", ["kind"])
 LAG = Gauge("truce_lag_messages", "Records on the topics that were not handled yet")

@@ -112,10 +112,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an input: a `reply`, or a `repeated` one, or an `error` that would come again each time."""
+    """What became of an input: a `reply` (none for one seen before), or an `error` that would come again each time."""
 
     reply: Any = None
-    repeated: bool = False
     error: Exception | None = None
 
 
@@ -211,7 +210,7 @@ class Processor:
         self, tx: AsyncConnection, inputs: Sequence[Input], bury: bool
     ) -> tuple[list[Outcome], Handover | None, "_Ledger"]:
         fresh = await self._admit(tx, inputs)
-        outcomes: list[Outcome] = [Outcome(repeated=True)] * len(inputs)
+        outcomes: list[Outcome] = [Outcome()] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
         streams = await self._lock(
             tx, sorted({inputs[n].key for n in fresh if not isinstance(inputs[n].body, Unreadable)})
@@ -222,7 +221,6 @@ class Processor:
         unhandled: list[UUID] = []
         for n in fresh:
             item = inputs[n]
-            outcomes[n] = Outcome()
             if isinstance(item.body, Unreadable):
                 ledger.bury(item, item.body.reason)
             elif item.dead is not None and (bury or streams[item.key].parked_at is not None):

@@ -15,11 +15,11 @@ BINDING: Final = {"bindingVersion": "0.5.0"}
 # Who produces to a topic, and who reads it.
 FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.PORTAL_REQUESTS: (("portal",), ("intake",)),
-    topics.PARTNERS: (("intake",), ("onec_gateway", "notifier", "cabinet")),
-    topics.LEADS: (("intake",), ("onec_gateway", "reservations", "cabinet")),
-    topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier", "cabinet")),
-    topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake", "cabinet")),
-    topics.MESSAGES: (("notifier",), ("cabinet",)),
+    topics.PARTNERS: (("intake",), ("onec_gateway", "notifier")),
+    topics.LEADS: (("intake",), ("onec_gateway",)),
+    topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier")),
+    topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake")),
+    topics.MESSAGES: (("notifier",), ()),
     topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier"), ("operator",)),
 }
 

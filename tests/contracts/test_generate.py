@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from contracts import asyncapi, generate, topics
+from contracts.asyncapi import FLOW
 from contracts.catalogue import MESSAGES
 from contracts.message import ClientMessage, Message, PartnerId
 from tests.contracts.samples import FOLDER, TYPES, load
@@ -157,13 +158,13 @@ class TestAsyncApi:
         assert "portal" in document["channels"]["portal-requests"]["parameters"]
 
     def test_says_who_sends_and_who_reads_each_topic(self, document: dict[str, Any]) -> None:
-        for topic in document["channels"]:
-            actions = {
-                operation["action"]
-                for operation in document["operations"].values()
+        for topic, (senders, readers) in FLOW.items():
+            operations = {
+                (operation["action"], name.partition(".")[0])
+                for name, operation in document["operations"].items()
                 if operation["channel"]["$ref"] == f"#/channels/{topic}"
             }
-            assert actions == {"send", "receive"}
+            assert operations == {("send", name) for name in senders} | {("receive", name) for name in readers}
 
     def test_keys_what_is_about_a_client_by_the_client_key(self, document: dict[str, Any]) -> None:
         for message in MESSAGES:

@@ -1,0 +1,61 @@
+"""The published AsyncAPI document says who sends and reads what; the services' wiring tables must agree."""
+
+import json
+from typing import Any
+
+from joserfc.jwk import OKPKey
+
+from chassis.service import Service
+from contracts.asyncapi import FLOW
+from contracts.topics import DEAD_LETTERS, PORTAL_REQUESTS
+from services.intake import app as intake
+from services.intake.settings import Settings as IntakeSettings
+from services.notifier import app as notifier
+from services.notifier.settings import Settings as NotifierSettings
+from services.onec_gateway import app as onec_gateway
+from services.onec_gateway.settings import Settings as GatewaySettings
+from services.reservations import app as reservations
+from services.reservations.settings import Settings as ReservationsSettings
+from tests.contracts.keys import INTAKE_JWK, KEY, OPERATOR_JWK, private
+
+_COMMON = {
+    "database_url": "postgresql://nobody@127.0.0.1:1/none",
+    "admin_port": 0,
+    "DEAD_LETTERS_PUBLIC_KEY": json.dumps(private(OPERATOR_JWK).as_dict(private=False)),
+}
+_SEALING = {"sealing_keys": json.dumps({"keys": [KEY]})}
+_SECRET = {"client_key_secret": "5f" * 32}
+
+
+def wiring() -> dict[str, Service]:
+    """Every service's table, by its folder."""
+    receipt = json.dumps(OKPKey.generate_key("Ed25519", {"kid": "r1"}).as_dict(private=True))
+    own: dict[str, Any] = {"http_port": 0, "receipt_key": receipt, "unsealing_key": json.dumps(INTAKE_JWK)}
+    onec = {"url": "http://127.0.0.1:1/crm", "user": "u", "password": "p"}
+    smsc = {"smsc_url": "http://127.0.0.1:1", "smsc_login": "l", "smsc_password": "p"}
+    return {
+        "intake": intake.build(IntakeSettings.model_validate({**_COMMON, **_SEALING, **_SECRET, **own})),
+        "onec_gateway": onec_gateway.build(GatewaySettings.model_validate({**_COMMON, **_SEALING, **_SECRET, **onec})),
+        "reservations": reservations.build(ReservationsSettings.model_validate(_COMMON)),
+        "notifier": notifier.build(NotifierSettings.model_validate({**_COMMON, **_SEALING, **smsc})),
+    }
+
+
+async def test_the_published_document_names_the_readers_and_senders_that_the_services_are() -> None:
+    tables = wiring()
+    read = {name: {rule.topic for rule in table.rules if rule.topic} for name, table in tables.items()}
+    said = {name: set(table.produces) for name, table in tables.items()}
+
+    for topic, (senders, readers) in FLOW.items():
+        if topic not in (PORTAL_REQUESTS, DEAD_LETTERS):
+            assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
+            assert set(senders) == {name for name, topics in said.items() if topic in topics}, topic
+    assert [name for name, table in tables.items() if table.requests] == list(FLOW[PORTAL_REQUESTS][1])
+
+
+async def test_a_service_consumes_a_message_from_the_topic_it_is_published_on() -> None:
+    for table in wiring().values():
+        for rule in table.rules:
+            assert rule.topic is None or rule.topic == rule.body.__dict__["topic"]
+        for topic, kinds in table.produces.items():
+            assert {kind.__dict__["topic"] for kind in kinds} == {topic}
