@@ -1,5 +1,6 @@
 """The commands every service has: `run` and `migrate`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from chassis import logging, migrations, service
+from chassis import crash, logging, migrations, service
 from chassis.clock import Clock
 from chassis.settings import KafkaSettings, ServiceSettings, load
 
@@ -24,6 +25,7 @@ def commands(name: str, settings: type[ServiceSettings], build: Callable[..., se
         """Run the service until SIGTERM."""
         logging.configure(name, log_level)
         loaded, kafka = load(settings), load(KafkaSettings)
+        crash.arm(os.environ.get("CRASH_AT"))
         uvloop.run(service.run(build(loaded), kafka, Clock()))
 
     @app.command()

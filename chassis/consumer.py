@@ -7,8 +7,10 @@ own, for all partitions at once, and never before the transaction.
 import asyncio
 import random
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from uuid import UUID
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -18,11 +20,11 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
 from pydantic import BaseModel, ValidationError
 
-from chassis import metrics
+from chassis import crash, metrics
 from chassis.database import is_transient
 from chassis.decision import Cause, Message
 from chassis.envelope import cause_of, read_headers, seen_id
-from chassis.processor import Input, Processor, Unreadable
+from chassis.processor import Halt, Input, Processor, Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,11 @@ PROBE_EVERY_S = 5.0
 SLOW_AFTER_S = 10.0
 STUCK_AFTER_S = 60.0
 REQUEST_TIMEOUT_S = 20
+POISON_OF_LAST = 1000
+POISON_AT_LEAST = 50
+
+REPLAY: Final = "replay"
+"""Header of a dead letter that comes back, once for each time: `<service> <token>`, ` discard` after it to drop it."""
 
 
 class Record(Protocol):
@@ -52,8 +59,8 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-Bury = Callable[[Record, str], Message]
-"""Record and reason → its dead letter."""
+Bury = Callable[[Record, str, UUID | None], Message]
+"""Record, reason, and its place in its key's queue if it is parked → its dead letter."""
 
 
 class Poison(Exception):
@@ -90,6 +97,29 @@ def decode_events(models: Sequence[type[BaseModel]]) -> Decode:
     return decode
 
 
+class _Guard:
+    """A topic of which too much cannot be handled is not drained into the dead letters: reading stops instead.
+
+    That is a fault of ours, or of a producer, and a new version can still read what stays where it is.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._last: deque[tuple[int, int]] = deque(maxlen=POISON_OF_LAST)
+        self._buried: set[tuple[int, int]] = set()
+
+    def took(self, record: Record) -> None:
+        if len(self._last) == POISON_OF_LAST:
+            self._buried.discard(self._last[0])
+        self._last.append((record.partition, record.offset))
+
+    def bury(self, record: Record) -> None:
+        """Raises Halt when this would be one too many."""
+        self._buried.add((record.partition, record.offset))
+        if len(self._buried) > max(POISON_AT_LEAST, self._share * len(self._last)):
+            raise Halt(f"{len(self._buried)} of the last {len(self._last)} records of {record.topic} cannot be handled")
+
+
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """One subscription of a service: a group member that reads some topics."""
 
@@ -101,6 +131,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         group: str,
         decode: Decode,
         bury: Bury,
+        service: str,
+        poison_share: float,
+        instance: str | None,
         topics: Sequence[str] = (),
         pattern: str | None = None,
     ) -> None:
@@ -108,6 +141,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._processor = processor
         self._decode = decode
         self._bury = bury
+        self._service = service
+        self._poison_share = poison_share
+        self._guards: dict[str, _Guard] = {}
+        self._halted: str | None = None
         self._done: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
         self._joined = False
@@ -125,6 +162,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             max_records=BATCH_RECORDS,
             batch_timeout_ms=POLL_MS,
             group_id=group,
+            group_instance_id=instance,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -167,6 +205,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Why this consumer cannot be relied on right now, or None."""
         if not self._joined:
             return f"not yet a member of its group ({self.name})"
+        if self._halted is not None:
+            return f"does not go on: {self._halted}"
         if self._waiting_for is not None:
             return f"waits for {self._waiting_for} ({self.name})"
         if self._taken_at is not None and (held := time.monotonic() - self._taken_at) > SLOW_AFTER_S:
@@ -176,7 +216,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def stuck(self) -> str | None:
         """Records wait, nothing keeps us, and still nothing is handled: only a restart will help."""
         idle = time.monotonic() - self._progress
-        if self._behind and self._waiting_for is None and idle > STUCK_AFTER_S:
+        if self._behind and self._waiting_for is None and self._halted is None and idle > STUCK_AFTER_S:
             return f"{self._behind} records wait and none was handled for {idle:.0f} s ({self.name})"
         return None
 
@@ -203,29 +243,48 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _take(self, records: Sequence[Record]) -> None:
         inputs: list[Input] = []
+        discarded: list[UUID] = []
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.CONSUMED.labels(topic).inc(count)
         for record in records:
-            metrics.CONSUMED.labels(record.topic).inc()
-            if (item := self._read(record)) is not None:
+            self._guard(record).took(record)
+            if (item := self._read(record, discarded)) is not None:
                 inputs.append(item)
         async with self._in_hand:
-            if self._stopping.is_set() or (inputs and not await self._process(inputs)):
+            if self._stopping.is_set() or not await self._process(inputs, discarded):
                 return
             for record in records:
+                crash.passing(crash.HANDLED)
                 partition = TopicPartition(record.topic, record.partition)
                 self._done[partition] = self._uncommitted[partition] = record.offset + 1
             self._progress = time.monotonic()
 
-    def _read(self, record: Record) -> Input | None:
+    def _guard(self, record: Record) -> _Guard:
+        guard = self._guards.get(record.topic)
+        if guard is None:
+            guard = self._guards[record.topic] = _Guard(self._poison_share)
+        return guard
+
+    def _read(self, record: Record, discarded: list[UUID]) -> Input | None:
         headers = read_headers(record.headers)
+        token: UUID | None = None
+        if (replay := headers.get(REPLAY)) is not None:
+            service, token, discard = _replay(replay)
+            if service != self._service:
+                return None
+            if discard:
+                discarded.extend([token] if token is not None else [])
+                return None
 
-        def dead(reason: str) -> Message:
-            return self._bury(record, reason)
+        def dead(reason: str, token: UUID | None) -> Message:
+            if reason != "behind-parked":
+                self._guard(record).bury(record)
+            return self._bury(record, reason, token)
 
-        reason = "undecodable"
+        reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
         try:
             item = self._decode(record, headers)
         except Exception as error:
-            where = f"{record.topic}/{record.partition}/{record.offset}"
             if isinstance(error, Poison):
                 reason = error.reason
                 log.warning("unreadable record", where=where, reason=reason)
@@ -233,14 +292,25 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.error("unreadable record", where=where, reason=reason, exc_info=error)
             # Of its own place and nothing else: what the record says of itself is not to be relied on.
             return Input(where, Unreadable(reason), Cause(where, where), seen_id("", where), dead=dead)
-        return None if item is None else Input(item.key, item.body, item.cause, item.seen, None, dead)
+        if item is None:
+            return None
+        identity = item.seen or seen_id("", where)
+        return Input(item.key, item.body, item.cause, item.seen, None, dead, token=token, record=identity)
 
-    async def _process(self, inputs: Sequence[Input]) -> bool:
+    async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:
         """Until it is durable; False when the service stops first."""
         delay = 0.1
         while not self._stopping.is_set():
             try:
-                await self._processor.process(inputs)
+                if discarded:
+                    await self._processor.discard(discarded)
+                if inputs:
+                    await self._processor.process(inputs)
+            except Halt as halt:
+                # The batch stays where it is, in hand and uncommitted, until somebody has seen to it and restarts us.
+                self._halted = str(halt)
+                log.critical("reading stopped", topics=self.name, reason=self._halted)
+                await self._stopping.wait()
             except Exception as error:
                 if not is_transient(error):
                     log.critical("cannot go on with a batch", exc_info=error)
@@ -293,6 +363,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._progress = time.monotonic()
         self._behind = behind
         metrics.LAG.set(behind)
+
+
+def _replay(header: str) -> tuple[str, UUID | None, bool]:
+    service, _, rest = header.partition(" ")
+    token, _, discard = rest.partition(" ")
+    try:
+        return service, UUID(token) if token else None, discard == "discard"
+    except ValueError:
+        return service, None, False
 
 
 async def _records(message: KafkaMessage) -> Any:

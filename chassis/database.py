@@ -14,6 +14,7 @@ from sqlmodel import SQLModel
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
+IDLE_IN_TRANSACTION_S = 15
 
 # Connection lost, deadlock or serialization, out of resources, operator's intervention, lock not available.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "55P03", "25006")
@@ -32,7 +33,13 @@ def connect(url: str, *, name: str, pool_size: int = 12) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,
-            "server_settings": {"application_name": name, "jit": "off", "TimeZone": "UTC"},
+            "server_settings": {
+                "application_name": name,
+                "jit": "off",
+                "TimeZone": "UTC",
+                # A process that is frozen inside a transaction must not keep its clients' rows locked.
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+            },
         },
     )
 

@@ -18,3 +18,4 @@ BATCH_MESSAGES = Histogram(
 )
 TASKS = Counter("truce_tasks_total", "Calls to foreign systems, by outcome", ["kind", "outcome"])
 LAG = Gauge("truce_lag_messages", "Records on the topics that were not handled yet")
+PARKED_WORK = Counter("truce_parked_work_total", "Calls that were given up: a person decides", ["kind"])

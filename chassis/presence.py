@@ -8,6 +8,7 @@ connection; a stopped or cut-off one when the server ends the session that stopp
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable
 
 import asyncpg
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 PING_EVERY_S = 2.0
 SESSION_ENDS_AFTER_S = 15
+SURE_FOR_S = 10.0
 _LOCK_CLASS = 0x7275CE
 
 _LIVE = """
@@ -39,7 +41,12 @@ class Presence:
         self._connection: asyncpg.Connection | None = None
         self._lost: list[Callable[[], None]] = []
         self._freed: list[Callable[[], None]] = []
+        self._confirmed = 0.0
         self.id: int | None = None
+
+    def sure(self) -> bool:
+        """Whether nobody can have taken over what the identity owns. A process that was frozen is not sure."""
+        return self.id is not None and time.monotonic() - self._confirmed < SURE_FOR_S
 
     def on_lost(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever the identity ends: what it owned may be somebody else's from now on."""
@@ -81,7 +88,9 @@ class Presence:
         connection = self._connection
         if connection is None:
             return
+        asked = time.monotonic()
         live = await connection.fetchval(_LIVE, _LOCK_CLASS) or []
+        self._confirmed = asked
         freed = 0
         for statement in (_FREE_OUTBOX, _FREE_WORK):
             freed += int((await connection.execute(statement, live)).rpartition(" ")[2])
@@ -101,9 +110,10 @@ class Presence:
             },
         )
         self._connection = connection
+        asked = time.monotonic()
         candidate = random.randint(1, 2**31 - 1)
         if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, candidate):
-            self.id = candidate
+            self.id, self._confirmed = candidate, asked
 
     async def close(self) -> None:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):

@@ -4,9 +4,9 @@ The domain decides one input at a time; here all inputs of a batch share one sta
 fails is tried again one input at a time, so that one bad input costs only itself.
 """
 
-import asyncio
+import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from chassis import metrics
+from chassis import crash, metrics
 from chassis.clock import Clock
 from chassis.database import execute, is_conflict, is_transient, rows
 from chassis.decision import Cause, Decision, Event, Message, Task, derived_id
@@ -46,7 +46,18 @@ _ADVANCE_STREAMS = """
     UPDATE streams s SET sequence = u.sequence FROM unnest($1::text[], $2::bigint[]) AS u (key, sequence)
     WHERE s.key = u.key
 """
-_PARK_STREAM = "UPDATE streams SET parked_at = now() WHERE key = $1 AND parked_at IS NULL"
+_PARK_STREAMS = "UPDATE streams SET parked_at = now() WHERE key = ANY($1::text[]) AND parked_at IS NULL"
+_PARKED = "SELECT key, token, record FROM parked WHERE key = ANY($1::text[]) ORDER BY id"
+_PARK = """
+    INSERT INTO parked (key, token, record) SELECT key, token, record
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS t (key, token, record, n) ORDER BY n
+"""
+_PARK_AGAIN = "UPDATE parked SET token = $2, record = $3 WHERE token = $1"
+_RELEASE = """
+    WITH gone AS (DELETE FROM parked WHERE token = ANY($1::uuid[]) RETURNING key)
+    UPDATE streams s SET parked_at = NULL FROM (SELECT DISTINCT key FROM gone) g
+    WHERE s.key = g.key AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.key = s.key AND p.token <> ALL($1::uuid[]))
+"""
 _FINISH_WORK = """
     UPDATE work SET state = 'done', owner = NULL, in_doubt = false, finished_at = now()
     WHERE id = ANY($1::bigint[]) AND owner = $2 AND state = 'waiting' RETURNING id
@@ -89,9 +100,10 @@ class Rule(Generic[S]):
 class Input:
     """One thing to decide about one key.
 
-    `seen` is its inbox id; `work` the claimed work row it is the outcome of; `dead` makes the dead letter of it,
-    given a reason, and is there for what came from a topic. `step` tells apart what follows from one cause at
-    different times, so that the events have ids of their own.
+    `seen` is its inbox id; `work` the claimed work row it is the outcome of. `step` tells apart what follows from one
+    cause at different times, so that the events have ids of their own. What came from a topic has the identity of
+    its `record`, and `dead`, which makes the dead letter of it, given a reason and its place in the parked key's
+    queue; `token` says that it is the replay of what was parked at that place.
     """
 
     key: str
@@ -99,8 +111,10 @@ class Input:
     cause: Cause
     seen: UUID | None = None
     work: int | None = None
-    dead: Callable[[str], Message] | None = None
+    dead: Callable[[str, UUID | None], Message] | None = None
     step: str = ""
+    token: UUID | None = None
+    record: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +132,12 @@ class Outcome:
     error: Exception | None = None
 
 
+class Halt(Exception):
+    """Raised by `Input.dead`: nothing more is to be buried, the batch stays where it is."""
+
+
 class Processor:
-    """Decides inputs by `rules` and makes it durable. Raises only what passes by itself (`is_transient`)."""
+    """Decides inputs by `rules` and makes it durable. Raises what passes by itself (`is_transient`), and Halt."""
 
     def __init__(
         self,
@@ -151,20 +169,28 @@ class Processor:
         try:
             outcomes = await self._transaction(inputs)
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) or isinstance(error, Halt):
                 raise
             log.info("batch failed, one by one", size=len(inputs), error=type(error).__name__)
-            outcomes = [await self._single(item) for item in inputs]
+            outcomes = []
+            for item in inputs:
+                outcomes.append(await self._single(item))
+                crash.passing(crash.SINGLE)
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         metrics.BATCH_MESSAGES.observe(len(inputs))
         return outcomes
+
+    async def discard(self, tokens: Sequence[UUID]) -> None:
+        """What was parked under these is not coming back: what waits behind it may go on."""
+        async with self._engine.begin() as tx:
+            await execute(tx, _RELEASE, tokens)
 
     async def _single(self, item: Input) -> Outcome:
         for attempt in range(1, CONFLICT_TRIES + 1):
             try:
                 return (await self._transaction([item]))[0]
             except Exception as error:
-                if is_transient(error):
+                if is_transient(error) or isinstance(error, Halt):
                     raise
                 # Another transaction was first with a unique value: seen, it is decided otherwise.
                 if is_conflict(error) and attempt < CONFLICT_TRIES:
@@ -180,7 +206,7 @@ class Processor:
         try:
             await self._transaction([item], bury=True)
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) or isinstance(error, Halt):
                 raise
             identity = str(derived_id(item.cause.id, "dead-letter"))
             cause = Cause(identity, identity)
@@ -217,22 +243,25 @@ class Processor:
         )
         ledger.sequences = {key: stream.sequence for key, stream in streams.items()}
 
+        parking = await self._parking(tx, [key for key, stream in streams.items() if stream.parked_at is not None])
+        handled = set(range(len(inputs))).difference(fresh)
+        parking.released = [token for n in handled if (token := inputs[n].token) is not None]
         by_store: dict[int, list[int]] = {}
         unhandled: list[UUID] = []
         for n in fresh:
             item = inputs[n]
             if isinstance(item.body, Unreadable):
-                ledger.bury(item, item.body.reason)
-            elif item.dead is not None and (bury or streams[item.key].parked_at is not None):
+                ledger.bury(item, item.body.reason, None)
+            elif item.dead is not None and (bury or not parking.lets_pass(item)):
                 # Nothing of a key overtakes what failed before it. Not handled is not seen: a replay must pass.
-                ledger.bury(item, "failed" if bury else "behind-parked")
+                if (place := parking.park(item)) is not None:
+                    ledger.bury(item, "failed" if bury else "behind-parked", place)
                 unhandled.extend([item.seen] if item.seen is not None else [])
             else:
                 by_store.setdefault(id(self._rules[type(item.body)].store), []).append(n)
-        if bury:
-            await execute(tx, _PARK_STREAM, inputs[0].key)
         if unhandled:
             await execute(tx, _UNSEE, unhandled)
+        await parking.write(tx)
 
         for numbers in by_store.values():
             store = self._rules[type(inputs[numbers[0]].body)].store
@@ -272,11 +301,67 @@ class Processor:
             fresh.append(n)
         return fresh
 
+    async def _parking(self, tx: AsyncConnection, keys: list[str]) -> "_Parking":
+        # Read after the locks are held, or what another transaction has just parked would be missed.
+        return _Parking(await rows(tx, _PARKED, keys) if keys else ())
+
     async def _lock(self, tx: AsyncConnection, keys: list[str]) -> dict[str, Any]:
         if not keys:
             return {}
         await execute(tx, _OPEN_STREAMS, keys)
         return {row.key: row for row in await rows(tx, _LOCK_STREAMS, keys)}
+
+
+class _Parking:
+    """The queues of keys of which something failed, and what a transaction changes about them."""
+
+    def __init__(self, found: Sequence[Any]) -> None:
+        self._waiting: dict[str, deque[UUID]] = {}
+        for row in found:
+            self._waiting.setdefault(row.key, deque()).append(row.token)
+        self._records = {row.record for row in found}
+        self._parked: list[tuple[str, UUID, UUID]] = []
+        self._again: list[tuple[UUID, UUID, UUID]] = []
+        self.released: list[UUID] = []
+
+    def lets_pass(self, item: Input) -> bool:
+        """Whether nothing of its key waits, or it is the replay of what waits first."""
+        waiting = self._waiting.get(item.key)
+        if not waiting:
+            return True
+        if item.token != waiting[0]:
+            return False
+        self.released.append(waiting.popleft())
+        return True
+
+    def park(self, item: Input) -> UUID | None:
+        """Its place in the key's queue: the end, or the one it had. None: this very record is parked already."""
+        assert item.record is not None
+        if item.record in self._records:
+            return None
+        self._records.add(item.record)
+        # Places sort in the order they were given, and cannot be guessed.
+        token = UUID(int=(time.time_ns() << 64) | random.SystemRandom().getrandbits(64))
+        waiting = self._waiting.setdefault(item.key, deque())
+        if item.token in waiting and item.token is not None:
+            waiting[waiting.index(item.token)] = token
+            self._again.append((item.token, token, item.record))
+        else:
+            waiting.append(token)
+            self._parked.append((item.key, token, item.record))
+        return token
+
+    async def write(self, tx: AsyncConnection) -> None:
+        for again in self._again:
+            await execute(tx, _PARK_AGAIN, *again)
+        if self._parked:
+            keys = [key for key, _, _ in self._parked]
+            await execute(
+                tx, _PARK, keys, [token for _, token, _ in self._parked], [record for _, _, record in self._parked]
+            )
+            await execute(tx, _PARK_STREAMS, keys)
+        if self.released:
+            await execute(tx, _RELEASE, self.released)
 
 
 class _Ledger:
@@ -301,9 +386,11 @@ class _Ledger:
                 raise ValueError(f"{event.message.ce_type} of {size} bytes is over the limit")
             self.events.append(outgoing)
 
-    def bury(self, item: Input, reason: str) -> None:
+    def bury(self, item: Input, reason: str, token: UUID | None) -> None:
         assert item.dead is not None
-        self.events.append(self._encode(item.dead(reason), item.cause, item.step))
+        # Of one message more than one letter can come: each place it was given makes another.
+        step = item.step if token is None else f"{item.step}{token}/"
+        self.events.append(self._encode(item.dead(reason, token), item.cause, step))
         metrics.DEAD_LETTERS.labels(reason).inc()
 
     def _encode(self, message: Message, cause: Cause, step: str) -> Outgoing:
@@ -344,39 +431,3 @@ class _Ledger:
         if self._touched:
             keys = sorted(self._touched)
             await execute(tx, _ADVANCE_STREAMS, keys, [self.sequences[key] for key in keys])
-
-
-class Batcher:
-    """Single inputs (of HTTP requests, say) share transactions: while one runs, the next gathers."""
-
-    def __init__(self, processor: Processor, *, limit: int = 500) -> None:
-        self._processor = processor
-        self._limit = limit
-        self._waiting: list[tuple[Input, asyncio.Future[Outcome]]] = []
-        self._wake = asyncio.Event()
-
-    async def submit(self, item: Input) -> Any:
-        """The reply of the decision, durable. Raises what made it fail, transient errors included."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        self._wake.set()
-        outcome = await future
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.reply
-
-    async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            if not self._waiting:
-                self._wake.clear()
-            if not batch:
-                continue
-            try:
-                outcomes = await self._processor.process([item for item, _ in batch])
-            except Exception as error:
-                outcomes = [Outcome(error=error)] * len(batch)
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if not future.done():
-                    future.set_result(outcome)

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from chassis import metrics
+from chassis import crash, metrics
 from chassis.database import execute, is_transient, rows
 from chassis.envelope import Outgoing, headers_from_json
 from chassis.presence import Presence
@@ -58,8 +58,9 @@ _CLAIM = """
 
 @dataclass(eq=False, slots=True)
 class Handover:
-    """Events of one transaction on their way out, in order; `settled` once its commit is known."""
+    """Events of one transaction on their way out, in order, under `owner`; `settled` once its commit is known."""
 
+    owner: int
     events: list[tuple[int, Outgoing]]
     count: int
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,9 +115,9 @@ class Publisher:
         mine = [(row.id, by_id[row.event_id]) for row in written if row.owner is not None]
         if len(mine) < len(events):
             self._sweep.set()
-        if not mine or owner != self._presence.id:
+        if not mine or owner is None or owner != self._presence.id:
             return None
-        return self._enqueue(mine)
+        return self._enqueue(owner, mine)
 
     async def run(self) -> None:
         """Publish for as long as the service runs."""
@@ -139,8 +140,8 @@ class Publisher:
         if producer is not None:
             await _stop(producer)
 
-    def _enqueue(self, events: list[tuple[int, Outgoing]]) -> Handover:
-        handover = Handover(events, len(events))
+    def _enqueue(self, owner: int, events: list[tuple[int, Outgoing]]) -> Handover:
+        handover = Handover(owner, events, len(events))
         self._queue.append(handover)
         self._queued += len(events)
         self._idle.clear()
@@ -160,10 +161,10 @@ class Publisher:
                 self._idle.set()
                 self._wake.clear()
                 await self._wake.wait()
-            batch = await self._next_batch()
+            owner, batch = await self._next_batch()
             delay = 0.1
-            while batch:
-                identity = self._presence.id
+            # Under another identity it is no longer ours to publish.
+            while batch and owner == self._presence.id:
                 left = await self._send(batch)
                 if left and self.failing_since is None:
                     self.failing_since = time.monotonic()
@@ -172,26 +173,29 @@ class Publisher:
                 if len(left) == len(batch):
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 5.0)
-                if left and identity != self._presence.id:
-                    break  # no longer ours to publish
                 batch = left
 
-    async def _next_batch(self) -> list[tuple[int, Outgoing]]:
+    async def _next_batch(self) -> tuple[int | None, list[tuple[int, Outgoing]]]:
+        owner: int | None = None
         batch: list[tuple[int, Outgoing]] = []
         while self._queue and len(batch) < FLUSH_EVENTS:
             head = self._queue[0]
+            if batch and (head.owner != owner or not head.settled.is_set()):
+                break
             if not head.settled.is_set():
-                if batch:
-                    break
                 await head.settled.wait()
                 continue
             self._queue.popleft()
             self._queued -= head.count
+            owner = head.owner
             batch.extend(head.events)
-        return batch
+        return owner, batch
 
     async def _send(self, events: Sequence[tuple[int, Outgoing]]) -> list[tuple[int, Outgoing]]:
         """Send one batch a partition and wait for the acknowledgements; returns what is still to be sent, in order."""
+        if not self._presence.sure():
+            # Frozen for a while: others may have published these, and what follows them.
+            return list(events)
         left: list[tuple[int, Outgoing]] = []
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
@@ -216,8 +220,13 @@ class Publisher:
                     else:
                         sent.setdefault(where, []).append(item)
                 # One batch a partition at a time: were one to fail and a later one to pass, order would be lost.
-                futures = [await producer.send_batch(builders[where], where[0], partition=where[1]) for where in sent]
-                await asyncio.gather(*futures)
+                futures = []
+                for where, items in sent.items():
+                    crash.passing(crash.COMMITTED, len(items))
+                    futures.append(await producer.send_batch(builders[where], where[0], partition=where[1]))
+                for future, items in zip(futures, sent.values(), strict=True):
+                    await future
+                    crash.passing(crash.PUBLISHED, len(items))
         except (KafkaError, TimeoutError, OSError) as error:
             log.warning("publishing failed, will be repeated", error=type(error).__name__, events=len(events))
             await self.close()
@@ -305,7 +314,7 @@ class Publisher:
                     await tx.rollback()
                     return 0
                 # Queued before the commit shows others that the rows are ours, or a later event could go first.
-                handover = self._enqueue([(row.id, _outgoing(row)) for row in claimed])
+                handover = self._enqueue(identity, [(row.id, _outgoing(row)) for row in claimed])
         except BaseException:
             if handover is not None:
                 handover.discard()

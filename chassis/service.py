@@ -20,11 +20,13 @@ from starlette.types import ASGIApp
 from chassis.clock import Clock
 from chassis.consumer import Bury, Consumer, Decode, decode_events
 from chassis.database import connect
+from chassis.grouping import Grouped
 from chassis.health import Health
 from chassis.http import HttpServer
 from chassis.presence import Presence
-from chassis.processor import Batcher, Processor, Rule
+from chassis.processor import Input, Outcome, Processor, Rule
 from chassis.publisher import Publisher
+from chassis.retention import run_retention
 from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.timer import Timer, run_timer
 from chassis.worker import Work, Worker
@@ -49,7 +51,8 @@ class Runtime:
     """What a service's HTTP application may use of the chassis."""
 
     engine: AsyncEngine
-    batcher: Batcher
+    decide: Callable[[Input], Awaitable[Any]]
+    """The reply to an input, durable. Raises what made it fail, transient errors included."""
     clock: Clock
     undelivered_s: Callable[[], float]
     """Age in seconds of the oldest event that has not reached Kafka."""
@@ -108,17 +111,18 @@ class _Running:
             rules=service.rules,
             produces=service.produces,
         )
-        self._batcher = Batcher(self._processor)
+        self._requests = Grouped[Input, Outcome](self._processor.process)
         self._workers = [Worker(work, self._engine, self._processor, self._presence) for work in service.work]
         self._consumers: list[Consumer] = []
         self._broker: KafkaBroker | None = None
         self._servers = [self._admin_server()]
         if service.http is not None:
-            runtime = Runtime(self._engine, self._batcher, clock, lambda: self._publisher.oldest_waiting_s)
+            runtime = Runtime(self._engine, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
             self._servers.append(HttpServer(service.http.app(runtime), service.http.host, service.http.port))
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("starting")
+        settings = self._service.settings
         stopping = asyncio.create_task(stop.wait())
         servers = [asyncio.create_task(server.run()) for server in self._servers]
         workers = [asyncio.create_task(worker.run()) for worker in self._workers]
@@ -127,8 +131,8 @@ class _Running:
             for work in (
                 self._presence.run(),
                 self._publisher.run(),
-                self._batcher.run(),
                 self._consume(),
+                run_retention(self._engine, settings.inbox_kept_for, settings.work_kept_for),
                 *(run_timer(timer, self._engine, self._processor, self._clock) for timer in self._service.timers),
             )
         ]
@@ -175,6 +179,12 @@ class _Running:
             await close()
         await self._presence.close()
         await self._engine.dispose()
+
+    async def _reply(self, item: Input) -> Any:
+        outcome = await self._requests.ask(item)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.reply
 
     async def _consume(self) -> None:
         """Join the groups, for as long as it takes Kafka to answer; then keep offsets committed."""
@@ -225,6 +235,9 @@ class _Running:
                     group=service.name,
                     decode=decode_events(models),
                     bury=service.bury,
+                    service=service.name,
+                    poison_share=service.settings.poison_share,
+                    instance=self._kafka.group_instance_id or None,
                     topics=tuple(events),
                 )
             )
@@ -235,6 +248,9 @@ class _Running:
                 group=f"{service.name}.requests",
                 decode=requests.decode,
                 bury=service.bury,
+                service=service.name,
+                poison_share=service.settings.poison_share,
+                instance=self._kafka.group_instance_id or None,
                 pattern=requests.pattern,
             )
             for requests in service.requests

@@ -1,6 +1,7 @@
 """Settings come from the environment; a missing or wrong one stops the start with a message naming it."""
 
 import sys
+from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -10,7 +11,12 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class KafkaSettings(BaseSettings):
-    """How to reach Kafka: `KAFKA_…`, the same for every service."""
+    """How to reach Kafka: `KAFKA_…`, the same for every service.
+
+    `group_instance_id` is a name that this copy of a service keeps over its restarts, and that no other copy has (a
+    pod's name in a StatefulSet): it then takes its partitions back at once, also after a crash. Without it they wait
+    for the session timeout of 10 s.
+    """
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_", hide_input_in_errors=True)
 
@@ -20,16 +26,25 @@ class KafkaSettings(BaseSettings):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_cafile: str | None = None
+    group_instance_id: str | None = None
 
 
 class ServiceSettings(BaseSettings):
-    """What every service has, under its own prefix: its database and its admin port."""
+    """What every service has, under its own prefix.
+
+    `poison_share`: of the last thousand records of a topic no more than this share goes to the dead letters, or the
+    service stops reading. `inbox_kept_for` must exceed the topics' retention (30 days) and the dead letters' (90), or
+    a late repeat would be taken for new; `work_kept_for` is how long calls that were made can be looked up.
+    """
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     database_url: SecretStr
     admin_host: str = "127.0.0.1"
     admin_port: Port
+    poison_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    inbox_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=120)
+    work_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=400)
 
 
 T = TypeVar("T", bound=BaseSettings)

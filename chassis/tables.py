@@ -57,6 +57,24 @@ _V1 = (
     "CREATE INDEX work_owned ON work (owner) WHERE owner IS NOT NULL",
 )
 
+_V2 = (
+    # What was parked by an earlier version has no place in a queue and could never be replayed.
+    "UPDATE streams SET parked_at = NULL WHERE parked_at IS NOT NULL",
+    """
+    CREATE TABLE parked (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        key text NOT NULL,
+        token uuid NOT NULL UNIQUE,
+        record uuid NOT NULL UNIQUE
+    )
+    """,
+    "CREATE INDEX parked_key ON parked (key, id)",
+    "CREATE INDEX work_finished ON work USING brin (finished_at)",
+    # These live by inserts and deletes: a share of their size says nothing about when to vacuum.
+    "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)",
+    "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
+)
+
 
 def create_v1() -> None:
     """Create the chassis' tables; called by the first migration of each service."""
@@ -66,3 +84,16 @@ def create_v1() -> None:
 
 def drop_v1() -> None:
     op.execute(text("DROP TABLE work, outbox, inbox, streams"))
+
+
+def create_v2() -> None:
+    """Queues of parked keys, and what keeps tables that live by deletes small."""
+    for statement in _V2:
+        op.execute(text(statement))
+
+
+def drop_v2() -> None:
+    op.execute(text("DROP TABLE parked"))
+    op.execute(text("DROP INDEX work_finished"))
+    op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
+    op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))

@@ -2,28 +2,32 @@
 
 A claim is committed before the call, so a crash in between leaves its mark: the row comes back `in_doubt`, and
 whoever performs it must look before repeating. One row a key is in flight, in the order they were asked for.
+Rows are claimed ahead, and answers settled together: while one transaction runs, the next gathers.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import metrics
+from chassis import crash, metrics
 from chassis.database import execute, is_transient, rows
 from chassis.decision import Cause
 from chassis.presence import Presence
-from chassis.processor import Input, Processor
+from chassis.processor import Input, Outcome, Processor
 
 log = structlog.get_logger(__name__)
 
 POLL_EVERY_S = 0.5
+AHEAD = 200
+SETTLE_AT_ONCE = 500
 
 _CLAIM = """
     WITH due AS (
@@ -35,18 +39,21 @@ _CLAIM = """
     UPDATE work w SET owner = $3, attempts = attempts + 1, in_doubt = true FROM due WHERE w.id = due.id
     RETURNING w.id, w.ref, w.key, w.payload::text AS payload, w.cause::text AS cause, w.attempts, due.in_doubt
 """
-_POSTPONE = """
-    UPDATE work SET owner = NULL, in_doubt = $3, note = $4, due_at = now() + make_interval(secs => $5)
-    WHERE id = $1 AND owner = $2
-"""
-_PARK = """
-    UPDATE work SET owner = NULL, state = 'parked', note = $3, finished_at = now() WHERE id = $1 AND owner = $2
+_PUT_BACK = """
+    UPDATE work w SET owner = NULL, state = u.state, in_doubt = u.in_doubt, note = u.note,
+        due_at = now() + make_interval(secs => u.pause), finished_at = CASE WHEN u.state = 'parked' THEN now() END
+    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::text[], $6::float8[])
+         AS u (id, owner, state, in_doubt, note, pause)
+    WHERE w.id = u.id AND w.owner = u.owner
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One claimed row. `in_doubt`: an earlier attempt may have taken effect."""
+    """One claimed row. `in_doubt`: an earlier attempt may have taken effect.
+
+    `may_call()` is asked right before each call: whether the row is surely still ours, and the service not stopping.
+    """
 
     id: int
     ref: str
@@ -55,6 +62,8 @@ class Job:
     cause: Cause
     attempt: int
     in_doubt: bool
+    owner: int = 0
+    may_call: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +90,39 @@ class Done:
 
 
 Answer = Done | Retry | Park
-Perform = Callable[[Sequence[Job]], Awaitable[Sequence[Answer]]]
+Perform = Callable[[Sequence[Job]], AsyncIterator[tuple[Job, Answer]]]
+
+
+async def one_by_one(
+    jobs: Sequence[Job], call: Callable[[Job], Awaitable[Answer]], gate: asyncio.Semaphore
+) -> AsyncIterator[tuple[Job, Answer]]:
+    """A call for each job, as many at once as `gate` lets through; each answers as soon as it can."""
+
+    async def answer(job: Job) -> tuple[Job, Answer]:
+        async with gate:
+            if not job.may_call():
+                return job, Retry("not-called", certain=True, after_s=0.0)
+            try:
+                return job, await call(job)
+            except Exception as error:
+                log.error("call failed unexpectedly", ref=job.ref, exc_info=error)
+                return job, Retry(type(error).__name__)
+
+    calls = [asyncio.create_task(answer(job)) for job in jobs]
+    try:
+        for settled in asyncio.as_completed(calls):
+            yield await settled
+    finally:
+        for one in calls:
+            one.cancel()
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of call: `perform` gets up to `batch` jobs of different keys and answers each, in order.
+    """One kind of call: `perform` gets up to `batch` jobs of different keys and answers each as soon as it can.
 
-    `perform` bounds every call by a timeout of its own. An exception it raises is a `Retry` of all its jobs.
+    `perform` bounds every call by a timeout of its own. An exception it raises is a `Retry` of all jobs it has not
+    answered. At most `concurrency` of it run at once.
     """
 
     kind: str
@@ -107,66 +141,96 @@ class Worker:
         self._processor = processor
         self._presence = presence
         self._wake = asyncio.Event()
+        self._look = True
+        self._claimed: deque[Job] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._answered: deque[tuple[Job, Answer]] = deque()
+        self._settle = asyncio.Event()
+        self._in_hand = 0
         self._stopping = False
-        processor.on_work(work.kind, self._wake.set)
-        presence.on_freed(self._wake.set)
+        processor.on_work(work.kind, self._look_again)
+        presence.on_freed(self._look_again)
         presence.on_lost(self._abandon)
 
     async def run(self) -> None:
-        """Claim and perform until stopped; returns when what is in flight is settled."""
-        while not self._stopping:
-            free = self._work.concurrency - len(self._running)
-            claimed = await self._claim(free * self._work.batch) if free > 0 else []
-            for start in range(0, len(claimed), self._work.batch):
-                task = asyncio.create_task(self._perform(claimed[start : start + self._work.batch]))
-                self._running.add(task)
-                task.add_done_callback(self._finished)
-            if len(claimed) < free * self._work.batch or free <= 0:
+        """Claim and call until `stop`, then return when what is in flight is settled."""
+        settling = asyncio.create_task(self._settle_forever())
+        try:
+            while not self._stopping:
+                if self._look and self._in_hand <= AHEAD // 2:
+                    self._look = False
+                    await self._claim(AHEAD - self._in_hand)
+                self._start_calls()
                 await self._pause()
-        if self._running:
-            await asyncio.wait(self._running)
+            for job in self._claimed:
+                self._answer(job, Retry("stopping", certain=True, after_s=0.0))
+            self._claimed.clear()
+            while self._in_hand:
+                await self._pause()
+        finally:
+            settling.cancel()
+            for task in self._running:
+                task.cancel()
 
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping = True
         self._wake.set()
 
+    def _look_again(self) -> None:
+        self._look = True
+        self._wake.set()
+
+    def _start_calls(self) -> None:
+        while self._claimed and len(self._running) < self._work.concurrency:
+            jobs = [self._claimed.popleft() for _ in range(min(self._work.batch, len(self._claimed)))]
+            task = asyncio.create_task(self._perform(jobs))
+            self._running.add(task)
+            task.add_done_callback(self._finished)
+
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Unsettled rows come back, in doubt, once the identity they are claimed under has ended.
-            log.error("work was not settled", kind=self._work.kind, exc_info=error)
-            self._presence.give_up()
 
     def _abandon(self) -> None:
         # Our claims may be another's by now; an answer that still comes would be refused anyway.
         for task in self._running:
             task.cancel()
+        self._claimed.clear()
+        self._answered.clear()
+        self._in_hand = 0
+        self._look_again()
 
     async def _pause(self) -> None:
         try:
             async with asyncio.timeout(POLL_EVERY_S):
                 await self._wake.wait()
         except TimeoutError:
-            pass
+            self._look = True
         self._wake.clear()
 
-    async def _claim(self, limit: int) -> list[Job]:
-        if self._presence.id is None:
-            return []
+    async def _claim(self, limit: int) -> None:
+        owner = self._presence.id
+        if owner is None:
+            return
         try:
             async with self._engine.begin() as tx:
-                claimed = await rows(tx, _CLAIM, self._work.kind, limit, self._presence.id)
+                claimed = await rows(tx, _CLAIM, self._work.kind, limit, owner)
         except Exception as error:
             if not is_transient(error):
                 raise
+            # Whether it was committed, nobody knows: what was claimed is freed with the identity.
             log.warning("cannot claim work", kind=self._work.kind, error=type(error).__name__)
-            await asyncio.sleep(POLL_EVERY_S)
-            return []
-        jobs = [
-            Job(
+            self._presence.give_up()
+            return
+        if owner != self._presence.id:
+            return
+
+        def may_call() -> bool:
+            return owner == self._presence.id and self._presence.sure() and not self._stopping
+
+        for row in sorted(claimed, key=lambda row: int(row.id)):
+            job = Job(
                 id=row.id,
                 ref=row.ref,
                 key=row.key,
@@ -174,72 +238,115 @@ class Worker:
                 cause=Cause(**_json(row.cause)),
                 attempt=row.attempts,
                 in_doubt=row.in_doubt,
+                owner=owner,
+                may_call=may_call,
             )
-            for row in claimed
-        ]
-        return sorted(jobs, key=lambda job: job.id)
+            self._claimed.append(job)
+        self._in_hand += len(claimed)
+        self._look = len(claimed) == limit
 
     async def _perform(self, jobs: Sequence[Job]) -> None:
         started = time.monotonic()
-        owner = self._presence.id
-        answers: Sequence[Answer]
+        left = {job.id: job for job in jobs}
+        outcomes: list[str] = []
+
+        def settle(job: Job, answer: Answer) -> None:
+            del left[job.id]
+            outcomes.append(type(answer).__name__.lower())
+            self._answer(job, answer)
+
+        reason = "unanswered"
         try:
-            answers = await self._work.perform(jobs)
+            async for job, answer in self._work.perform(jobs):
+                crash.passing(crash.CALLED)
+                settle(job, answer)
         except Exception as error:
             log.error("call failed unexpectedly", kind=self._work.kind, exc_info=error)
-            answers = [Retry(type(error).__name__)] * len(jobs)
-        done = [
-            Input(job.key, answer.body, job.cause, work=job.id, step=f"{self._work.kind}/{job.ref}/")
-            for job, answer in zip(jobs, answers, strict=True)
-            if isinstance(answer, Done)
-        ]
-        await self._settle(done)
-        for job, answer in zip(jobs, answers, strict=True):
-            metrics.TASKS.labels(self._work.kind, type(answer).__name__.lower()).inc()
-            if not isinstance(answer, Done):
-                await self._put_back(job, answer, owner)
+            reason = type(error).__name__
+        for job in tuple(left.values()):
+            settle(job, Retry(reason))
         log.info(
             "work performed",
             kind=self._work.kind,
             jobs=[job.ref for job in jobs],
-            outcomes=[type(answer).__name__.lower() for answer in answers],
+            outcomes=outcomes,
             ms=round((time.monotonic() - started) * 1000),
         )
 
-    async def _settle(self, done: Sequence[Input]) -> None:
+    def _answer(self, job: Job, answer: Answer) -> None:
+        if job.owner == self._presence.id:
+            self._answered.append((job, answer))
+            self._settle.set()
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await self._settle.wait()
+            self._settle.clear()
+            while self._answered:
+                batch = [self._answered.popleft() for _ in range(min(SETTLE_AT_ONCE, len(self._answered)))]
+                owner = batch[0][0].owner
+                try:
+                    await self._settle_batch(batch)
+                except Exception as error:
+                    # Unsettled rows come back, in doubt, once the identity they are claimed under has ended.
+                    log.error("work was not settled", kind=self._work.kind, exc_info=error)
+                    self._presence.give_up()
+                if owner == self._presence.id:
+                    self._in_hand -= len(batch)
+                self._look_again()
+
+    async def _settle_batch(self, batch: Sequence[tuple[Job, Answer]]) -> None:
+        done = [
+            Input(job.key, answer.body, job.cause, work=job.id, step=f"{self._work.kind}/{job.ref}/")
+            for job, answer in batch
+            if isinstance(answer, Done)
+        ]
+        back = [(job, answer) for job, answer in batch if not isinstance(answer, Done)]
+        by_id = {job.id: job for job, _ in batch}
+        for item, outcome in zip(done, await self._store(done), strict=True):
+            if outcome.error is not None and item.work is not None:
+                back.append((by_id[item.work], Park(type(outcome.error).__name__)))
+        for _, answer in batch:
+            metrics.TASKS.labels(self._work.kind, type(answer).__name__.lower()).inc()
+        if back:
+            await self._put_back(back)
+
+    async def _store(self, done: Sequence[Input]) -> Sequence[Outcome]:
         delay = 0.1
         while done:
             try:
-                outcomes = await self._processor.process(done)
+                return await self._processor.process(done)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("cannot store an outcome yet", kind=self._work.kind, error=type(error).__name__)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
-                continue
-            for item, outcome in zip(done, outcomes, strict=True):
-                if outcome.error is not None and item.work is not None:
-                    await self._run(_PARK, item.work, self._presence.id, type(outcome.error).__name__)
-            return
+        return ()
 
-    async def _put_back(self, job: Job, answer: Retry | Park, owner: int | None) -> None:
-        if isinstance(answer, Park):
-            log.warning("parked", kind=self._work.kind, ref=job.ref, reason=answer.reason)
-            await self._run(_PARK, job.id, owner, answer.reason)
-            return
-        pause = answer.after_s if answer.after_s is not None else self._backoff(job.attempt)
-        # Certain now, yet an attempt before this one may still have taken effect.
-        in_doubt = not answer.certain or job.in_doubt
-        await self._run(_POSTPONE, job.id, owner, in_doubt, answer.reason, pause)
-
-    def _backoff(self, attempt: int) -> float:
-        first, most = self._work.backoff_s
-        return min(most, first * float(2 ** min(attempt - 1, 20))) * random.uniform(0.5, 1.5)
-
-    async def _run(self, sql: str, *args: Any) -> None:
+    async def _put_back(self, back: Sequence[tuple[Job, Retry | Park]]) -> None:
+        for job, answer in back:
+            if isinstance(answer, Park):
+                log.error("parked", kind=self._work.kind, ref=job.ref, reason=answer.reason)
+                metrics.PARKED_WORK.labels(self._work.kind).inc()
         async with self._engine.begin() as tx:
-            await execute(tx, sql, *args)
+            await execute(
+                tx,
+                _PUT_BACK,
+                [job.id for job, _ in back],
+                [job.owner for job, _ in back],
+                ["parked" if isinstance(answer, Park) else "waiting" for _, answer in back],
+                # Certain now, yet an attempt before this one may still have taken effect.
+                [job.in_doubt or not (isinstance(answer, Park) or answer.certain) for job, answer in back],
+                [answer.reason for _, answer in back],
+                [0.0 if isinstance(answer, Park) else self._pause_before(job, answer) for job, answer in back],
+            )
+
+    def _pause_before(self, job: Job, answer: Retry) -> float:
+        if answer.after_s is not None:
+            return answer.after_s
+        first, most = self._work.backoff_s
+        return min(most, first * float(2 ** min(job.attempt - 1, 20))) * random.uniform(0.5, 1.5)
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Final, Protocol
+from uuid import UUID
 
 import orjson
 from joserfc.errors import JoseError
@@ -13,9 +14,15 @@ from contracts import topics
 from contracts.message import Message
 from contracts.sealing import encrypt_to
 
+REPLAY: Final = "replay"
+"""The header of a replay, once for each time: `<service> <token>`, and ` discard` for one that shall not come back."""
+
 
 class DeadLetter(Message):
-    """`original` opens to `{"key", "headers": [[name, value]], "value"}`, each a base64 text or null."""
+    """`original` opens to `{"key", "headers": [[name, value]], "value", "token"}`: base64 texts or null.
+
+    `token` is the place of a parked message in its key's queue; a replay names it in the header `replay`.
+    """
 
     ce_type: ClassVar[str] = "dead-letter.v1"
     topic: ClassVar[str] = topics.DEAD_LETTERS
@@ -60,12 +67,13 @@ class DeadLetterWriter:
             raise ValueError("the dead letters' public key must be an EC JWK") from None
         self._service = service
 
-    def write(self, record: KafkaRecord, reason: str) -> DeadLetter:
-        """The dead letter of one record."""
+    def write(self, record: KafkaRecord, reason: str, token: UUID | None) -> DeadLetter:
+        """The dead letter of one record. `token`: its place in its key's queue, if it is parked."""
         original = {
             "key": _text(record.key),
             "headers": [[name, _text(content)] for name, content in record.headers],
             "value": _text(record.value),
+            "token": None if token is None else str(token),
         }
         return DeadLetter(
             service=self._service,
@@ -73,6 +81,7 @@ class DeadLetterWriter:
             partition=record.partition,
             offset=record.offset,
             reason=reason,
+            attempts=1 + sum(name == REPLAY for name, _ in record.headers),
             original=encrypt_to(self._public_key, orjson.dumps(original)),
         )
 

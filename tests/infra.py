@@ -176,11 +176,12 @@ def fresh_topics(kafka_bootstrap: str) -> str:
     Messages are deleted, topics stay: making them anew takes about four times as long. The compacted ones are made anew
     because Kafka deletes no records from those. So offsets need not start at zero: do not test for their numbers.
     """
-    run(_empty_topics(kafka_bootstrap))
+    run(empty_topics(kafka_bootstrap))
     return kafka_bootstrap
 
 
-async def _empty_topics(bootstrap: str) -> None:
+async def empty_topics(bootstrap: str) -> None:
+    """Make every topic of the system, or empty it (see `fresh_topics`)."""
     settings = KafkaSettings.model_validate({"bootstrap_servers": bootstrap})
     specs = topics.topic_specs([PORTAL])
     admin = AIOKafkaAdminClient(**topics.client_options(settings))

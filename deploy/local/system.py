@@ -242,7 +242,9 @@ class LocalSystem:
         tiers.append([self._program(part, restart=self._restart) for part in services])
         self._tiers = [[program.name for program in tier] for tier in tiers]
         self._shared = shared_environment(self._plan)
-        self._supervisor = Supervisor(self.folder / "run", self.logs, tiers, self._shared)
+        # Not in `environment`: a second copy, started by hand, must not take this one's place in its group.
+        supervised = {**self._shared, "KAFKA_GROUP_INSTANCE_ID": "supervised"}
+        self._supervisor = Supervisor(self.folder / "run", self.logs, tiers, supervised)
         self._supervisor.start()
 
     def _program(self, part: Part, *, restart: bool) -> Program:

@@ -13,21 +13,26 @@ from contracts.sealing import Sealer
 from contracts.verdicts import LeadRejected
 from services.notifier import domain
 from services.notifier.handlers import Sending
+from services.notifier.providers import Provider
 from services.notifier.providers.smsc import Smsc
 from services.notifier.settings import Settings
 from services.notifier.store import Attempts, Clients, Partners
 
 NAME = "notifier"
-AT_ONCE = 7
-"""Calls in flight: SMSC refuses more than fifteen at once, and two copies of the service may run."""
+BATCH = 50
 
 
 def build(settings: Settings) -> Service:
+    """The service on its provider."""
+    smsc = Smsc(settings.smsc_url, settings.smsc_login, settings.smsc_password.get_secret_value(), settings.smsc_sender)
+    return wire(settings, smsc)
+
+
+def wire(settings: Settings, provider: Provider) -> Service:
     """The wiring table."""
     partners, clients = Partners(), Clients()
     engine = connect(settings.database_url.get_secret_value(), name=f"{NAME} sending", pool_size=4)
-    smsc = Smsc(settings.smsc_url, settings.smsc_login, settings.smsc_password.get_secret_value(), settings.smsc_sender)
-    sending = Sending(Attempts(engine), Sealer(settings.sealing_keys.get_secret_value()), smsc)
+    sending = Sending(Attempts(engine), Sealer(settings.sealing_keys.get_secret_value()), provider)
     return Service(
         name=NAME,
         settings=settings,
@@ -39,7 +44,7 @@ def build(settings: Settings) -> Service:
             Rule(domain.SmsSettled, clients, domain.sms_settled),
         ),
         produces={topics.MESSAGES: (SmsStatus,)},
-        work=(Work(domain.SMS, sending.perform, concurrency=AT_ONCE, backoff_s=(1.0, 60.0)),),
+        work=(Work(domain.SMS, sending.perform, batch=BATCH, concurrency=4, backoff_s=(1.0, 60.0)),),
         bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        adapters=(smsc.close, engine.dispose),
+        adapters=(provider.close, engine.dispose),
     )

@@ -1,13 +1,15 @@
 """Sending: one claimed message at a time, looked for before anything is repeated."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
-from chassis.worker import Answer, Done, Job, Park, Retry
+from chassis.worker import Answer, Done, Job, Park, Retry, one_by_one
 from contracts.sealing import Sealer, Unsealable
 from services.notifier import texts
 from services.notifier.domain import (
@@ -38,14 +40,14 @@ REPEAT_WINDOW_S = 61.0
 """The provider takes an identical request for a repeat for one minute."""
 BARRED_FOR_S = 300.0
 """How long nothing is tried after a money, password or address error: each try could make it worse."""
-CLAIM_IS_SURE_S = 10.0
-"""A process that was frozen for longer may have lost its claim to another, which is sending already."""
+AT_ONCE = 7
+"""Calls in flight: SMSC refuses more than fifteen at once, and two copies of the service may run."""
 
 
 class Desk(Protocol):
     """What sending keeps between claim and outcome; `store.Attempts` in the service."""
 
-    async def letter(self, message_id: UUID) -> Letter | None: ...
+    async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]: ...
     async def begin(self, message_id: UUID, provider: str, earlier: Attempt | None) -> bool: ...
     async def forget(self, message_id: UUID) -> None: ...
     async def looked(self, message_id: UUID, attempt: Attempt) -> None: ...
@@ -60,13 +62,16 @@ class Sending:
         self._provider = provider
         self._patience = patience or Patience()
         self._barred_until = 0.0
+        self._gate = asyncio.Semaphore(AT_ONCE)
 
-    async def perform(self, jobs: Sequence[Job]) -> list[Answer]:
+    async def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Answer each job. An attempt on record, not the job, says whether a message may be out already."""
-        return [await self._one(job) for job in jobs]
+        letters = await self._desk.letters([UUID(job.ref) for job in jobs])
+        async for answered in one_by_one(jobs, partial(self._one, letters=letters), self._gate):
+            yield answered
 
-    async def _one(self, job: Job) -> Answer:
-        letter = await self._desk.letter(UUID(job.ref))
+    async def _one(self, job: Job, letters: Mapping[UUID, Letter]) -> Answer:
+        letter = letters.get(UUID(job.ref))
         if letter is None:
             return Park("no-such-message")
         message = letter.message
@@ -90,11 +95,11 @@ class Sending:
         return await self._look(job, message, phone, text, letter.attempt)
 
     async def _send(self, job: Job, message: Message, phone: str, text: str, earlier: Attempt | None) -> Answer:
-        asked = time.monotonic()
         begun = await self._desk.begin(message.message_id, self._provider.name, earlier)
-        started = time.monotonic()
-        if not begun or started - asked > CLAIM_IS_SURE_S:
+        # A process that was frozen may have lost its claim to another, which is sending already.
+        if not begun or not job.may_call():
             return Retry("stalled")
+        started = time.monotonic()
         answer = await self._provider.send(message.message_id, phone, text)
         self._log("sms send", job, message, answer, started)
         match answer:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from chassis.database import execute, fetch, rows, upsert
+from chassis.grouping import Grouped
 from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
 
@@ -109,31 +110,37 @@ class Attempts:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._beginnings = Grouped[tuple[UUID, str], bool](self._begin)
 
-    async def letter(self, message_id: UUID) -> Letter | None:
-        """The message, its recipient, and the attempt that may have taken effect, if there is one."""
+    async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
+        """Messages, their recipients, and the attempts that may have taken effect, where there are any."""
         async with self._engine.connect() as tx:
-            messages = await fetch(tx, MessageRow, "message_id", [message_id])
-            if not messages:
-                return None
-            message = Message(**messages[0])
-            partners = await fetch(tx, PartnerRow, "partner_id", [message.partner_id])
-            attempts = await rows(tx, _ATTEMPT, message_id)
-        return Letter(
-            message=message,
-            person=partners[0]["person"] if partners else None,
-            attempt=Attempt(*attempts[0]) if attempts else None,
-        )
+            messages = [Message(**row) for row in await fetch(tx, MessageRow, "message_id", message_ids)]
+            partner_ids = sorted({message.partner_id for message in messages})
+            partners = {
+                row["partner_id"]: row["person"] for row in await fetch(tx, PartnerRow, "partner_id", partner_ids)
+            }
+            attempts = {row.message_id: Attempt(*row[1:]) for row in await rows(tx, _ATTEMPTS, message_ids)}
+        return {
+            message.message_id: Letter(message, partners.get(message.partner_id), attempts.get(message.message_id))
+            for message in messages
+        }
 
     async def begin(self, message_id: UUID, provider: str, earlier: Attempt | None) -> bool:
         """Committed before the call: whoever finds the message after a crash knows that it may be out.
 
         False: since `earlier` was read somebody else began, for this process was frozen and has lost its claim.
         """
+        if earlier is None:
+            return await self._beginnings.ask((message_id, provider))
         async with self._engine.begin() as tx:
-            if earlier is None:
-                return bool(await rows(tx, _BEGIN, message_id, provider))
             return bool(await rows(tx, _BEGIN_AGAIN, message_id, provider, earlier.sends))
+
+    async def _begin(self, asked: Sequence[tuple[UUID, str]]) -> Sequence[bool]:
+        ids, providers = [message_id for message_id, _ in asked], [provider for _, provider in asked]
+        async with self._engine.begin() as tx:
+            begun = {row.message_id for row in await rows(tx, _BEGIN, ids, providers)}
+        return [message_id in begun for message_id in ids]
 
     async def forget(self, message_id: UUID) -> None:
         """It is known that the first attempt did not take effect; a second one would be another's."""
@@ -153,12 +160,13 @@ class Attempts:
             await execute(tx, sql, *args)
 
 
-_ATTEMPT = """
-    SELECT extract(epoch FROM now() - began_at)::float8 AS age_s, looks, missing, sends
-    FROM attempts WHERE message_id = $1
+_ATTEMPTS = """
+    SELECT message_id, extract(epoch FROM now() - began_at)::float8 AS age_s, looks, missing, sends
+    FROM attempts WHERE message_id = ANY($1::uuid[])
 """
 _BEGIN = """
-    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing) VALUES ($1, $2, now(), 1, 0, 0)
+    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing)
+    SELECT id, provider, now(), 1, 0, 0 FROM unnest($1::uuid[], $2::text[]) AS t (id, provider) ORDER BY id
     ON CONFLICT DO NOTHING RETURNING message_id
 """
 _BEGIN_AGAIN = """

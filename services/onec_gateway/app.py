@@ -1,5 +1,6 @@
 """What comes into the 1C gateway, what it asks of 1C, and what goes out."""
 
+from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
 from chassis.clock import Clock
@@ -24,20 +25,28 @@ from services.onec_gateway.store import Clients, PartnerReader, Partners
 
 NAME = "onec-gateway"
 CHECK_BATCH = 10
+AT_ONCE = 50
 BACKOFF_S = (1.0, 60.0)
 
 
 def build(settings: Settings) -> Service:
+    """The service on its 1C."""
+    onec = OneC(settings.url, settings.user, settings.password.get_secret_value(), concurrency=settings.concurrency)
+    journals = Journals(onec, mapping.load(settings.mapping_file), ZoneInfo(settings.time_zone))
+    return wire(settings, journals, onec.close)
+
+
+def wire(settings: Settings, journals: Journals, close: Callable[[], Awaitable[None]]) -> Service:
     """The wiring table."""
     clients, partners = Clients(), Partners()
-    onec = OneC(settings.url, settings.user, settings.password.get_secret_value(), concurrency=settings.concurrency)
     reader = PartnerReader(connect(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
     handlers = Handlers(
-        Journals(onec, mapping.load(settings.mapping_file), ZoneInfo(settings.time_zone)),
+        journals,
         reader,
         Sealer(settings.sealing_keys.get_secret_value()),
         bytes.fromhex(settings.client_key_secret.get_secret_value()),
         Clock(),
+        settings.concurrency,
     )
     return Service(
         name=NAME,
@@ -56,11 +65,15 @@ def build(settings: Settings) -> Service:
                 domain.CHECK, handlers.check, batch=CHECK_BATCH, concurrency=settings.concurrency, backoff_s=BACKOFF_S
             ),
             Work(
-                domain.PARTNER_JOURNAL, handlers.partner_journal, concurrency=settings.concurrency, backoff_s=BACKOFF_S
+                domain.PARTNER_JOURNAL,
+                handlers.partner_journal,
+                batch=AT_ONCE,
+                concurrency=2,
+                backoff_s=BACKOFF_S,
             ),
-            Work(domain.HAND_OVER, handlers.hand_over, concurrency=settings.concurrency, backoff_s=BACKOFF_S),
+            Work(domain.HAND_OVER, handlers.hand_over, batch=AT_ONCE, concurrency=2, backoff_s=BACKOFF_S),
         ),
         produces={topics.VERDICTS: (LeadConfirmed, LeadRejected)},
         bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        adapters=(onec.close, reader.close),
+        adapters=(close, reader.close),
     )

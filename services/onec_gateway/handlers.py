@@ -1,16 +1,19 @@
 """The calls to 1C that the arbiter asks for. Sealed clients are opened here, for the moment of the call."""
 
+import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from chassis.clock import Clock
-from chassis.worker import Answer, Done, Job, Park, Retry
+from chassis.worker import Answer, Done, Job, Park, Retry, one_by_one
 from contracts.client import Client, client_key
+from contracts.partners import Partner
 from contracts.sealing import Sealer, Unsealable
 from services.onec_gateway.domain import CheckAnswered, Enquiry, HandedOver, JournalEntered
 from services.onec_gateway.onec.client import Call
@@ -25,46 +28,61 @@ KEYS_PAUSE_S: Final = 60.0
 
 
 class Handlers:
-    """One method a kind of work. Each answers its jobs in order and raises nothing of 1C's."""
+    """One method a kind of work. Each raises nothing of 1C's. At most `at_once` entries are under way."""
 
     def __init__(
-        self, journals: Journals, partners: PartnerReader, sealer: Sealer, key_secret: bytes, clock: Clock
+        self,
+        journals: Journals,
+        partners: PartnerReader,
+        sealer: Sealer,
+        key_secret: bytes,
+        clock: Clock,
+        at_once: int,
     ) -> None:
         self._journals = journals
         self._partners = partners
         self._sealer = sealer
         self._key_secret = key_secret
         self._clock = clock
+        self._gate = asyncio.Semaphore(at_once)
 
-    async def check(self, jobs: Sequence[Job]) -> Sequence[Answer]:
+    async def check(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Ask 1C about several clients at once. On doubt nothing is decided: asked again for as long as it takes."""
-        opened = [self._open(job) for job in jobs]
-        known = [(job, client) for job, client in zip(jobs, opened, strict=True) if isinstance(client, Client)]
+        known: list[tuple[Job, Client]] = []
+        for job in jobs:
+            opened = self._open(job)
+            if isinstance(opened, Client):
+                known.append((job, opened))
+            else:
+                yield job, opened
         if not known:
-            return [answer for answer in opened if isinstance(answer, Retry)]
+            return
         call = Call("check", tuple(job.ref for job, _ in known), max(job.attempt for job, _ in known))
         try:
             found = await self._journals.enquiries(call, [client.phone for _, client in known])
         except OneCError as error:
-            return [_again(error) if isinstance(client, Client) else client for client in opened]
+            for job, _ in known:
+                yield job, _again(error)
+            return
         at = self._clock.now()
-        return [
-            Done(CheckAnswered(UUID(job.ref), at, tuple(Enquiry(one.ref, one.date) for one in found[client.phone])))
-            if isinstance(client, Client)
-            else client
-            for job, client in zip(jobs, opened, strict=True)
-        ]
+        for job, client in known:
+            enquiries = tuple(Enquiry(one.ref, one.date) for one in found[client.phone])
+            yield job, Done(CheckAnswered(UUID(job.ref), at, enquiries))
 
-    async def partner_journal(self, jobs: Sequence[Job]) -> Sequence[Answer]:
-        """Enter a reserved client. In doubt it is simply sent again: the register's key is the lead id."""
-        return [await self._enter(job) for job in jobs]
+    async def partner_journal(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+        """Enter reserved clients. In doubt one is simply sent again: the register's key is the lead id."""
+        partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
+        async for answered in one_by_one(jobs, partial(self._enter, partners=partners), self._gate):
+            yield answered
 
-    async def hand_over(self, jobs: Sequence[Job]) -> Sequence[Answer]:
-        """Pass a client whose reservation is over to the general journal."""
-        return [await self._hand_over(job) for job in jobs]
+    async def hand_over(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+        """Pass clients whose reservations are over to the general journal."""
+        partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
+        async for answered in one_by_one(jobs, partial(self._hand_over, partners=partners), self._gate):
+            yield answered
 
-    async def _enter(self, job: Job) -> Answer:
-        entry = await self._entry(job)
+    async def _enter(self, job: Job, partners: Mapping[str, Partner]) -> Answer:
+        entry = self._entry(job, partners)
         if isinstance(entry, Retry):
             return entry
         try:
@@ -73,8 +91,8 @@ class Handlers:
             return _again_or_park(error)
         return Done(JournalEntered(UUID(job.ref), self._clock.now()))
 
-    async def _hand_over(self, job: Job) -> Answer:
-        entry = await self._entry(job)
+    async def _hand_over(self, job: Job, partners: Mapping[str, Partner]) -> Answer:
+        entry = self._entry(job, partners)
         if isinstance(entry, Retry):
             return entry
         expired_at = datetime.fromisoformat(job.payload["expired_at"])
@@ -86,12 +104,12 @@ class Handlers:
             return _again_or_park(error)
         return Done(HandedOver(UUID(job.ref), self._clock.now(), ref))
 
-    async def _entry(self, job: Job) -> Entry | Retry:
+    def _entry(self, job: Job, partners: Mapping[str, Partner]) -> Entry | Retry:
         partner_id = job.payload["partner_id"]
         client = self._open(job)
         if isinstance(client, Retry):
             return client
-        partner = (await self._partners.get([partner_id])).get(partner_id)
+        partner = partners.get(partner_id)
         if partner is None:
             # Nothing orders the topics among themselves: the partner may still be on its way.
             return Retry("partner-not-known-yet", certain=True)

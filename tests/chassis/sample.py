@@ -5,7 +5,7 @@ It stands in for no service of ours; it is how the chassis' promises are tested 
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -124,7 +124,7 @@ class Foreign:
         self._url = driver_url(url)
         self._call_s = float(os.environ.get("SAMPLE_CALL_S", "0.01"))
 
-    async def perform(self, jobs: Sequence[Job]) -> Sequence[Answer]:
+    async def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         connection = await asyncpg.connect(self._url)
         try:
             for job in jobs:
@@ -136,9 +136,9 @@ class Foreign:
                 )
                 await asyncio.sleep(self._call_s)  # the foreign system takes its time
                 await connection.execute("UPDATE calls SET ended = clock_timestamp() WHERE id = $1", call)
+                yield job, Done(Called(job.payload["n"]))
         finally:
             await connection.close()
-        return [Done(Called(job.payload["n"])) for job in jobs]
 
 
 class Settings(ServiceSettings):
@@ -159,13 +159,14 @@ def build(settings: Settings) -> Service:
         rules=(Rule(Heard, tallies, heard, topic=HEARD), Rule(Called, tallies, called)),
         produces={TOLD: (Told,)},
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
-        bury=DeadLetterWriter("sample", settings.dead_letters_public_key).write,
+        bury=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
     )
 
 
 def create_tables() -> None:
     """Called by the one migration of this service."""
     tables.create_v1()
+    tables.create_v2()
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
     op.execute(
         "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"

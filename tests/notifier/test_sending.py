@@ -1,7 +1,7 @@
 """Sending: nothing is repeated on a guess, whatever the provider says and wherever the process was killed."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -51,9 +51,9 @@ class FakeDesk:
     age_s: float = 0.0
     stolen: bool = False
 
-    async def letter(self, _: UUID) -> Letter | None:
+    async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
         attempt = replace(self.attempt, age_s=self.age_s) if self.attempt else None
-        return Letter(self.message, self.person, attempt) if self.message else None
+        return {one: Letter(self.message, self.person, attempt) for one in message_ids if self.message}
 
     async def begin(self, _: UUID, __: str, earlier: Attempt | None) -> bool:
         if (earlier.sends if earlier else 0) != (self.attempt.sends if self.attempt else 0) or self.stolen:
@@ -107,7 +107,8 @@ def a_sending(desk: FakeDesk, provider: Provider | Iterable[SendAnswer | LookAns
 
 async def perform(sending: Sending, desk: FakeDesk) -> Answer:
     ref = str(desk.message.message_id) if desk.message else str(UUID(int=9))
-    [answer] = await sending.perform([Job(1, ref, "k", {}, Cause("c", "story"), 1, False)])
+    job = Job(1, ref, "k", {}, Cause("c", "story"), 1, False)
+    [answer] = [answer async for _, answer in sending.perform([job])]
     return answer
 
 

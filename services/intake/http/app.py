@@ -183,7 +183,7 @@ async def _submit(runtime: Runtime, item: Any) -> Any:
     # Events that cannot leave would make a promise we may not keep.
     if runtime.undelivered_s() > UNDELIVERED_LIMIT_S:
         raise unavailable()
-    return await runtime.batcher.submit(item)
+    return await runtime.decide(item)
 
 
 def _checked(key: str | None) -> str:
