@@ -8,7 +8,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -38,6 +38,7 @@ _INBOX = """
 _UNSEE = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
 _OPEN_STREAMS = """
     INSERT INTO streams (key) SELECT k FROM unnest($1::text[]) AS k ORDER BY k ON CONFLICT DO NOTHING
+    RETURNING key, sequence, parked_at
 """
 _LOCK_STREAMS = """
     SELECT key, sequence, parked_at FROM streams WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE
@@ -63,11 +64,16 @@ _FINISH_WORK = """
     WHERE id = ANY($1::bigint[]) AND owner = $2 AND state = 'waiting' RETURNING id
 """
 _ADD_WORK = """
-    INSERT INTO work (kind, ref, key, payload, cause, due_at)
-    SELECT kind, ref, key, payload::jsonb, cause::jsonb, now() + make_interval(secs => delay)
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
-         WITH ORDINALITY AS t (kind, ref, key, payload, cause, delay, n)
-    ORDER BY n ON CONFLICT (kind, ref) DO NOTHING
+    INSERT INTO work (kind, ref, key, payload, cause, due_at, owner, attempts, in_doubt)
+    SELECT kind, ref, key, payload::jsonb, cause::jsonb, now() + make_interval(secs => delay),
+           owner, CASE WHEN owner IS NULL THEN 0 ELSE 1 END, owner IS NOT NULL
+    FROM (
+        SELECT t.*, CASE WHEN mine AND NOT EXISTS (SELECT 1 FROM work e WHERE e.key = t.key AND e.state = 'waiting')
+                         THEN $8::integer END AS owner
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::boolean[])
+             WITH ORDINALITY AS t (kind, ref, key, payload, cause, delay, mine, n)
+    ) AS t
+    ORDER BY n ON CONFLICT (kind, ref) DO NOTHING RETURNING id, kind, ref, owner
 """
 
 
@@ -80,6 +86,31 @@ class Store(Protocol[S]):
 
     async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[S, S]]) -> None:
         """Write what differs: key → (before, after)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A work row just written, and claimed for `owner`, or nobody's yet."""
+
+    kind: str
+    ref: str
+    key: str
+    payload: Mapping[str, Any]
+    cause: Cause
+    id: int = 0
+    owner: int | None = None
+
+
+class Taker(Protocol):
+    """Who performs one kind of work in this process."""
+
+    def has_room(self) -> bool:
+        """Whether it takes more right now."""
+        ...
+
+    def take(self, asked: Sequence[Asked]) -> None:
+        """These are committed: its own, and some that are nobody's."""
         ...
 
 
@@ -157,11 +188,11 @@ class Processor:
         self._source = source
         self._rules = {rule.body: rule for rule in rules}
         self._produced = {kind for kinds in produces.values() for kind in kinds}
-        self._on_work: dict[str, Callable[[], None]] = {}
+        self._takers: dict[str, Taker] = {}
 
-    def on_work(self, kind: str, wake: Callable[[], None]) -> None:
-        """Call `wake` when work of `kind` was added in this process, so that nobody waits for a poll."""
-        self._on_work[kind] = wake
+    def give_work(self, kind: str, taker: Taker) -> None:
+        """Work of `kind` is claimed for `taker` as it is asked for, and handed over after the commit."""
+        self._takers[kind] = taker
 
     async def process(self, inputs: Sequence[Input]) -> list[Outcome]:
         """Decide a batch, in its order. Outcomes stand in the order of `inputs`."""
@@ -228,8 +259,8 @@ class Processor:
             handover.release()
         if ledger.events:
             log.info("told", events=[event.summary() for event in ledger.events])
-        for kind in {task.kind for _, task in ledger.tasks} & self._on_work.keys():
-            self._on_work[kind]()
+        for kind, asked in ledger.claimed.items():
+            self._takers[kind].take(asked)
         return outcomes
 
     async def _decide(
@@ -278,7 +309,7 @@ class Processor:
             if changes:
                 await store.save(tx, changes)
 
-        await ledger.write_tasks(tx)
+        await ledger.write_tasks(tx, self._takers, self._presence.id)
         await ledger.write_sequences(tx)
         handover = await self._publisher.store(tx, ledger.events) if ledger.events else None
         return outcomes, handover, ledger
@@ -308,8 +339,14 @@ class Processor:
     async def _lock(self, tx: AsyncConnection, keys: list[str]) -> dict[str, Any]:
         if not keys:
             return {}
-        await execute(tx, _OPEN_STREAMS, keys)
-        return {row.key: row for row in await rows(tx, _LOCK_STREAMS, keys)}
+        locked: dict[str, Any] = {}
+        while len(locked) < len(keys):
+            missing = [key for key in keys if key not in locked]
+            locked.update((row.key, row) for row in await rows(tx, _LOCK_STREAMS, missing))
+            if missing := [key for key in missing if key not in locked]:
+                # A row of our own needs no other lock; one that somebody else has just made is locked next time round.
+                locked.update((row.key, row) for row in await rows(tx, _OPEN_STREAMS, missing))
+        return locked
 
 
 class _Parking:
@@ -372,6 +409,7 @@ class _Ledger:
         self.sequences: dict[str, int] = {}
         self.events: list[Outgoing] = []
         self.tasks: list[tuple[Input, Task]] = []
+        self.claimed: dict[str, list[Asked]] = {}
         self._source = source
         self._produced = produced
         self._touched: set[str] = set()
@@ -413,19 +451,35 @@ class _Ledger:
     def ask(self, item: Input, tasks: Sequence[Task]) -> None:
         self.tasks.extend((item, task) for task in tasks)
 
-    async def write_tasks(self, tx: AsyncConnection) -> None:
-        if self.tasks:
-            causes = [task.cause or item.cause for item, task in self.tasks]
-            await execute(
-                tx,
-                _ADD_WORK,
-                [task.kind for _, task in self.tasks],
-                [task.ref for _, task in self.tasks],
-                [item.key for item, _ in self.tasks],
-                [orjson.dumps(dict(task.payload)).decode() for _, task in self.tasks],
-                [orjson.dumps(cause).decode() for cause in causes],
-                [task.delay.total_seconds() for _, task in self.tasks],
-            )
+    async def write_tasks(self, tx: AsyncConnection, takers: Mapping[str, Taker], owner: int | None) -> None:
+        if not self.tasks:
+            return
+        asked = [
+            Asked(task.kind, task.ref, item.key, task.payload, task.cause or item.cause) for item, task in self.tasks
+        ]
+        keys: set[str] = set()
+        mine = []
+        for (_, task), one in zip(self.tasks, asked, strict=True):
+            taker = takers.get(task.kind)
+            mine.append(taker is not None and not task.delay and one.key not in keys and taker.has_room())
+            keys.add(one.key)
+        written = await rows(
+            tx,
+            _ADD_WORK,
+            [one.kind for one in asked],
+            [one.ref for one in asked],
+            [one.key for one in asked],
+            [orjson.dumps(dict(one.payload)).decode() for one in asked],
+            [orjson.dumps(one.cause).decode() for one in asked],
+            [task.delay.total_seconds() for _, task in self.tasks],
+            mine,
+            owner,
+        )
+        by_ref = {(one.kind, one.ref): one for one in asked}
+        for row in written:
+            if row.kind in takers:
+                one = replace(by_ref[row.kind, row.ref], id=row.id, owner=row.owner)
+                self.claimed.setdefault(row.kind, []).append(one)
 
     async def write_sequences(self, tx: AsyncConnection) -> None:
         if self._touched:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from chassis import crash, metrics
 from chassis.database import execute, is_transient, rows
 from chassis.decision import Cause
 from chassis.presence import Presence
-from chassis.processor import Input, Outcome, Processor
+from chassis.processor import Asked, Input, Outcome, Processor
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class Job:
     cause: Cause
     attempt: int
     in_doubt: bool
-    owner: int = 0
+    owner: int | None = None
     may_call: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
@@ -148,7 +149,7 @@ class Worker:
         self._settle = asyncio.Event()
         self._in_hand = 0
         self._stopping = False
-        processor.on_work(work.kind, self._look_again)
+        processor.give_work(work.kind, self)
         presence.on_freed(self._look_again)
         presence.on_lost(self._abandon)
 
@@ -162,10 +163,9 @@ class Worker:
                     await self._claim(AHEAD - self._in_hand)
                 self._start_calls()
                 await self._pause()
-            for job in self._claimed:
-                self._answer(job, Retry("stopping", certain=True, after_s=0.0))
-            self._claimed.clear()
             while self._in_hand:
+                while self._claimed:
+                    self._answer(self._claimed.popleft(), Retry("stopping", certain=True, after_s=0.0))
                 await self._pause()
         finally:
             settling.cancel()
@@ -176,6 +176,35 @@ class Worker:
         """Claim nothing more."""
         self._stopping = True
         self._wake.set()
+
+    def has_room(self) -> bool:
+        """Whether work that is asked for now may be claimed at once."""
+        return self._in_hand < AHEAD and not self._stopping
+
+    def take(self, asked: Sequence[Asked]) -> None:
+        """Work that was claimed as it was asked for; what was not is looked for."""
+        jobs = [
+            Job(
+                id=one.id,
+                ref=one.ref,
+                key=one.key,
+                payload=one.payload,
+                cause=one.cause,
+                attempt=1,
+                in_doubt=False,
+                owner=one.owner,
+                may_call=partial(self._may_call, one.owner),
+            )
+            for one in asked
+            if one.owner is not None and one.owner == self._presence.id
+        ]
+        self._claimed.extend(jobs)
+        self._in_hand += len(jobs)
+        self._look = self._look or len(jobs) < len(asked)
+        self._wake.set()
+
+    def _may_call(self, owner: int | None) -> bool:
+        return owner == self._presence.id and self._presence.sure() and not self._stopping
 
     def _look_again(self) -> None:
         self._look = True
@@ -226,9 +255,6 @@ class Worker:
         if owner != self._presence.id:
             return
 
-        def may_call() -> bool:
-            return owner == self._presence.id and self._presence.sure() and not self._stopping
-
         for row in sorted(claimed, key=lambda row: int(row.id)):
             job = Job(
                 id=row.id,
@@ -239,7 +265,7 @@ class Worker:
                 attempt=row.attempts,
                 in_doubt=row.in_doubt,
                 owner=owner,
-                may_call=may_call,
+                may_call=partial(self._may_call, owner),
             )
             self._claimed.append(job)
         self._in_hand += len(claimed)

@@ -1,7 +1,7 @@
 """Partners and messages at rest, names and phones sealed; and which calls may have taken effect."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import execute, fetch, rows, upsert
+from chassis.database import execute, fetch, row_of, rows, upsert
 from chassis.grouping import Grouped
 from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
@@ -73,7 +73,7 @@ class Partners:
         return found
 
     async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> None:
-        await upsert(tx, PartnerRow, [asdict(after) for _, after in changes.values() if after is not None])
+        await upsert(tx, PartnerRow, [row_of(after) for _, after in changes.values() if after is not None])
 
 
 class Clients:
@@ -88,7 +88,7 @@ class Clients:
 
     async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Client, Client]]) -> None:
         changed = [
-            asdict(message)
+            row_of(message)
             for before, after in changes.values()
             for message in after.messages
             if message not in before.messages

@@ -1,7 +1,6 @@
 """The arbiter's facts at rest, and the partners. Clients and partners stay sealed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import fetch, upsert
+from chassis.database import fetch, row_of, upsert
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.partners import Partner
@@ -108,12 +107,12 @@ class Clients:
         terms: list[dict[str, Any]] = []
         for key, (before, after) in changes.items():
             if after.hold is not None and after.hold != before.hold:
-                holds.append({"client_key": key, **asdict(after.hold)})
+                holds.append({"client_key": key, **row_of(after.hold)})
             leads.extend(
                 _lead_row(key, lead) for lead_id, lead in after.leads.items() if before.leads.get(lead_id) != lead
             )
             terms.extend(
-                {"client_key": key, **asdict(term)}
+                {"client_key": key, **row_of(term)}
                 for lead_id, term in after.terms.items()
                 if before.terms.get(lead_id) != term
             )
@@ -198,7 +197,7 @@ def _lead_row(key: str, lead: Lead) -> dict[str, Any]:
         "client": lead.client,
         "received_at": lead.received_at,
         "number": lead.number,
-        "cause": orjson.dumps(asdict(lead.cause)).decode(),
+        "cause": orjson.dumps(lead.cause).decode(),
         "check_asked": lead.check_asked,
         "checked_at": lead.checked_at,
         "enquiries": orjson.dumps([{"ref": one.ref, "date": one.date.isoformat()} for one in lead.enquiries]).decode(),

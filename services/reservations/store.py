@@ -1,7 +1,6 @@
 """Reservations at rest. The client stays sealed; a partial unique index allows one live reservation a client."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -91,5 +90,5 @@ def _row(reservation: Reservation) -> dict[str, Any]:
         "reserved_through": reservation.reserved_through,
         "reserved_until": reservation.reserved_until,
         "status": reservation.status,
-        "cause": orjson.dumps(asdict(reservation.cause)).decode(),
+        "cause": orjson.dumps(reservation.cause).decode(),
     }
