@@ -374,18 +374,18 @@ class _Parking:
     def park(self, item: Input) -> UUID | None:
         """Its place in the key's queue: the end, or the one it had. None: this very record is parked already."""
         assert item.record is not None
-        if item.record in self._records:
-            return None
-        self._records.add(item.record)
-        # Places sort in the order they were given, and cannot be guessed.
-        token = UUID(int=(time.time_ns() << 64) | random.SystemRandom().getrandbits(64))
         waiting = self._waiting.setdefault(item.key, deque())
-        if item.token in waiting and item.token is not None:
+        if item.token is not None and item.token in waiting:
+            token = _place(item.token.int >> 64)
             waiting[waiting.index(item.token)] = token
             self._again.append((item.token, token, item.record))
+        elif item.record in self._records:
+            return None
         else:
+            token = _place(time.time_ns())
             waiting.append(token)
             self._parked.append((item.key, token, item.record))
+        self._records.add(item.record)
         return token
 
     async def write(self, tx: AsyncConnection) -> None:
@@ -399,6 +399,11 @@ class _Parking:
             await execute(tx, _PARK_STREAMS, keys)
         if self.released:
             await execute(tx, _RELEASE, self.released)
+
+
+def _place(since: int) -> UUID:
+    # Places sort by the time they were first given, and cannot be guessed.
+    return UUID(int=(since << 64) | random.SystemRandom().getrandbits(64))
 
 
 class _Ledger:

@@ -101,7 +101,7 @@ class _Running:
         url = service.settings.database_url.get_secret_value()
         self._engine = connect(url, name=service.name)
         self._presence = Presence(url, service.name)
-        self._publisher = Publisher(self._engine, self._presence, _client_options(kafka))
+        self._publisher = Publisher(self._engine, self._presence, client_options(kafka))
         self._processor = Processor(
             self._engine,
             self._publisher,
@@ -282,7 +282,8 @@ class _Running:
         return next((reason for consumer in self._consumers if (reason := consumer.stuck())), None)
 
 
-def _client_options(kafka: KafkaSettings) -> dict[str, Any]:
+def client_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """How any aiokafka client of ours connects."""
     from faststream.kafka.security import parse_security
 
     return {

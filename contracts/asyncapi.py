@@ -20,7 +20,7 @@ FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier")),
     topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake")),
     topics.MESSAGES: (("notifier",), ()),
-    topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier"), ("operator",)),
+    topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier", "operator"), ("operator",)),
 }
 
 _TEXT: Final = {"type": "string", "minLength": 1}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from contracts.dead_letters import DeadLetter
+from contracts.dead_letters import DeadLetter, DeadLetterResolved
 from contracts.leads import LeadSubmitted, RequestRefused
 from contracts.message import Message
 from contracts.messages import SmsStatus
@@ -23,4 +23,5 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     ReservationExpired,
     SmsStatus,
     DeadLetter,
+    DeadLetterResolved,
 )

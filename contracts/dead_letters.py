@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Protocol
+from typing import Annotated, ClassVar, Final, Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import Message
+from contracts.message import Message, Time
 from contracts.sealing import encrypt_to
 
 REPLAY: Final = "replay"
@@ -38,6 +38,23 @@ class DeadLetter(Message):
     @property
     def key(self) -> str:
         return f"{self.original_topic}/{self.partition}/{self.offset}"
+
+
+class DeadLetterResolved(Message):
+    """An operator has replayed or discarded a letter: it is no longer open."""
+
+    ce_type: ClassVar[str] = "dead-letter-resolved.v1"
+    topic: ClassVar[str] = topics.DEAD_LETTERS
+
+    letter: Annotated[str, Field(min_length=1, description="`ce_id` of the dead letter")]
+    action: Literal["replayed", "discarded"]
+    by: str
+    reason: str
+    at: Time
+
+    @property
+    def key(self) -> str:
+        return self.letter
 
 
 class KafkaRecord(Protocol):

@@ -45,8 +45,8 @@ class Sample:
     def told(self) -> str:
         return f"sample-told{self.suffix}"
 
-    async def start(self, **environment: str) -> "subprocess.Popen[bytes]":
-        """One more instance, ready to be relied on."""
+    async def start(self, *, wait: bool = True, **environment: str) -> "subprocess.Popen[bytes]":
+        """One more instance, with `wait` ready to be relied on. It takes over from the one before at once."""
         started = await ServiceProcess.start(
             "tests.chassis.sample",
             "SAMPLE_",
@@ -54,10 +54,12 @@ class Sample:
                 "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
                 "SAMPLE_DATABASE_URL": self.url,
                 "SAMPLE_SUFFIX": self.suffix,
+                "KAFKA_GROUP_INSTANCE_ID": "one",
                 "DEAD_LETTERS_PUBLIC_KEY": json.dumps(self.operator_key.as_dict(private=False)),
                 **environment,
             },
             self.folder / f"{len(self.instances)}.log",
+            wait=wait,
         )
         self.instances.append(started)
         return started.process
@@ -132,7 +134,7 @@ class Sample:
         return self._mine(records)
 
     def _mine(self, records: Sequence[Any]) -> list[dict[str, Any]]:
-        letters = [json.loads(record.value) for record in records]
+        letters = [json.loads(one.value) for one in records if _header(one, "ce_type") == "dead-letter.v1"]
         return [
             {**letter, "original": json.loads(decrypt_with([self.operator_key], letter["original"]))}
             for letter in letters

@@ -31,6 +31,7 @@ from contracts.message import Message
 
 # Each test has topics and a group of its own.
 SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
+BROKEN = bool(os.environ.get("SAMPLE_BROKEN"))
 HEARD, TOLD = f"sample-heard{SUFFIX}", f"sample-told{SUFFIX}"
 
 
@@ -82,7 +83,7 @@ class Tally:
 
 def heard(tally: Tally, message: Heard, _: Cause, __: datetime) -> Decision[Tally]:
     """Counts; or fails, or asks for a call, as the test wishes."""
-    if message.wish == "fail":
+    if message.wish == "fail" or (message.wish == "fail-if-broken" and BROKEN):
         raise ValueError("as wished")
     after = Tally(tally.name, tally.count + 1)
     told = Event(Told(name=tally.name, n=message.n, count=after.count))

@@ -39,7 +39,7 @@ async def test_each_message_is_told_once_and_in_order_however_often_it_is_repeat
 
 async def test_two_instances_share_the_work_and_keep_the_order(sample: Sample) -> None:
     await sample.start()
-    await sample.start()
+    await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
 
     await sample.say(*messages(names=12, each=50))
 
@@ -227,3 +227,18 @@ async def test_logs_carry_no_content(sample: Sample) -> None:
     text = (sample.folder / "0.log").read_text()
     assert "cannot be handled" in text
     assert "Ferdinand" not in text
+
+
+async def test_what_was_remembered_long_enough_is_forgotten_and_parked_work_is_not(sample: Sample) -> None:
+    await sample.start(SAMPLE_INBOX_KEPT_FOR="PT1S", SAMPLE_WORK_KEPT_FOR="PT1S")
+    await sample.say(*messages(names=3, each=5, wish="call"))
+    await sample.stories(30)
+    await sample.query(
+        "INSERT INTO work (kind, ref, key, payload, cause, state, finished_at)"
+        " VALUES ('call', 'kept', 'k', '{}', '{}', 'parked', now() - interval '1 day')"
+    )
+
+    await sample.until("SELECT count(*) FROM inbox", 0)
+    await sample.until("SELECT count(*) FROM work WHERE state <> 'parked'", 0)
+    await sample.until("SELECT count(*) FROM outbox", 0)
+    assert [row["ref"] for row in await sample.query("SELECT ref FROM work")] == ["kept"]
