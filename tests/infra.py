@@ -138,6 +138,16 @@ def database_factory(postgres_admin_url: str, _templates: dict[str, str]) -> Ite
 
     `migrate(url)` runs once a session for each key, the rest are copies of its result (about 50 ms each).
     """
+    yield from _databases(postgres_admin_url, _templates)
+
+
+@pytest.fixture(scope="module")
+def module_database_factory(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[DatabaseFactory]:
+    """The same for tests that share a database: it is gone after the last one of the module."""
+    yield from _databases(postgres_admin_url, _templates)
+
+
+def _databases(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[DatabaseFactory]:
     made: list[str] = []
 
     def make(template_key: str | None = None, migrate: Callable[[str], object] | None = None) -> str:

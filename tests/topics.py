@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,8 +39,13 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, t
         await producer.stop()
 
 
-async def published(bootstrap: str, topic: str, kind: str, count: int) -> list[dict[str, Any]]:
-    """What stands on a topic, of one kind, once there are `count` different ones: value, `_headers`, `_key`."""
+async def published(
+    bootstrap: str, topic: str, kind: str, count: int, which: Callable[[dict[str, Any]], bool] = lambda _: True
+) -> list[dict[str, Any]]:
+    """What stands on a topic, of one kind, once there are `count` different ones: value, `_headers`, `_key`.
+
+    `which` leaves out what other tests on the same topics have caused.
+    """
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     found: dict[bytes, dict[str, Any]] = {}
@@ -49,8 +54,8 @@ async def published(bootstrap: str, topic: str, kind: str, count: int) -> list[d
         for records in (await consumer.getmany(timeout_ms=200)).values():
             for record in records:
                 headers = dict(record.headers)
-                if headers["ce_type"].decode() == kind:
-                    found[headers["ce_id"]] = {**json.loads(record.value), "_headers": headers, "_key": record.key}
+                if headers["ce_type"].decode() == kind and which(value := json.loads(record.value)):
+                    found[headers["ce_id"]] = {**value, "_headers": headers, "_key": record.key}
         return list(found.values()) if len(found) >= count else None
 
     try:

@@ -45,8 +45,10 @@ def wait_for(true: Callable[[], bool], otherwise: str, seconds: float = 30) -> N
         time.sleep(0.05)
 
 
-def journal_of(folder: Path) -> list[str]:
-    return (folder / "journal").read_text().splitlines()
+def stops_of(folder: Path) -> list[str]:
+    """Who has stopped, in order."""
+    lines = (folder / "journal").read_text().splitlines()
+    return [line.split()[1] for line in lines if line.startswith("stopped ")]
 
 
 def test_a_taken_port_is_named_with_its_holder_and_its_variable(tmp_path: Path) -> None:
@@ -141,36 +143,6 @@ class TestWithServersThatRun:
         assert "stand-in-key" not in "\n".join(said)
 
 
-@pytest.mark.infra
-def test_stops_in_order_and_finds_its_data_again(folder: Path) -> None:
-    said: list[str] = []
-    system = LocalSystem(folder, report=said.append, blueprint=blueprint(folder / "journal"))
-    system.start()
-    endpoints = system.endpoints()
-    pids = [pid for pid, _ in system.states().values()]
-    system.stop()
-
-    assert len(pids) == 6
-    assert None not in pids
-    assert [line for line in said if line.startswith("stopping")] == [
-        "stopping intake, notifier",
-        "stopping onec, sms",
-        "stopping kafka",
-        "stopping postgres",
-    ]
-    stops = [line.split()[1] for line in journal_of(folder) if line.startswith("stopped ")]
-    assert [set(stops[:2]), set(stops[2:])] == [{"intake", "notifier"}, {"onec", "sms"}]
-    assert not programs_of(folder / "run")
-
-    said.clear()
-    system.start()
-    try:
-        assert "topics: 0 made, 7 found" in said
-        assert system.endpoints() == endpoints
-    finally:
-        system.stop()
-
-
 RUNNER = """
 import sys, time
 from pathlib import Path
@@ -185,7 +157,10 @@ time.sleep(600)
 
 
 @pytest.mark.infra
-def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts(folder: Path) -> None:
+def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts_and_stops_in_order_and_finds_its_data(
+    folder: Path,
+) -> None:
+    """One walk: three starts of Kafka and PostgreSQL are enough for all of it."""
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert runner.stdout is not None
     assert runner.stdout.readline() == "up\n"
@@ -193,11 +168,34 @@ def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts(folder:
     runner.wait()
 
     # At once, while the old one is still going down: the new one waits for it.
-    system = LocalSystem(folder, blueprint=blueprint(folder / "journal"))
+    said: list[str] = []
+    system = LocalSystem(folder, report=said.append, blueprint=blueprint(folder / "journal"))
     system.start()
+    stopped_before = stops_of(folder)
+    endpoints = system.endpoints()
+    pids = [pid for pid, _ in system.states().values()]
     system.stop()
 
-    assert [line for line in journal_of(folder) if line.startswith("stopped ")][:2] != []
+    assert stopped_before != []
+    assert len(pids) == 6
+    assert None not in pids
+    assert [line for line in said if line.startswith("stopping")] == [
+        "stopping intake, notifier",
+        "stopping onec, sms",
+        "stopping kafka",
+        "stopping postgres",
+    ]
+    stops = stops_of(folder)[len(stopped_before) :]
+    assert [set(stops[:2]), set(stops[2:])] == [{"intake", "notifier"}, {"onec", "sms"}]
+    assert not programs_of(folder / "run")
+
+    said.clear()
+    system.start()
+    try:
+        assert "topics: 0 made, 7 found" in said
+        assert system.endpoints() == endpoints
+    finally:
+        system.stop()
 
 
 @pytest.mark.infra

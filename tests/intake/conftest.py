@@ -2,10 +2,9 @@
 
 import json
 import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,14 @@ from aiokafka import AIOKafkaProducer
 from joserfc.jwk import ECKey, OKPKey
 
 from chassis.migrations import upgrade
+from chassis.settings import KafkaSettings
+from contracts.topics import PORTAL_REQUESTS, portal_requests
+from deploy import topics
 from deploy.local.ports import free_port
 from services.intake.app import build
 from tests.contracts.keys import INTAKE_JWK, KEY, OPERATOR_JWK, private
-from tests.process import ServiceProcess
+from tests.infra import empty_topics, run
+from tests.process import ServiceProcess, run_warm, until
 from tests.topics import published
 
 SECRET = "5f" * 32
@@ -26,20 +29,46 @@ MIGRATIONS = Path(build.__code__.co_filename).parent / "migrations"
 
 
 @dataclass
-class Portal:
-    """What a portal does to intake, and what it and the operators see."""
+class Intake:
+    """The process that a module's tests share, with a topic for each portal that may come."""
 
     bootstrap: str
     environment: dict[str, str]
+    log: Path
+    names: Iterator[str]
+    instances: list[ServiceProcess] = field(default_factory=list)
+
+    async def start(self, *, wait: bool = True) -> None:
+        self.instances.append(
+            await ServiceProcess.start("services.intake", "INTAKE_", self.environment, self.log, wait=wait, warm=True)
+        )
+
+    def kill(self) -> None:
+        self.instances[-1].kill()
+
+
+@dataclass
+class Portal:
+    """What a portal does to intake, and what it and the operators see. Its partners are nobody else's."""
+
+    intake: Intake
     name: str
     http: httpx.AsyncClient
-    intake: ServiceProcess
+
+    @property
+    def bootstrap(self) -> str:
+        return self.intake.bootstrap
+
+    @property
+    def partner(self) -> str:
+        """The partner it works with."""
+        return f"anna-of-{self.name}"
 
     async def lead(
         self, key: str | None = None, *, headers: dict[str, str] | None = None, **body: Any
     ) -> httpx.Response:
         content = {
-            "partner_id": "anna",
+            "partner_id": self.partner,
             "client": {"full_name": "Ветлугин Пётр", "phone": "8 916 555-01-23"},
             "consent": {"given_at": "2026-11-01T12:00:00+03:00", "advertising": False},
             **body,
@@ -47,7 +76,7 @@ class Portal:
         chosen = {"Idempotency-Key": key or str(uuid.uuid4())} if headers is None else headers
         return await self.http.post("/v1/leads", json=content, headers=chosen)
 
-    async def register(self, partner_id: str = "anna", **body: Any) -> httpx.Response:
+    async def register(self, **body: Any) -> httpx.Response:
         content = {
             "full_name": "Заречная Анна",
             "phone": "+79165550199",
@@ -55,7 +84,7 @@ class Portal:
             "status": "active",
             **body,
         }
-        return await self.http.put(f"/v1/partners/{partner_id}", json=content)
+        return await self.http.put(f"/v1/partners/{self.partner}", json=content)
 
     async def send(
         self, key: str, body: Any, *, kind: str = "submit-lead.v1", headers: Sequence[tuple[str, bytes]] = ()
@@ -67,28 +96,30 @@ class Portal:
             value = body if isinstance(body, bytes) else json.dumps(body).encode()
             own = [("ce_specversion", b"1.0"), ("ce_id", key.encode()), ("ce_type", kind.encode())]
             await producer.send_and_wait(
-                f"portal-requests.{self.name}", value, headers=[*own, ("ce_source", b"/x"), *headers]
+                f"{PORTAL_REQUESTS}.{self.name}", value, headers=[*own, ("ce_source", b"/x"), *headers]
             )
         finally:
             await producer.stop()
 
     async def published(self, topic: str, kind: str, count: int) -> list[dict[str, Any]]:
-        """What stands on a topic, of one kind, once there are `count` different ones."""
-        return await published(self.bootstrap, topic, kind, count)
+        """What stands on a topic because of this portal, of one kind, once there are `count` different ones."""
+        return await published(self.bootstrap, topic, kind, count, self._caused)
+
+    def _caused(self, event: dict[str, Any]) -> bool:
+        return (
+            event.get("portal") == self.name
+            or event.get("original_topic") == f"{PORTAL_REQUESTS}.{self.name}"
+            or str(event.get("partner_id")).endswith(f"-of-{self.name}")
+        )
 
     def portals(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The operator's command."""
-        return portals(self.environment, *arguments)
+        return portals(self.intake.environment, *arguments)
 
 
 def portals(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "services.intake", "portals", *arguments],
-        env={"INTAKE_DATABASE_URL": environment["INTAKE_DATABASE_URL"], "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    own = {"INTAKE_DATABASE_URL": environment["INTAKE_DATABASE_URL"], "COLUMNS": "120"}
+    return run_warm("services.intake", "portals", *arguments, environment=own)
 
 
 def migrated(database_factory: Callable[..., str]) -> str:
@@ -100,16 +131,23 @@ def public(jwk: dict[str, str]) -> str:
     return json.dumps(private(jwk).as_dict(private=False))
 
 
-@pytest.fixture
-async def portal(
-    fresh_topics: str, database_factory: Callable[..., str], tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Portal]:
-    """A portal named `demo` with all scopes; intake takes sealed clients only, unless the test says `plain`."""
-    url = migrated(database_factory)
+@pytest.fixture(scope="module")
+async def intake(
+    kafka_bootstrap: str,
+    module_database_factory: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Intake]:
+    """It takes sealed clients only, unless the module says `plain_clients`."""
+    names = [f"portal-{n}" for n, item in enumerate(request.session.items) if item.path == request.path]
+    run(empty_topics(kafka_bootstrap))
+    settings = KafkaSettings.model_validate({"bootstrap_servers": kafka_bootstrap})
+    # Before intake starts: it looks for new topics only now and then.
+    run(topics.provision(settings, [portal_requests(name) for name in names]))
     port = free_port()
     environment = {
-        "KAFKA_BOOTSTRAP_SERVERS": fresh_topics,
-        "INTAKE_DATABASE_URL": url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "INTAKE_DATABASE_URL": migrated(module_database_factory),
         "INTAKE_HTTP_PORT": str(port),
         "INTAKE_SEALING_KEYS": json.dumps({"keys": [KEY]}),
         "INTAKE_CLIENT_KEY_SECRET": SECRET,
@@ -118,14 +156,29 @@ async def portal(
         "INTAKE_ACCEPT_PLAIN_CLIENTS": str(request.node.get_closest_marker("plain_clients") is not None).lower(),
         "DEAD_LETTERS_PUBLIC_KEY": public(OPERATOR_JWK),
     }
-    made = portals(environment, "add", "demo", "--scopes", "leads,partners", "--json")
+    log = tmp_path_factory.mktemp("intake") / "intake.log"
+    intake = Intake(kafka_bootstrap, environment, log, iter(names))
+    await intake.start()
+    yield intake
+    for instance in intake.instances:
+        instance.end()
+
+
+@pytest.fixture
+async def portal(intake: Intake) -> AsyncIterator[Portal]:
+    """A portal of the test's own, with scopes for leads and partners."""
+    name = next(intake.names)
+    made = portals(intake.environment, "add", name, "--scopes", "leads,partners", "--json")
     assert made.returncode == 0, made.stderr
-    key = json.loads(made.stdout)["key"]
-    intake = await ServiceProcess.start("services.intake", "INTAKE_", environment, tmp_path / "intake.log")
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as http:
-        yield Portal(fresh_topics, environment, "demo", http, intake)
-    intake.end()
+    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
+    base = f"http://127.0.0.1:{intake.environment['INTAKE_HTTP_PORT']}"
+    async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False) as http:
+
+        async def known() -> bool | None:
+            return True if (await http.get("/v1/leads")).status_code == 200 else None
+
+        await until(known, f"the key of {name} works")
+        yield Portal(intake, name, http)
 
 
 def sealed_to(keys: Sequence[dict[str, Any]]) -> ECKey:

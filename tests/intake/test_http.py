@@ -10,9 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.clock import Clock
 from chassis.database import connect
-from chassis.presence import Presence
-from chassis.processor import Batcher, Processor
-from chassis.publisher import Publisher
+from chassis.processor import Input
 from chassis.service import Runtime
 from deploy.local.ports import free_port
 from services.intake.http.access import Keyring
@@ -33,14 +31,16 @@ HEADERS = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "one"}
 @asynccontextmanager
 async def serving(url: str, *, undelivered_s: float = 0.0) -> AsyncIterator[tuple[httpx.AsyncClient, AsyncEngine]]:
     """The application on a database, with nothing behind it that would decide."""
-    engine, presence = connect(url, name="test"), Presence(url, "test")
-    publisher = Publisher(engine, presence, {})
-    processor = Processor(engine, publisher, presence, Clock(), source="/test", rules=(), produces={})
-    runtime = Runtime(engine, Batcher(processor), Clock(), lambda: undelivered_s)
+    engine = connect(url, name="test")
+    runtime = Runtime(engine, _decide, Clock(), lambda: undelivered_s)
     app = application(runtime, SETTINGS, READER)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
         yield http, engine
     await engine.dispose()
+
+
+async def _decide(_: Input) -> None:
+    raise AssertionError("nothing is to be decided here")
 
 
 async def test_with_the_database_down_a_portal_is_asked_to_come_again() -> None:

@@ -58,7 +58,9 @@ class World:
             "NOTIFIER_SMSC_PASSWORD": PSW,
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(OPERATOR.as_dict(private=False)),
         }
-        started = await ServiceProcess.start("services.notifier", "NOTIFIER_", environment, self.log, wait=wait)
+        started = await ServiceProcess.start(
+            "services.notifier", "NOTIFIER_", environment, self.log, wait=wait, warm=True
+        )
         self.instances.append(started)
         return started
 

@@ -44,8 +44,8 @@ class Gateway:
     def logs(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    async def start(self) -> ServiceProcess:
-        """An instance, ready to be relied on."""
+    async def start(self, *, wait: bool = True) -> ServiceProcess:
+        """An instance, with `wait` ready to be relied on."""
         public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -58,7 +58,9 @@ class Gateway:
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(public),
         }
         log = self.folder / f"gateway-{len(self.instances)}.log"
-        self.instances.append(await ServiceProcess.start("services.onec_gateway", "ONEC_", environment, log))
+        self.instances.append(
+            await ServiceProcess.start("services.onec_gateway", "ONEC_", environment, log, wait=wait, warm=True)
+        )
         return self.instances[-1]
 
     def stop(self) -> None:
