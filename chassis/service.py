@@ -250,7 +250,9 @@ class _Running:
                 bury=service.bury,
                 service=service.name,
                 poison_share=service.settings.poison_share,
-                instance=self._kafka.group_instance_id or None,
+                # A static member that leads its group and comes back is not asked to look for topics made meanwhile
+                # (KAFKA-13435), and a portal's new topic is just that.
+                instance=None,
                 pattern=requests.pattern,
             )
             for requests in service.requests

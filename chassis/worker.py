@@ -27,8 +27,9 @@ from chassis.processor import Asked, Input, Outcome, Processor
 log = structlog.get_logger(__name__)
 
 POLL_EVERY_S = 0.5
-AHEAD = 200
+AHEAD = 500
 SETTLE_AT_ONCE = 500
+GATHER_S = 0.003
 
 _CLAIM = """
     WITH due AS (
@@ -53,7 +54,8 @@ _PUT_BACK = """
 class Job:
     """One claimed row. `in_doubt`: an earlier attempt may have taken effect.
 
-    `may_call()` is asked right before each call: whether the row is surely still ours, and the service not stopping.
+    `ours()` is asked right before each call: whether nobody can have taken it over; `may_call()` also says no when the
+    service is stopping.
     """
 
     id: int
@@ -64,6 +66,7 @@ class Job:
     attempt: int
     in_doubt: bool
     owner: int | None = None
+    ours: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
     may_call: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
@@ -95,9 +98,10 @@ Perform = Callable[[Sequence[Job]], AsyncIterator[tuple[Job, Answer]]]
 
 
 async def one_by_one(
-    jobs: Sequence[Job], call: Callable[[Job], Awaitable[Answer]], gate: asyncio.Semaphore
+    jobs: Sequence[Job], call: Callable[[Job], Awaitable[Answer]], gate: asyncio.Semaphore | None = None
 ) -> AsyncIterator[tuple[Job, Answer]]:
     """A call for each job, as many at once as `gate` lets through; each answers as soon as it can."""
+    gate = gate or asyncio.Semaphore(len(jobs))
 
     async def answer(job: Job) -> tuple[Job, Answer]:
         async with gate:
@@ -193,6 +197,7 @@ class Worker:
                 attempt=1,
                 in_doubt=False,
                 owner=one.owner,
+                ours=partial(self._is_ours, one.owner),
                 may_call=partial(self._may_call, one.owner),
             )
             for one in asked
@@ -203,8 +208,11 @@ class Worker:
         self._look = self._look or len(jobs) < len(asked)
         self._wake.set()
 
+    def _is_ours(self, owner: int | None) -> bool:
+        return owner == self._presence.id and self._presence.sure()
+
     def _may_call(self, owner: int | None) -> bool:
-        return owner == self._presence.id and self._presence.sure() and not self._stopping
+        return self._is_ours(owner) and not self._stopping
 
     def _look_again(self) -> None:
         self._look = True
@@ -265,6 +273,7 @@ class Worker:
                 attempt=row.attempts,
                 in_doubt=row.in_doubt,
                 owner=owner,
+                ours=partial(self._is_ours, owner),
                 may_call=partial(self._may_call, owner),
             )
             self._claimed.append(job)
@@ -308,6 +317,8 @@ class Worker:
         while True:
             await self._settle.wait()
             self._settle.clear()
+            if self._in_hand > len(self._answered):
+                await asyncio.sleep(GATHER_S)  # more of them are being answered at this moment, perhaps
             while self._answered:
                 batch = [self._answered.popleft() for _ in range(min(SETTLE_AT_ONCE, len(self._answered)))]
                 owner = batch[0][0].owner

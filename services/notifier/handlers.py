@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -40,6 +41,7 @@ REPEAT_WINDOW_S = 61.0
 """The provider takes an identical request for a repeat for one minute."""
 BARRED_FOR_S = 300.0
 """How long nothing is tried after a money, password or address error: each try could make it worse."""
+BEGUN_FOR_S = 5.0
 AT_ONCE = 7
 """Calls in flight: SMSC refuses more than fifteen at once, and two copies of the service may run."""
 
@@ -67,7 +69,8 @@ class Sending:
     async def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Answer each job. An attempt on record, not the job, says whether a message may be out already."""
         letters = await self._desk.letters([UUID(job.ref) for job in jobs])
-        async for answered in one_by_one(jobs, partial(self._one, letters=letters), self._gate):
+        # All of them at once, so that beginnings share a transaction; the provider is called through the gate.
+        async for answered in one_by_one(jobs, partial(self._one, letters=letters)):
             yield answered
 
     async def _one(self, job: Job, letters: Mapping[UUID, Letter]) -> Answer:
@@ -96,11 +99,17 @@ class Sending:
 
     async def _send(self, job: Job, message: Message, phone: str, text: str, earlier: Attempt | None) -> Answer:
         begun = await self._desk.begin(message.message_id, self._provider.name, earlier)
-        # A process that was frozen may have lost its claim to another, which is sending already.
-        if not begun or not job.may_call():
-            return Retry("stalled")
-        started = time.monotonic()
-        answer = await self._provider.send(message.message_id, phone, text)
+        began = time.monotonic()
+        async with self._gate:
+            if begun and time.monotonic() - began > BEGUN_FOR_S:
+                # What is on record must not be older than the call, or a look would give up on it too early.
+                again = replace(earlier, sends=earlier.sends + 1) if earlier is not None else Attempt(0)
+                begun = await self._desk.begin(message.message_id, self._provider.name, again)
+            # A process that was frozen may have lost its claim to another, which is sending already.
+            if not begun or not job.ours():
+                return Retry("stalled")
+            started = time.monotonic()
+            answer = await self._provider.send(message.message_id, phone, text)
         self._log("sms send", job, message, answer, started)
         match answer:
             case Accepted():
@@ -129,8 +138,9 @@ class Sending:
                 return Retry(reason, certain=certain)
 
     async def _look(self, job: Job, message: Message, phone: str, text: str, attempt: Attempt) -> Answer:
-        started = time.monotonic()
-        answer = await self._provider.look(message.message_id, phone)
+        async with self._gate:
+            started = time.monotonic()
+            answer = await self._provider.look(message.message_id, phone)
         self._log("sms look", job, message, answer, started)
         if isinstance(answer, Barred):
             return self._bar(answer.code, certain=False)

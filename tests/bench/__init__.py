@@ -1,0 +1,1 @@
+"""Benchmarks of the whole pipeline, and what it is measured beside."""

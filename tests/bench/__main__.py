@@ -1,0 +1,165 @@
+"""`make bench`: what Truce costs beside two other programs that do the same work on the same servers.
+
+The floor is the fastest straightforward program: aiokafka and asyncpg by the batch, no outbox, no locks. The plain way
+is FastStream as its tutorial shows it. Rounds alternate, medians are reported: one JSON object a line, at the end.
+"""
+
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tests.bench import http, pipeline, soak
+from tests.bench.bed import FLOOR, OURS, PLAIN, Bed
+
+Result = Mapping[str, Any]
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def bench_pipeline(bed: Bed, leads: int, rounds: int) -> Result:
+    """Leads a second through all four services."""
+    say(f"pipeline: sealing {leads} leads")
+    invented = pipeline.invent_leads(bed, leads)
+    few = invented[: max(100, leads // 40)]
+    outcomes: dict[str, list[pipeline.Outcome]] = {}
+    for number in range(1, rounds + 1):
+        for variant in (OURS, FLOOR, PLAIN):
+            outcome = pipeline.throughput(bed, variant, few if variant is PLAIN else invented)
+            outcomes.setdefault(variant.name, []).append(outcome)
+            say(f"pipeline: round {number}/{rounds} {variant.name:9} {outcome.leads_per_s:8.0f} leads/s")
+    rates = {name: [outcome.leads_per_s for outcome in of_variant] for name, of_variant in outcomes.items()}
+    medians = {name: statistics.median(of_variant) for name, of_variant in rates.items()}
+
+    def cpu_us(name: str, count: int) -> dict[str, int]:
+        each = [1e6 / count * part for outcome in outcomes[name] for part in (outcome.cpu.kafka, outcome.cpu.postgres)]
+        python = [1e6 / count * sum(outcome.cpu.python.values()) for outcome in outcomes[name]]
+        return {
+            "kafka": round(statistics.median(each[::2])),
+            "postgres": round(statistics.median(each[1::2])),
+            "python": round(statistics.median(python)),
+        }
+
+    services = outcomes["pipeline"][0].cpu.python
+    return {
+        "bench": "pipeline",
+        "leads": leads,
+        "rounds": rounds,
+        "leads_per_s": round(medians["pipeline"]),
+        "floor_leads_per_s": round(medians["floor"]),
+        "plain_leads_per_s": round(medians["plain"], 1),
+        "plain_leads": len(few),
+        "of_floor": round(medians["pipeline"] / medians["floor"], 3),
+        "times_plain": round(medians["pipeline"] / medians["plain"], 1),
+        "cpu_us_per_lead": cpu_us("pipeline", leads),
+        "floor_cpu_us_per_lead": cpu_us("floor", leads),
+        "plain_cpu_us_per_lead": cpu_us("plain", len(few)),
+        "service_cpu_us_per_lead": {
+            service: round(
+                statistics.median(1e6 / leads * outcome.cpu.python[service] for outcome in outcomes["pipeline"])
+            )
+            for service in services
+        },
+        "spread": {name: [round(min(of_one)), round(max(of_one))] for name, of_one in rates.items()},
+    }
+
+
+def bench_latency(bed: Bed, leads: int, rounds: int) -> Result:
+    """From the portal's produce to the SMS row, at 50 leads a second."""
+    rate = 50.0
+    each = max(100, min(500, leads // 40))
+    samples: dict[str, list[list[float]]] = {}
+    invented = pipeline.invent_leads(bed, each)
+    for number in range(1, rounds + 1):
+        for variant in (OURS, FLOOR):
+            ms = pipeline.latency(bed, variant, invented, rate)
+            samples.setdefault(variant.name, []).append(ms)
+            say(f"latency: round {number}/{rounds} {variant.name:9} p50 {statistics.median(ms):6.1f} ms")
+
+    def quantile(name: str, percent: int) -> float:
+        return round(statistics.median(statistics.quantiles(ms, n=100)[percent - 1] for ms in samples[name]), 1)
+
+    return {
+        "bench": "latency",
+        "rate_per_s": int(rate),
+        "leads": each,
+        "rounds": rounds,
+        "p50_ms": quantile("pipeline", 50),
+        "p99_ms": quantile("pipeline", 99),
+        "floor_p50_ms": quantile("floor", 50),
+        "floor_p99_ms": quantile("floor", 99),
+        "times_floor_p50": round(quantile("pipeline", 50) / quantile("floor", 50), 2),
+    }
+
+
+def bench_http(bed: Bed, leads: int, rounds: int) -> Result:
+    """Leads a second over HTTP, each durable before its answer."""
+    clients, requests = 32, max(500, leads // 4)
+    ours, plain = [], []
+    for number in range(1, rounds + 1):
+        ours.append(http.ours(bed, clients, requests))
+        plain.append(http.plain(bed, clients, requests))
+        say(
+            f"http: round {number}/{rounds} {ours[-1].leads_per_s:.0f} beside plain {plain[-1].leads_per_s:.0f} leads/s"
+        )
+    rate = statistics.median(one.leads_per_s for one in ours)
+    beside = statistics.median(one.leads_per_s for one in plain)
+    return {
+        "bench": "http",
+        "clients": clients,
+        "leads": requests,
+        "rounds": rounds,
+        "leads_per_s": round(rate),
+        "p99_ms": round(statistics.median(one.p99() for one in ours), 1),
+        "plain_leads_per_s": round(beside),
+        "plain_p99_ms": round(statistics.median(one.p99() for one in plain), 1),
+        "times_plain": round(rate / beside, 2),
+    }
+
+
+def bench_soak(bed: Bed, leads: int, _: int) -> Result:
+    """Memory and tables under ten times as many leads."""
+    return soak.soak(bed, leads * 10, say)
+
+
+BENCHES: Mapping[str, Callable[[Bed, int, int], Result]] = {
+    "pipeline": bench_pipeline,
+    "latency": bench_latency,
+    "http": bench_http,
+    "soak": bench_soak,
+}
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(BENCHES)}; repeat it for more")] = None,
+    leads: Annotated[int, typer.Option(help="leads in a round of the pipeline; the others scale with it")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="rounds, alternating between the variants")] = 5,
+) -> None:
+    """Measure, and print one JSON object a line."""
+    chosen: Sequence[str] = only or list(BENCHES)
+    if unknown := set(chosen) - BENCHES.keys():
+        raise typer.BadParameter(f"no such bench: {', '.join(sorted(unknown))}")
+    folder = Path(tempfile.mkdtemp(prefix="truce-bench-"))
+    bed = Bed(folder)
+    try:
+        results = []
+        for name in chosen:
+            results.append(BENCHES[name](bed, leads, rounds))
+            say(json.dumps(results[-1]))
+    finally:
+        bed.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    for result in results:
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

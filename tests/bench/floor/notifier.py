@@ -1,0 +1,135 @@
+"""Reservations and rejections → SMS. The provider is a stub that accepts at once."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from chassis.decision import Cause, derived_id
+from chassis.envelope import Outgoing, encode
+from contracts import topics
+from contracts.messages import SmsStatus
+from contracts.reservations import ReservationOpened
+from contracts.sealing import Sealer
+from contracts.verdicts import LeadRejected
+from services.notifier import texts
+from tests.bench.floor.runtime import Db, Received, Stream, add_work, admit, columns, decode, finish_work
+
+SOURCE = "/truce/notifier"
+PROVIDER = "smsc"
+
+_PARTNERS = "SELECT partner_id, person FROM partners WHERE partner_id = ANY($1::text[])"
+_ADD_MESSAGES = """
+    INSERT INTO messages (message_id, lead_id, client_key, partner_id, template, client, through, created_at, status)
+    SELECT message_id, lead_id, client_key, partner_id, template, client, through, now(), 'waiting'
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[])
+         AS t (message_id, lead_id, client_key, partner_id, template, client, through)
+    ON CONFLICT DO NOTHING
+"""
+_BEGIN = """
+    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing)
+    SELECT message_id, $2, now(), 1, 0, 0 FROM unnest($1::uuid[]) AS message_id ON CONFLICT DO NOTHING
+"""
+_SETTLE = """
+    UPDATE messages SET status = 'sent', provider = $2, settled_at = $3 WHERE message_id = ANY($1::uuid[])
+"""
+
+
+def build() -> tuple[str, list[Stream]]:
+    """The database's URL, and what is consumed."""
+    notifier = Notifier(os.environ)
+    return os.environ["NOTIFIER_DATABASE_URL"], [
+        Stream("notifier", (topics.RESERVATIONS, topics.VERDICTS), notifier.handle)
+    ]
+
+
+class Smsc:
+    """The stub of the provider: every message is accepted."""
+
+    def send(self, message_id: UUID, phone: str, text: str) -> None: ...
+
+
+class Notifier:
+    """Tells realtors, with the keys of the environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._smsc = Smsc()
+        self._sealer = Sealer(environment["NOTIFIER_SEALING_KEYS"])
+
+    async def handle(self, db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
+        """Messages and attempts are on record in the first transaction, sent after it, and settled in the second."""
+        received = decode(records, ReservationOpened, LeadRejected)
+        if not received:
+            return []
+        async with db.transaction():
+            letters = [_letter(one) for one in await admit(db, received)]
+            ids = [letter.id for letter in letters]
+            await db.execute(_ADD_MESSAGES, *columns([letter.row() for letter in letters], 7))
+            work = await add_work(db, [letter.work() for letter in letters])
+            await db.execute(_BEGIN, ids, PROVIDER)
+            partners = await db.fetch(_PARTNERS, list({letter.body.partner_id for letter in letters}))
+            persons = {row["partner_id"]: row["person"] for row in partners}
+        for letter in letters:
+            body = letter.body
+            phone = self._sealer.open(persons[body.partner_id], body.partner_id).phone
+            full_name = self._sealer.open(body.client, str(body.lead_id)).full_name
+            self._smsc.send(letter.id, phone, texts.render(letter.template, full_name, body.lead_id, letter.through))
+        now = datetime.now(UTC)
+        async with db.transaction():
+            await finish_work(db, work)
+            await db.execute(_SETTLE, ids, PROVIDER, now)
+        return [_sent(letter, now) for letter in letters]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One SMS to be. `through` is the date in its text, if it has one."""
+
+    id: UUID
+    body: ReservationOpened | LeadRejected
+    cause: Cause
+    template: str
+    through: date | None = None
+
+    def row(self) -> tuple[Any, ...]:
+        body = self.body
+        return self.id, body.lead_id, body.client_key, body.partner_id, self.template, body.client, self.through
+
+    def work(self) -> tuple[str, str, str, str, str]:
+        payload = {"lead_id": str(self.body.lead_id), "partner_id": self.body.partner_id}
+        return "sms", str(self.id), self.body.client_key, _json(payload), _json(self.cause)
+
+
+def _letter(one: Received) -> Letter:
+    body = one.body
+    if isinstance(body, ReservationOpened):
+        id_ = derived_id(one.cause.id, texts.CONFIRMED)
+        return Letter(id_, body, one.cause, texts.CONFIRMED, body.reserved_through)
+    assert isinstance(body, LeadRejected)
+    template = texts.ALREADY_YOURS if body.reason == "already-yours" else texts.REJECTED
+    return Letter(derived_id(one.cause.id, template), body, one.cause, template)
+
+
+def _sent(letter: Letter, now: datetime) -> Outgoing:
+    body = letter.body
+    event = SmsStatus(
+        lead_id=body.lead_id,
+        client_key=body.client_key,
+        partner_id=body.partner_id,
+        message_id=letter.id,
+        template=letter.template,
+        status="sent",
+        provider=PROVIDER,
+        at=now,
+    )
+    event_id = derived_id(letter.cause.id, f"sms/{letter.id}/{event.ce_type}")
+    return encode(event, event_id=event_id, source=SOURCE, at=now, cause=letter.cause, sequence=1)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,68 @@
+"""Our gateway and notifier with 1C and the SMS provider inside, answering at once.
+
+`python -m tests.bench.stubs onec_gateway|notifier run`.
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from chassis.cli import commands
+from chassis.service import Service
+from services.notifier import app as notifier
+from services.notifier import settings as notifier_settings
+from services.notifier.domain import Accepted, Found, LookAnswer, SendAnswer
+from services.onec_gateway import app as onec_gateway
+from services.onec_gateway import settings as gateway_settings
+from services.onec_gateway.onec.client import Call
+from services.onec_gateway.onec.journals import Entry, FoundEnquiry, Journals
+
+
+class KnowsNobody:
+    """A 1C that has no enquiries, and takes every entry."""
+
+    async def enquiries(self, _: Call, wanted: Sequence[str]) -> dict[str, tuple[FoundEnquiry, ...]]:
+        return dict.fromkeys(wanted, ())
+
+    async def enter(self, _: Call, __: Entry) -> None:
+        pass
+
+    async def hand_over(self, _: Call, __: Entry, ___: datetime, *, look: bool) -> str:
+        return f"taken {look}"
+
+    async def close(self) -> None:
+        pass
+
+
+class TakesAll:
+    """A provider that accepts every message."""
+
+    name = "stub"
+
+    async def send(self, _: UUID, __: str, ___: str) -> SendAnswer:
+        return Accepted()
+
+    async def look(self, _: UUID, __: str) -> LookAnswer:
+        return Found("status 1")
+
+    async def close(self) -> None:
+        pass
+
+
+def build_gateway(settings: gateway_settings.Settings) -> Service:
+    onec = KnowsNobody()
+    return onec_gateway.wire(settings, cast(Journals, onec), onec.close)
+
+
+def build_notifier(settings: notifier_settings.Settings) -> Service:
+    return notifier.wire(settings, TakesAll())
+
+
+if __name__ == "__main__":
+    service = sys.argv.pop(1)
+    if service == "onec_gateway":
+        commands("onec-gateway", gateway_settings.Settings, build_gateway)()
+    else:
+        commands("notifier", notifier_settings.Settings, build_notifier)()
