@@ -9,13 +9,14 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-long smoke check fmt lock install
+.PHONY: help run test test-long smoke bench check fmt lock install
 
 help:
 	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data stays in .local/'
 	@echo 'make test       every test that a change needs, on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
 	@echo 'make test-long  the rest: many seeds, many kills, long faults'
 	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
+	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|soak, LEADS=n, ROUNDS=n)'
 	@echo 'make check      format, lint, types, import rules, fast tests'
 	@echo 'make fmt        put the code into format'
 	@echo 'make lock       write the lock files anew from pyproject.toml'
@@ -34,6 +35,9 @@ test-long: $(INSTALLED)
 
 smoke: $(INSTALLED)
 	@$(BIN)/python -m tests.smoke
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(LEADS),--leads $(LEADS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -431,8 +431,8 @@ class _Ledger:
 
     def bury(self, item: Input, reason: str, token: UUID | None) -> None:
         assert item.dead is not None
-        # Of one message more than one letter can come: each place it was given makes another.
-        step = item.step if token is None else f"{item.step}{token}/"
+        # Of one message more than one letter can come: from each service, and for each place it is given in a queue.
+        step = f"{item.step}{self._source}/{token or ''}/"
         self.events.append(self._encode(item.dead(reason, token), item.cause, step))
         metrics.DEAD_LETTERS.labels(reason).inc()
 
