@@ -37,6 +37,12 @@ def connect(url: str, *, name: str, pool_size: int = 12) -> AsyncEngine:
                 "application_name": name,
                 "jit": "off",
                 "TimeZone": "UTC",
+                # Rows are found by keys, a batch of them at a time. Planned for the batch at hand, on tables that were
+                # not analysed yet, some statements read whole tables; and planning each time costs as well. So plans
+                # are made once, and the statements are put so that they can only go by the key: lookups of other rows
+                # are subqueries of one value, which no planner turns into a join.
+                "plan_cache_mode": "force_generic_plan",
+                "enable_seqscan": "off",
                 # A process that is frozen inside a transaction must not keep its clients' rows locked.
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
             },

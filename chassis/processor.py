@@ -61,17 +61,19 @@ _RELEASE = """
 """
 _FINISH_WORK = """
     UPDATE work SET state = 'done', owner = NULL, in_doubt = false, finished_at = now()
-    WHERE id = ANY($1::bigint[]) AND owner = $2 AND state = 'waiting' RETURNING id
+    WHERE id = ANY($1::bigint[]) AND owner IS NOT DISTINCT FROM $2 RETURNING id
 """
 _ADD_WORK = """
     INSERT INTO work (kind, ref, key, payload, cause, due_at, owner, attempts, in_doubt)
     SELECT kind, ref, key, payload::jsonb, cause::jsonb, now() + make_interval(secs => delay),
            owner, CASE WHEN owner IS NULL THEN 0 ELSE 1 END, owner IS NOT NULL
     FROM (
-        SELECT t.*, CASE WHEN mine AND NOT EXISTS (SELECT 1 FROM work e WHERE e.key = t.key AND e.state = 'waiting')
+        SELECT t.*, CASE WHEN mine
+                         AND (SELECT 1 FROM work e WHERE e.key = t.key AND e.state = 'waiting' LIMIT 1) IS NULL
                          THEN $8::integer END AS owner
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::boolean[])
              WITH ORDINALITY AS t (kind, ref, key, payload, cause, delay, mine, n)
+        OFFSET 0  -- decided once a row, not at each mention
     ) AS t
     ORDER BY n ON CONFLICT (kind, ref) DO NOTHING RETURNING id, kind, ref, owner
 """

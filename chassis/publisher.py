@@ -38,8 +38,8 @@ _CLAIM_LOCK = 0x7275CF
 _INSERT = """
     INSERT INTO outbox (event_id, owner, topic, key, headers, value)
     SELECT e.event_id,
-           CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6)
-                THEN NULL ELSE $6::integer END,
+           CASE WHEN (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6 LIMIT 1) IS NULL
+                THEN $6::integer END,
            e.topic, e.key, e.headers, e.value
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
          WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
@@ -49,8 +49,7 @@ _INSERT = """
 _CLAIM = """
     UPDATE outbox SET owner = $1 WHERE id IN (
         SELECT id FROM outbox o WHERE owner IS NULL
-        AND NOT EXISTS (
-            SELECT 1 FROM outbox e WHERE e.key = o.key AND e.id < o.id AND e.owner IS NOT NULL AND e.owner <> $1)
+        AND (SELECT 1 FROM outbox e WHERE e.key = o.key AND e.id < o.id AND e.owner <> $1 LIMIT 1) IS NULL
         ORDER BY id LIMIT $2)
     RETURNING id, event_id, topic, key, headers, value
 """
@@ -325,8 +324,10 @@ class Publisher:
 
     async def _measure(self) -> None:
         async with self._engine.begin() as tx:
-            (age,) = (await rows(tx, "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox"))[0]
-        self.oldest_waiting_s = float(age)
+            oldest = await rows(
+                tx, "SELECT extract(epoch FROM now() - created_at) AS age FROM outbox ORDER BY id LIMIT 1"
+            )
+        self.oldest_waiting_s = float(oldest[0].age) if oldest else 0.0
         metrics.OUTBOX_OLDEST.set(self.oldest_waiting_s)
 
 

@@ -35,7 +35,7 @@ _CLAIM = """
     WITH due AS (
         SELECT id, in_doubt FROM work w
         WHERE kind = $1 AND state = 'waiting' AND owner IS NULL AND due_at <= now()
-          AND NOT EXISTS (SELECT 1 FROM work e WHERE e.key = w.key AND e.state = 'waiting' AND e.id < w.id)
+          AND (SELECT e.id FROM work e WHERE e.key = w.key AND e.state = 'waiting' ORDER BY e.id LIMIT 1) = w.id
         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     UPDATE work w SET owner = $3, attempts = attempts + 1, in_doubt = true FROM due WHERE w.id = due.id
@@ -46,7 +46,7 @@ _PUT_BACK = """
         due_at = now() + make_interval(secs => u.pause), finished_at = CASE WHEN u.state = 'parked' THEN now() END
     FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::text[], $6::float8[])
          AS u (id, owner, state, in_doubt, note, pause)
-    WHERE w.id = u.id AND w.owner = u.owner
+    WHERE w.id = u.id AND w.owner IS NOT DISTINCT FROM u.owner
 """
 
 
@@ -146,7 +146,7 @@ class Worker:
         self._processor = processor
         self._presence = presence
         self._wake = asyncio.Event()
-        self._look = True
+        self._look = self._left = True
         self._claimed: deque[Job] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._answered: deque[tuple[Job, Answer]] = deque()
@@ -205,7 +205,8 @@ class Worker:
         ]
         self._claimed.extend(jobs)
         self._in_hand += len(jobs)
-        self._look = self._look or len(jobs) < len(asked)
+        if len(jobs) < len(asked):
+            self._left = self._look = True
         self._wake.set()
 
     def _is_ours(self, owner: int | None) -> bool:
@@ -277,6 +278,7 @@ class Worker:
                 may_call=partial(self._may_call, owner),
             )
             self._claimed.append(job)
+        self._left = bool(claimed or self._in_hand)
         self._in_hand += len(claimed)
         self._look = len(claimed) == limit
 
@@ -330,7 +332,9 @@ class Worker:
                     self._presence.give_up()
                 if owner == self._presence.id:
                     self._in_hand -= len(batch)
-                self._look_again()
+                # What is left may have waited for one of these; of what others left, the next poll will tell.
+                self._look = self._look or self._left
+                self._wake.set()
 
     async def _settle_batch(self, batch: Sequence[tuple[Job, Answer]]) -> None:
         done = [

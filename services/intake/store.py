@@ -239,8 +239,9 @@ async def _requests(tx: AsyncConnection, origins: Sequence[Origin]) -> dict[tupl
         return {}
     found = await rows(
         tx,
-        "SELECT r.* FROM requests r JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (portal, key)) u"
-        " USING (portal, key)",
+        # OFFSET 0: each is looked up by its key, whatever the planner knows of the table.
+        "SELECT r.* FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (portal, key)) u,"
+        " LATERAL (SELECT * FROM requests q WHERE q.portal = u.portal AND q.key = u.key OFFSET 0) r",
         [origin.portal for origin in origins],
         [origin.key for origin in origins],
     )
