@@ -69,6 +69,7 @@ _V2 = (
     )
     """,
     "CREATE INDEX parked_key ON parked (key, id)",
+    "CREATE INDEX outbox_left ON outbox (id) WHERE owner IS NULL",
     "CREATE INDEX work_finished ON work USING brin (finished_at)",
     # These live by inserts and deletes: a share of their size says nothing about when to vacuum.
     "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)",
@@ -94,6 +95,6 @@ def create_v2() -> None:
 
 def drop_v2() -> None:
     op.execute(text("DROP TABLE parked"))
-    op.execute(text("DROP INDEX work_finished"))
+    op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
     op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))

@@ -1,0 +1,68 @@
+"""The batch statements go by the key, also when their plans were made on empty tables that nobody has analysed."""
+
+from collections.abc import Callable, Iterator
+
+import asyncpg
+import pytest
+
+from chassis import processor, publisher, worker
+from chassis.migrations import upgrade
+from tests.chassis.conftest import MIGRATIONS
+
+pytestmark = pytest.mark.infra
+
+STATEMENTS = {
+    "claim work": (worker._CLAIM, "'call', 500, 7"),
+    "ask for work": (
+        processor._ADD_WORK,
+        "array['call'], array['new'], array['k1'], array['{}'], array['{}'], array[0.0], array[true], 7",
+    ),
+    "finish work": (processor._FINISH_WORK, "array[20001::bigint, 20002], 5"),
+    "put events out": (
+        publisher._INSERT,
+        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7",
+    ),
+    "claim events": (publisher._CLAIM, "7, 500"),
+    "advance streams": (processor._ADVANCE_STREAMS, "array['k1'], array[1::bigint]"),
+    "lock streams": (processor._LOCK_STREAMS, "array['k1', 'k2']"),
+}
+TYPES = {"claim work": "(text, bigint, integer)", "claim events": "(integer, bigint)"}
+
+
+def reads(plan: list[str]) -> Iterator[int]:
+    """Rows that each step looked at and threw away, or gave on."""
+    for line in plan:
+        for mark in ("Rows Removed by Filter: ", "Rows Removed by Join Filter: ", " rows="):
+            for part in line.split(mark)[1:]:
+                digits = "".join(character for character in part if character in "0123456789.")
+                yield int(float(part.split()[0].rstrip(")").split("..")[0])) if digits else 0
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_batch_statement_looks_at_its_own_rows_alone(name: str, database_factory: Callable[..., str]) -> None:
+    url = database_factory("chassis-sample", lambda url: upgrade(url, MIGRATIONS))
+    connection = await asyncpg.connect(
+        url, server_settings={"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+    )
+    sql, arguments = STATEMENTS[name]
+    await connection.execute(f"PREPARE one {TYPES.get(name, '')} AS {sql}")
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(f"EXECUTE one({arguments})")
+    await transaction.rollback()
+    await connection.execute(
+        "INSERT INTO work (kind, ref, key, payload, cause, state, owner) SELECT 'call', n::text, 'k' || n, '{}', '{}',"
+        " CASE WHEN n > 20000 THEN 'waiting' ELSE 'done' END, CASE WHEN n > 20000 THEN 5 END"
+        " FROM generate_series(1, 22000) AS n"
+    )
+    await connection.execute(
+        "INSERT INTO outbox (event_id, owner, topic, key, headers, value)"
+        " SELECT gen_random_uuid(), 5, 't', 'other' || n, '[]', '' FROM generate_series(1, 5000) AS n"
+    )
+    await connection.execute("INSERT INTO streams (key) SELECT 'k' || n FROM generate_series(1, 5000) AS n")
+
+    plan = [
+        row[0] for row in await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE one({arguments})")
+    ]
+    await connection.close()
+    assert max(reads(plan)) < 100, "\n".join(plan)
