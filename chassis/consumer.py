@@ -14,7 +14,6 @@ from uuid import UUID
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
@@ -33,6 +32,7 @@ POLL_MS = 10
 COMMIT_EVERY_S = 0.25
 PROBE_EVERY_S = 5.0
 SLOW_AFTER_S = 10.0
+STALLED_AFTER_S = 20.0
 STUCK_AFTER_S = 60.0
 REQUEST_TIMEOUT_S = 20
 POISON_OF_LAST = 1000
@@ -120,6 +120,10 @@ class _Guard:
             raise Halt(f"{len(self._buried)} of the last {len(self._last)} records of {record.topic} cannot be handled")
 
 
+class Stalled(Exception):
+    """The client has gone silent, as aiokafka does after some outages: a new one must take over."""
+
+
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """One subscription of a service: a group member that reads some topics."""
 
@@ -148,6 +152,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._done: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
         self._joined = False
+        self._generation = 0
         self._stopping = asyncio.Event()
         self._in_hand = asyncio.Lock()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -180,13 +185,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._uncommitted.pop(partition, None)
 
     async def on_partitions_assigned(self, _: set[TopicPartition]) -> None:
+        # From here on records are read again from what was committed; what a batch in hand began under is over.
+        self._generation += 1
+        self._done.clear()
+        self._uncommitted.clear()
         self._joined = True
         self._progress = time.monotonic()
 
     async def run(self) -> None:
-        """Commit offsets and watch progress for as long as the service runs. Raises what broke the handling."""
+        """Commit offsets and watch progress while the service runs. Raises what broke the handling, or Stalled."""
         probed = 0.0
         while True:
+            if self._taken_at is None and self._idle_s() > STALLED_AFTER_S:
+                raise Stalled(self.name)
             await asyncio.wait([self._broken], timeout=COMMIT_EVERY_S)
             if self._broken.done():
                 self._broken.result()
@@ -215,10 +226,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def stuck(self) -> str | None:
         """Records wait, nothing keeps us, and still nothing is handled: only a restart will help."""
-        idle = time.monotonic() - self._progress
-        if self._behind and self._waiting_for is None and self._halted is None and idle > STUCK_AFTER_S:
+        if (idle := self._idle_s()) > STUCK_AFTER_S:
             return f"{self._behind} records wait and none was handled for {idle:.0f} s ({self.name})"
         return None
+
+    def _idle_s(self) -> float:
+        """For how long records have waited without a reason."""
+        if not self._behind or self._waiting_for is not None or self._halted is not None:
+            return 0.0
+        return time.monotonic() - self._progress
 
     async def _parse(self, records: Any) -> KafkaMessage:
         # FastStream's own parser decodes headers strictly and drops the record when that fails.
@@ -244,6 +260,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _take(self, records: Sequence[Record]) -> None:
         inputs: list[Input] = []
         discarded: list[UUID] = []
+        generation = self._generation
         for topic, count in Counter(record.topic for record in records).items():
             metrics.CONSUMED.labels(topic).inc(count)
         for record in records:
@@ -253,11 +270,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         async with self._in_hand:
             if self._stopping.is_set() or not await self._process(inputs, discarded):
                 return
+            self._progress = time.monotonic()
+            if generation != self._generation:
+                return
             for record in records:
                 crash.passing(crash.HANDLED)
                 partition = TopicPartition(record.topic, record.partition)
                 self._done[partition] = self._uncommitted[partition] = record.offset + 1
-            self._progress = time.monotonic()
 
     def _guard(self, record: Record) -> _Guard:
         guard = self._guards.get(record.topic)
@@ -332,14 +351,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return
         ours = consumer.assignment()
         offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in ours}
-        self._uncommitted.clear()
         if not offsets:
             return
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 await consumer.commit(offsets)
-        except (KafkaError, TimeoutError) as error:
+        except Exception as error:  # in an outage the client raises more than its own errors; the inbox bears repeats
             log.info("offsets not committed", topics=self.name, error=type(error).__name__)
+            return
+        for partition, offset in offsets.items():
+            if self._uncommitted.get(partition) == offset:
+                del self._uncommitted[partition]
 
     async def _probe(self) -> None:
         consumer = self._subscriber.consumer
@@ -356,7 +378,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 for partition in partitions:
                     done = self._done.get(partition)
                     behind += max(0, ends[partition] - (await consumer.position(partition) if done is None else done))
-        except (KafkaError, TimeoutError) as error:
+        except Exception as error:  # as above: this only looks
             log.info("lag unknown", topics=self.name, error=type(error).__name__)
             return
         if behind == 0:

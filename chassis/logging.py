@@ -112,6 +112,9 @@ def describe(error: BaseException) -> list[str]:
         lines.extend(
             f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(current.__traceback__)
         )
+        if isinstance(current, BaseExceptionGroup):
+            for inner in current.exceptions:
+                lines.extend(describe(inner))
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return lines
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
 from chassis.clock import Clock
-from chassis.consumer import Bury, Consumer, Decode, decode_events
+from chassis.consumer import Bury, Consumer, Decode, Stalled, decode_events
 from chassis.database import connect
 from chassis.grouping import Grouped
 from chassis.health import Health
@@ -176,10 +176,7 @@ class _Running:
         await self._publisher.drain(STOP_GRACE_S / 2)
 
     async def _close(self) -> None:
-        with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(STOP_GRACE_S / 2):
-                if self._broker is not None:
-                    await self._broker.stop()
+        await self._leave()
         await self._publisher.close()
         for close in self._service.adapters:
             await close()
@@ -193,7 +190,26 @@ class _Running:
         return outcome.reply
 
     async def _consume(self) -> None:
-        """Join the groups, for as long as it takes Kafka to answer; then keep offsets committed."""
+        """Read, for as long as the service runs; with a new client whenever the one at hand has gone silent."""
+        while True:
+            await self._join()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for consumer in self._consumers:
+                        group.create_task(consumer.run())
+            except* Stalled as stalled:
+                log.error("the Kafka client has gone silent, taking a new one", topics=str(stalled.exceptions[0]))
+            await self._leave()
+
+    async def _leave(self) -> None:
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            with contextlib.suppress(Exception):  # whatever it says, it is thrown away
+                async with asyncio.timeout(STOP_GRACE_S / 2):
+                    await broker.stop()
+
+    async def _join(self) -> None:
+        """Join the groups, for as long as it takes Kafka to answer."""
         delay = 0.2
         while True:
             broker = self._new_broker()
@@ -209,9 +225,6 @@ class _Running:
                 delay = min(delay * 2, 5.0)
         self._broker, self._consumers = broker, consumers
         log.info("consuming", topics=[consumer.name for consumer in consumers])
-        async with asyncio.TaskGroup() as group:
-            for consumer in consumers:
-                group.create_task(consumer.run())
 
     def _new_broker(self) -> KafkaBroker:
         return KafkaBroker(
