@@ -1,0 +1,168 @@
+"""A TCP proxy that misbehaves on demand. It runs in a thread of its own, so any test can switch it from anywhere."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from deploy.local.ports import HOST, free_port
+
+T = TypeVar("T")
+_CHUNK = 64 * 1024
+_RST = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Passes bytes between `port` here and `target`. Faults hold for open and for new connections until `heal`."""
+
+    def __init__(self, target: int, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self._target = target
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy {self.port}", daemon=True)
+        self._server: asyncio.Server | None = None
+        self._links: set[_Link] = set()
+        self._flowing = asyncio.Event()
+        self._delay_s = 0.0
+        self._budget: int | None = None
+
+    def start(self) -> "Proxy":
+        self._thread.start()
+        self._flowing.set()
+        self._call(self._listen())
+        return self
+
+    def stop(self) -> None:
+        """Connections are reset; nothing of it is left."""
+        self._call(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def connections(self) -> int:
+        return len(self._links)
+
+    def heal(self) -> None:
+        """Pass everything again, at once; what was held back goes on its way, and new connections are taken."""
+        self._call(self._heal())
+
+    def delay(self, seconds: float) -> None:
+        """Hold every piece of data for so long, in both directions."""
+        self._switch(lambda: setattr(self, "_delay_s", seconds))
+
+    def stall(self) -> None:
+        """Nothing passes in either direction, and nothing is closed; new connections are taken and hang too."""
+        self._switch(self._flowing.clear)
+
+    def cut_after(self, size: int) -> None:
+        """Every connection is reset once it has carried `size` more bytes, both directions together."""
+        self._switch(lambda: self._limit(size))
+
+    def reset(self) -> None:
+        """Reset every open connection, towards both sides; new ones are taken."""
+        self._switch(self._reset)
+
+    def refuse(self) -> None:
+        """Refuse new connections; open ones go on."""
+        self._call(self._deafen())
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def _switch(self, change: Callable[[], object]) -> None:
+        async def switch() -> None:
+            change()
+
+        self._call(switch())
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._taken, HOST, self.port, backlog=512)
+
+    async def _deafen(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    async def _heal(self) -> None:
+        self._delay_s, self._budget = 0.0, None
+        for link in self._links:
+            link.left = None
+        self._flowing.set()
+        await self._listen()
+
+    def _limit(self, size: int) -> None:
+        self._budget = size
+        for link in self._links:
+            link.left = size
+
+    def _reset(self) -> None:
+        for link in list(self._links):
+            link.reset()
+
+    async def _end(self) -> None:
+        await self._deafen()
+        self._reset()
+        tasks = [link.task for link in self._links]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        link = _Link(task, [writer], self._budget)
+        self._links.add(link)
+        try:
+            await self._flowing.wait()
+            behind, answering = await asyncio.open_connection(HOST, self._target)
+            link.writers.append(answering)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass(reader, answering, link))
+                group.create_task(self._pass(behind, writer, link))
+        except* (OSError, _Cut):
+            link.reset()
+        except* asyncio.CancelledError:
+            pass
+        finally:
+            self._links.discard(link)
+            for one in link.writers:
+                one.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link") -> None:
+        while data := await reader.read(_CHUNK):
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
+            await self._flowing.wait()
+            writer.write(data if link.left is None else data[: link.left])
+            await writer.drain()
+            if link.left is not None:
+                link.left -= len(data)
+                if link.left <= 0:
+                    raise _Cut
+        await self._flowing.wait()
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+class _Cut(Exception):
+    """This connection has carried all it may."""
+
+
+class _Link:
+    """One connection through the proxy. `left`: the bytes it may still carry, if they are limited."""
+
+    def __init__(self, task: "asyncio.Task[None]", writers: list[asyncio.StreamWriter], left: int | None) -> None:
+        self.task = task
+        self.writers = writers
+        self.left = left
+
+    def reset(self) -> None:
+        for writer in self.writers:
+            with contextlib.suppress(OSError):
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+            writer.transport.abort()
