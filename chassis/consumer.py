@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
@@ -28,7 +28,7 @@ from chassis.processor import Halt, Input, Processor, Unreadable
 log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 500
-POLL_MS = 10
+POLL_MS = 500
 COMMIT_EVERY_S = 0.25
 PROBE_EVERY_S = 5.0
 SLOW_AFTER_S = 10.0
@@ -176,6 +176,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             decoder=_records,
             fetch_max_wait_ms=500,
         )
+        self._subscriber.get_msg = self._poll  # type: ignore[method-assign]  # see there
         self._subscriber(self._handle)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -245,6 +246,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             consumer=self._subscriber.consumer,
             message_id=f"{batch[0].topic}-{batch[0].partition}-{batch[0].offset}",
         )
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
+        # FastStream's own sleeps its timeout once more after an empty poll, blind to what arrives meanwhile.
+        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+        return tuple(record for records in found.values() for record in records)
 
     async def _handle(self, records: Any) -> None:
         # FastStream logs what a handler raises and goes on behind it, which would lose the batch.

@@ -43,10 +43,6 @@ _OPEN_STREAMS = """
 _LOCK_STREAMS = """
     SELECT key, sequence, parked_at FROM streams WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE
 """
-_ADVANCE_STREAMS = """
-    UPDATE streams s SET sequence = u.sequence FROM unnest($1::text[], $2::bigint[]) AS u (key, sequence)
-    WHERE s.key = u.key
-"""
 _PARK_STREAMS = "UPDATE streams SET parked_at = now() WHERE key = ANY($1::text[]) AND parked_at IS NULL"
 _PARKED = "SELECT key, token, record FROM parked WHERE key = ANY($1::text[]) ORDER BY id"
 _PARK = """
@@ -312,8 +308,9 @@ class Processor:
                 await store.save(tx, changes)
 
         await ledger.write_tasks(tx, self._takers, self._presence.id)
-        await ledger.write_sequences(tx)
-        handover = await self._publisher.store(tx, ledger.events) if ledger.events else None
+        handover = None
+        if ledger.events:
+            handover = await self._publisher.store(tx, ledger.events, ledger.advanced())
         return outcomes, handover, ledger
 
     async def _admit(self, tx: AsyncConnection, inputs: Sequence[Input]) -> list[int]:
@@ -488,7 +485,6 @@ class _Ledger:
                 one = replace(by_ref[row.kind, row.ref], id=row.id, owner=row.owner)
                 self.claimed.setdefault(row.kind, []).append(one)
 
-    async def write_sequences(self, tx: AsyncConnection) -> None:
-        if self._touched:
-            keys = sorted(self._touched)
-            await execute(tx, _ADVANCE_STREAMS, keys, [self.sequences[key] for key in keys])
+    def advanced(self) -> dict[str, int]:
+        """The counts of the keys that something was told about."""
+        return {key: self.sequences[key] for key in sorted(self._touched)}

@@ -10,7 +10,7 @@ import asyncio
 import time
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +30,17 @@ FLUSH_EVENTS = 1000
 QUEUE_EVENTS = 20_000
 CLAIM_ROWS = 500
 SWEEP_EVERY_S = 1.0
+DELETE_EVERY_S = 0.2
 ACK_TIMEOUT_S = 30.0
 MAX_BATCH_BYTES = 1024 * 1024
 
 _CLAIM_LOCK = 0x7275CF
 
 _INSERT = """
+    WITH advanced AS (
+        UPDATE streams s SET sequence = u.sequence FROM unnest($7::text[], $8::bigint[]) AS u (key, sequence)
+        WHERE s.key = u.key
+    )
     INSERT INTO outbox (event_id, owner, topic, key, headers, value)
     SELECT e.event_id,
            CASE WHEN (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6 LIMIT 1) IS NULL
@@ -45,6 +50,10 @@ _INSERT = """
          WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
     ORDER BY e.n
     RETURNING id, event_id, owner
+"""
+# Not waited for: lost in a crash, the rows come back and are published again, and repeats are harmless.
+_DELETE = """
+    DELETE FROM outbox WHERE id = ANY($1::bigint[]) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
 """
 _CLAIM = """
     UPDATE outbox SET owner = $1 WHERE id IN (
@@ -94,8 +103,12 @@ class Publisher:
         presence.on_lost(self._forget)
         presence.on_freed(self._sweep.set)
 
-    async def store(self, tx: AsyncConnection, events: Sequence[Outgoing]) -> Handover | None:
+    async def store(
+        self, tx: AsyncConnection, events: Sequence[Outgoing], sequences: Mapping[str, int]
+    ) -> Handover | None:
         """Write events into the outbox, under the locks of their keys, as the last step before the commit.
+
+        `sequences`: how far the counts of their keys have come.
 
         The caller releases or discards what it gets. None: all of it goes by the table's road.
         """
@@ -109,6 +122,8 @@ class Publisher:
             [event.headers_json() for event in events],
             [event.value for event in events],
             owner,
+            list(sequences),
+            list(sequences.values()),
         )
         by_id = {event.event_id: event for event in events}
         mine = [(row.id, by_id[row.event_id]) for row in written if row.owner is not None]
@@ -262,7 +277,7 @@ class Publisher:
 
     async def _delete_forever(self) -> None:
         while True:
-            await asyncio.sleep(0.02 if self._published else 0.1)
+            await asyncio.sleep(DELETE_EVERY_S)
             await self._delete_published()
 
     async def _delete_published(self) -> None:
@@ -270,10 +285,8 @@ class Publisher:
         if not ids:
             return
         try:
-            async with self._engine.begin() as tx:
-                # Lost in a crash, the rows come back and are published again: repeats are harmless.
-                await execute(tx, "SET LOCAL synchronous_commit = off")
-                await execute(tx, "DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
+            async with self._engine.connect() as connection:
+                await execute(await connection.execution_options(isolation_level="AUTOCOMMIT"), _DELETE, ids)
         except Exception as error:
             if not is_transient(error):
                 raise

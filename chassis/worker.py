@@ -26,7 +26,7 @@ from chassis.processor import Asked, Input, Outcome, Processor
 
 log = structlog.get_logger(__name__)
 
-POLL_EVERY_S = 0.5
+POLL_EVERY_S = 1.0
 AHEAD = 500
 SETTLE_AT_ONCE = 500
 GATHER_S = 0.003

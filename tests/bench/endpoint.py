@@ -48,7 +48,7 @@ class PlainLead(SQLModel, table=True):
 
 
 async def session() -> AsyncIterator[AsyncSession]:
-    async with AsyncSession(engine) as opened:
+    async with AsyncSession(engine, expire_on_commit=False) as opened:
         yield opened
 
 

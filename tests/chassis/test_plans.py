@@ -20,10 +20,9 @@ STATEMENTS = {
     "finish work": (processor._FINISH_WORK, "array[20001::bigint, 20002], 5"),
     "put events out": (
         publisher._INSERT,
-        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7",
+        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7, array['k1'], array[1]",
     ),
     "claim events": (publisher._CLAIM, "7, 500"),
-    "advance streams": (processor._ADVANCE_STREAMS, "array['k1'], array[1::bigint]"),
     "lock streams": (processor._LOCK_STREAMS, "array['k1', 'k2']"),
 }
 TYPES = {"claim work": "(text, bigint, integer)", "claim events": "(integer, bigint)"}
