@@ -1,7 +1,8 @@
 """PostgreSQL by the batch: one statement for many rows, and which errors pass by themselves."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
@@ -58,6 +59,13 @@ def async_url(url: str) -> str:
 def driver_url(url: str) -> str:
     """asyncpg's spelling of the same."""
     return "postgresql://" + url.split("://", 1)[1]
+
+
+@asynccontextmanager
+async def single(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """For statements that are transactions of their own: none of the two round trips that begin and end one."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def rows(tx: AsyncConnection, sql: str, *args: Any) -> Sequence[Any]:

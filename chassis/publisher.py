@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import crash, metrics
-from chassis.database import execute, is_transient, rows
+from chassis.database import execute, is_transient, rows, single
 from chassis.envelope import Outgoing, headers_from_json
 from chassis.presence import Presence
 
@@ -285,8 +285,8 @@ class Publisher:
         if not ids:
             return
         try:
-            async with self._engine.connect() as connection:
-                await execute(await connection.execution_options(isolation_level="AUTOCOMMIT"), _DELETE, ids)
+            async with single(self._engine) as connection:
+                await execute(connection, _DELETE, ids)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -336,7 +336,7 @@ class Publisher:
         return len(claimed)
 
     async def _measure(self) -> None:
-        async with self._engine.begin() as tx:
+        async with single(self._engine) as tx:
             oldest = await rows(
                 tx, "SELECT extract(epoch FROM now() - created_at) AS age FROM outbox ORDER BY id LIMIT 1"
             )

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.clock import Clock
-from chassis.database import is_transient
+from chassis.database import is_transient, single
 from chassis.processor import Input, Processor
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ async def run_timer(timer: Timer, engine: AsyncEngine, processor: Processor, clo
     while True:
         found: Sequence[Input] = ()
         try:
-            async with engine.begin() as tx:
+            async with single(engine) as tx:
                 found = await timer.due(tx, clock.now(), BATCH)
             if found:
                 outcomes = await processor.process(found)

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import crash, metrics
-from chassis.database import execute, is_transient, rows
+from chassis.database import execute, is_transient, rows, single
 from chassis.decision import Cause
 from chassis.presence import Presence
 from chassis.processor import Asked, Input, Outcome, Processor
@@ -252,7 +252,7 @@ class Worker:
         if owner is None:
             return
         try:
-            async with self._engine.begin() as tx:
+            async with single(self._engine) as tx:
                 claimed = await rows(tx, _CLAIM, self._work.kind, limit, owner)
         except Exception as error:
             if not is_transient(error):
@@ -370,7 +370,7 @@ class Worker:
             if isinstance(answer, Park):
                 log.error("parked", kind=self._work.kind, ref=job.ref, reason=answer.reason)
                 metrics.PARKED_WORK.labels(self._work.kind).inc()
-        async with self._engine.begin() as tx:
+        async with single(self._engine) as tx:
             await execute(
                 tx,
                 _PUT_BACK,

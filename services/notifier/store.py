@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import execute, fetch, row_of, rows, upsert
+from chassis.database import execute, fetch, row_of, rows, single, upsert
 from chassis.grouping import Grouped
 from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
@@ -114,7 +114,7 @@ class Attempts:
 
     async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
         """Messages, their recipients, and the attempts that may have taken effect, where there are any."""
-        async with self._engine.connect() as tx:
+        async with single(self._engine) as tx:
             messages = [Message(**row) for row in await fetch(tx, MessageRow, "message_id", message_ids)]
             partner_ids = sorted({message.partner_id for message in messages})
             partners = {
@@ -133,12 +133,12 @@ class Attempts:
         """
         if earlier is None:
             return await self._beginnings.ask((message_id, provider))
-        async with self._engine.begin() as tx:
+        async with single(self._engine) as tx:
             return bool(await rows(tx, _BEGIN_AGAIN, message_id, provider, earlier.sends))
 
     async def _begin(self, asked: Sequence[tuple[UUID, str]]) -> Sequence[bool]:
         ids, providers = [message_id for message_id, _ in asked], [provider for _, provider in asked]
-        async with self._engine.begin() as tx:
+        async with single(self._engine) as tx:
             begun = {row.message_id for row in await rows(tx, _BEGIN, ids, providers)}
         return [message_id in begun for message_id in ids]
 
@@ -156,7 +156,7 @@ class Attempts:
         )
 
     async def _run(self, sql: str, *args: object) -> None:
-        async with self._engine.begin() as tx:
+        async with single(self._engine) as tx:
             await execute(tx, sql, *args)
 
 

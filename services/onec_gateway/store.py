@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import fetch, row_of, upsert
+from chassis.database import fetch, row_of, single, upsert
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.partners import Partner
@@ -151,7 +151,7 @@ class PartnerReader:
 
     async def get(self, partner_ids: Sequence[str]) -> Mapping[str, Partner]:
         """The known ones among `partner_ids`."""
-        async with self._engine.connect() as connection:
+        async with single(self._engine) as connection:
             return await _partners(connection, partner_ids)
 
     async def close(self) -> None:

@@ -88,14 +88,13 @@ def _partners(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
 
 
 def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWriter) -> None:
-    @app.post("/v1/leads", status_code=202)
+    @app.post("/v1/leads", status_code=202, response_model=views.TakenView)
     async def submit_lead(
         body: SubmitLead,
         portal: LeadsPortal,
-        response: Response,
         idempotency_key: IdempotencyKey = None,
         traceparent: TraceParent = None,
-    ) -> views.TakenView:
+    ) -> Response:
         """Закрепить клиента за партнёром. Ответ 202 означает, что заявка сохранена и стоит в очереди."""
         key = _checked(idempotency_key)
         try:
@@ -108,10 +107,10 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
         assert isinstance(reply, Taken)
         assert asked.client is not None
         receipt = receipts.write(reply.lead, asked.client)
-        response.headers["Location"] = f"/v1/leads/{reply.lead.lead_id}"
+        headers = {"Location": f"/v1/leads/{reply.lead.lead_id}"}
         if reply.replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-        return views.TakenView(
+            headers["Idempotent-Replayed"] = "true"
+        view = views.TakenView(
             lead_id=reply.lead.lead_id,
             status="under-review",
             received_at=reply.lead.received_at,
@@ -119,6 +118,8 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
             receipt=receipt.token,
             receipt_opening=receipt.opening,
         )
+        # Written out here: FastAPI would validate once more what has just been made.
+        return Response(view.model_dump_json(), 202, headers, "application/json")
 
     @app.get("/v1/leads/{lead_id}")
     async def get_lead(lead_id: UUID, portal: LeadsPortal) -> views.LeadView:
