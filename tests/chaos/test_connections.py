@@ -21,7 +21,7 @@ from tests.chaos.proxy import Proxy
 from tests.e2e.world import World
 from tests.infra import run
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(600)]
 
 RATE = 15
 BOTH = ("kafka", "postgres")

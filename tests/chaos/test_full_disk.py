@@ -19,7 +19,7 @@ from tests.chaos.load import Load
 from tests.e2e.world import World
 from tests.process import until
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(400)]
 
 DISK = "512m"
 RATE = 20

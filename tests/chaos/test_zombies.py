@@ -17,7 +17,7 @@ from tests.chaos.load import Load
 from tests.e2e.world import World
 from tests.process import ServiceProcess, until
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(600)]
 
 FROZEN_S = 20.0  # longer than Kafka's session (10 s) and the database's patience with a silent one (15 s)
 LONG = pytest.mark.long

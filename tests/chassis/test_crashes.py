@@ -14,6 +14,7 @@ pytestmark = pytest.mark.infra
 
 NAMES, EACH = 6, 5
 ALL = NAMES * EACH
+MIDDLE_LONG = [1, pytest.param(ALL // 2, marks=pytest.mark.long), ALL]
 
 
 def messages(wish: str) -> list[dict[str, Any]]:
@@ -28,7 +29,7 @@ async def until_killed(process: "subprocess.Popen[bytes]") -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [1, ALL // 2, ALL])
+@pytest.mark.parametrize("number", MIDDLE_LONG)
 @pytest.mark.parametrize("point", [crash.COMMITTED, crash.PUBLISHED, crash.HANDLED])
 async def test_each_message_counts_once_and_in_order_wherever_it_was_killed(
     sample: Sample, point: str, number: int
@@ -48,7 +49,7 @@ async def test_each_message_counts_once_and_in_order_wherever_it_was_killed(
     await sample.until("SELECT count(*) FROM outbox", 0)
 
 
-@pytest.mark.parametrize("number", [1, ALL // 2, ALL])
+@pytest.mark.parametrize("number", MIDDLE_LONG)
 async def test_a_call_that_was_answered_before_the_kill_is_made_again_in_doubt_and_told_once(
     sample: Sample, number: int
 ) -> None:
