@@ -1,4 +1,4 @@
-"""One whole system for each module of failures, on free ports, in a scratch folder."""
+"""One whole system for all failures that do not need one of their own, on free ports, in a scratch folder."""
 
 import contextlib
 import shutil
@@ -29,7 +29,7 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def system(request: pytest.FixtureRequest) -> Iterator[LocalSystem]:
     """Running; supervisord starts again whatever service is killed."""
     with scratch(request) as folder:

@@ -63,7 +63,8 @@ class Load:
     sent: set[str] = field(default_factory=set)
     answers: list[Answer] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    calls_before: int = 0
+    calls_before: int | None = 0
+    """How many calls 1C had got before. None: other loads run on the same system, whose calls cannot be told apart."""
 
     @classmethod
     async def prepare(

@@ -4,36 +4,49 @@ import asyncio
 import os
 import random
 import signal
+from collections import Counter
 
 import pytest
 
 from deploy.local.parts import SERVICES
 from deploy.local.system import LocalSystem
-from tests.chaos.checker import Place, assert_exact, check
-from tests.chaos.load import Load
+from tests.chaos.checker import PARTNER_JOURNAL, Place, assert_exact, check
+from tests.chaos.load import Load, onec_calls
 from tests.e2e.world import World
 from tests.process import until
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
 
 LEADS = 1000
 SECONDS = 25.0
 KILLS = 5
-SEEDS = [1, 2, 3, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 11))]
+# Three in one go: what a kill left in doubt at the provider is looked for during a minute, which they share.
+SEEDS = [
+    pytest.param((1, 2, 3), id="1-3"),
+    *(pytest.param((seed,), id=str(seed), marks=pytest.mark.long) for seed in range(4, 11)),
+]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seeds", SEEDS)
 async def test_no_lead_is_lost_or_doubled_when_each_service_is_killed_five_times(
-    system: LocalSystem, world: World, seed: int
+    system: LocalSystem, world: World, seeds: tuple[int, ...]
 ) -> None:
-    load = await Load.prepare(world, "kills", seed, LEADS)
+    loads: dict[int, Load] = {}
+    for seed in seeds:
+        loads[seed] = await Load.prepare(world, "kills", seed, LEADS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(loads[seed].run([world], SECONDS))
+            for service in SERVICES:
+                group.create_task(_kill(system, service, random.Random(f"{service} {seed}")))
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(load.run([world], SECONDS))
-        for service in SERVICES:
-            group.create_task(_kill(system, service, random.Random(f"{service} {seed}")))
-
-    assert_exact(await check(Place.of(system), world, load), seed)
+    before = loads[seeds[0]].calls_before
+    reports = []
+    for seed, load in loads.items():
+        load.calls_before = None
+        reports.append(await check(Place.of(system), world, load))
+        assert_exact(reports[-1], seed)
+    written = Counter(call["set"] for call in (await onec_calls(world))[before:] if call["committed"])
+    assert written == {PARTNER_JOURNAL: sum(report.counts["journal entries"] for report in reports)}, f"seeds {seeds}"
 
 
 async def _kill(system: LocalSystem, service: str, rng: random.Random) -> None:
