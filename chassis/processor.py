@@ -50,6 +50,9 @@ _PARK = """
     FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS t (key, token, record, n) ORDER BY n
 """
 _PARK_AGAIN = "UPDATE parked SET token = $2, record = $3 WHERE token = $1"
+_LOCK_PARKED = """
+    SELECT 1 FROM streams WHERE key IN (SELECT key FROM parked WHERE token = ANY($1::uuid[])) ORDER BY key FOR UPDATE
+"""
 _RELEASE = """
     WITH gone AS (DELETE FROM parked WHERE token = ANY($1::uuid[]) RETURNING key)
     UPDATE streams s SET parked_at = NULL FROM (SELECT DISTINCT key FROM gone) g
@@ -212,6 +215,8 @@ class Processor:
     async def discard(self, tokens: Sequence[UUID]) -> None:
         """What was parked under these is not coming back: what waits behind it may go on."""
         async with self._engine.begin() as tx:
+            # Locked by a statement of its own: what another transaction parks meanwhile is seen by the next one only.
+            await execute(tx, _LOCK_PARKED, tokens)
             await execute(tx, _RELEASE, tokens)
 
     async def _single(self, item: Input) -> Outcome:
@@ -267,9 +272,9 @@ class Processor:
         fresh = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
-        streams = await self._lock(
-            tx, sorted({inputs[n].key for n in fresh if not isinstance(inputs[n].body, Unreadable)})
-        )
+        keys = {inputs[n].key for n in fresh if not isinstance(inputs[n].body, Unreadable)}
+        keys |= {item.key for item in inputs if item.token is not None and not isinstance(item.body, Unreadable)}
+        streams = await self._lock(tx, sorted(keys))
         ledger.sequences = {key: stream.sequence for key, stream in streams.items()}
 
         parking = await self._parking(tx, [key for key, stream in streams.items() if stream.parked_at is not None])

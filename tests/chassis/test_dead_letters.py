@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import asyncpg
 import pytest
 
 from contracts.catalogue import MESSAGES
@@ -101,6 +102,27 @@ async def test_one_that_is_given_up_lets_what_waits_behind_it_go_on(sample: Samp
     await sample.say({"name": "a", "n": 2})
 
     assert [event["n"] for event in (await sample.stories(2))["a"]] == [1, 2]
+
+
+async def test_what_is_parked_while_another_is_given_up_keeps_the_queue_closed(sample: Sample) -> None:
+    """The two meet at the client's row: whoever waits for it must see what was parked meanwhile."""
+    await sample.start()
+    await sample.say({"name": "a", "n": 0, "wish": "fail"})
+    await until_parked(sample, 1)
+    (failed,) = await listed(sample)
+    connection = await asyncpg.connect(sample.url)
+    async with connection.transaction():
+        await connection.execute("SELECT 1 FROM streams WHERE key = 'a' FOR UPDATE")
+        await operator(sample, "discard", failed["id"], "--because", "a test")
+        await sample.until("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted", True)
+        await connection.execute(
+            "INSERT INTO parked (key, token, record) VALUES ('a', gen_random_uuid(), gen_random_uuid())"
+        )
+    await connection.close()
+
+    await until_parked(sample, 1)
+    await sample.until("SELECT count(*) FROM pg_locks WHERE NOT granted", 0)
+    assert (await sample.query("SELECT parked_at IS NOT NULL FROM streams WHERE key = 'a'"))[0][0]
 
 
 async def test_replaying_what_was_handled_after_all_changes_nothing(sample: Sample) -> None:

@@ -36,7 +36,7 @@ class Person:
 
 def invent(rng: random.Random) -> Person:
     """A person with a Russian mobile number that nobody else gets by luck."""
-    number = f"+79{rng.randrange(10, 70):02d}{rng.randrange(10_000_000):07d}"
+    number = f"+791{rng.randrange(100_000_000):08d}"
     return Person(f"{rng.choice(_SURNAMES)} {rng.choice(_NAMES)}", number)
 
 
