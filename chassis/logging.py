@@ -12,10 +12,10 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+import asyncpg
 import orjson
 import structlog
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import DBAPIError
 
 _WITHHELD: Final = frozenset(
     (
@@ -120,9 +120,9 @@ def describe(error: BaseException) -> list[str]:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, DBAPIError):
-        # The first line only: a DETAIL line quotes the row.
-        return ": " + str(error.orig).partition("\n")[0]
+    if isinstance(error, asyncpg.PostgresError):
+        # The server's first line only: a DETAIL line quotes the row, and the driver itself quotes the parameters.
+        return f" {error.sqlstate}" + (f": {error.message}" if error.severity else "")
     return f": {error}" if isinstance(error, _SPEAKING) else ""
 
 

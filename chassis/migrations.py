@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.database import async_url
+from chassis.database import driver_url
 
 _MIGRATION_LOCK = 0x7275D0
 
@@ -28,7 +28,9 @@ def run() -> None:
 
 
 async def _run(url: str) -> None:
-    engine = create_async_engine(async_url(url), poolclass=NullPool, hide_parameters=True)
+    engine = create_async_engine(
+        driver_url(url).replace("://", "+asyncpg://", 1), poolclass=NullPool, hide_parameters=True
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_migrate)
     await engine.dispose()

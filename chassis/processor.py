@@ -15,11 +15,10 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import crash, metrics
 from chassis.clock import Clock
-from chassis.database import execute, is_conflict, is_transient, rows
+from chassis.database import Connection, Database, execute, is_conflict, is_transient, rows
 from chassis.decision import Cause, Decision, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
 from chassis.presence import Presence
@@ -31,18 +30,27 @@ S = TypeVar("S")
 MAX_EVENT_BYTES = 256 * 1024
 CONFLICT_TRIES = 3
 
-_INBOX = """
-    INSERT INTO inbox (id) SELECT DISTINCT i FROM unnest($1::uuid[]) AS i ORDER BY i
-    ON CONFLICT DO NOTHING RETURNING id
+# Keys that are there are locked before missing ones are made, and each time in the same order. A row that somebody else
+# has just made is neither: it is locked when asked for once more.
+_ADMIT = """
+    WITH locked AS (
+        SELECT key, sequence, parked_at FROM streams WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE
+    ), opened AS (
+        INSERT INTO streams (key) SELECT k FROM unnest($1::text[]) AS k WHERE k NOT IN (SELECT key FROM locked)
+        ORDER BY k ON CONFLICT DO NOTHING RETURNING key, sequence, parked_at
+    ), seen AS (
+        INSERT INTO inbox (id) SELECT DISTINCT i FROM unnest($2::uuid[]) AS i ORDER BY i
+        ON CONFLICT DO NOTHING RETURNING id
+    ), finished AS (
+        UPDATE work SET state = 'done', owner = NULL, in_doubt = false, finished_at = now()
+        WHERE id = ANY($3::bigint[]) AND owner IS NOT DISTINCT FROM $4 RETURNING id
+    )
+    SELECT key, sequence, parked_at, NULL::uuid AS seen, NULL::bigint AS work FROM locked
+    UNION ALL SELECT key, sequence, parked_at, NULL, NULL FROM opened
+    UNION ALL SELECT NULL, NULL, NULL, id, NULL FROM seen
+    UNION ALL SELECT NULL, NULL, NULL, NULL, id FROM finished
 """
 _UNSEE = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
-_OPEN_STREAMS = """
-    INSERT INTO streams (key) SELECT k FROM unnest($1::text[]) AS k ORDER BY k ON CONFLICT DO NOTHING
-    RETURNING key, sequence, parked_at
-"""
-_LOCK_STREAMS = """
-    SELECT key, sequence, parked_at FROM streams WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE
-"""
 _PARK_STREAMS = "UPDATE streams SET parked_at = now() WHERE key = ANY($1::text[]) AND parked_at IS NULL"
 _PARKED = "SELECT key, token, record FROM parked WHERE key = ANY($1::text[]) ORDER BY id"
 _PARK = """
@@ -57,10 +65,6 @@ _RELEASE = """
     WITH gone AS (DELETE FROM parked WHERE token = ANY($1::uuid[]) RETURNING key)
     UPDATE streams s SET parked_at = NULL FROM (SELECT DISTINCT key FROM gone) g
     WHERE s.key = g.key AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.key = s.key AND p.token <> ALL($1::uuid[]))
-"""
-_FINISH_WORK = """
-    UPDATE work SET state = 'done', owner = NULL, in_doubt = false, finished_at = now()
-    WHERE id = ANY($1::bigint[]) AND owner IS NOT DISTINCT FROM $2 RETURNING id
 """
 _ADD_WORK = """
     INSERT INTO work (kind, ref, key, payload, cause, due_at, owner, attempts, in_doubt)
@@ -81,11 +85,11 @@ _ADD_WORK = """
 class Store(Protocol[S]):
     """A service's own rows behind one kind of key. Called under the keys' locks, inside the transaction."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence["Input"]) -> dict[str, S]:
+    async def load(self, tx: Connection, inputs: Sequence["Input"]) -> dict[str, S]:
         """The state of every key among `inputs`; a key without rows has its empty state."""
         ...
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[S, S]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[S, S]]) -> None:
         """Write what differs: key → (before, after)."""
         ...
 
@@ -173,7 +177,7 @@ class Processor:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         publisher: Publisher,
         presence: Presence,
         clock: Clock,
@@ -182,7 +186,7 @@ class Processor:
         rules: Sequence[Rule[Any]],
         produces: Mapping[str, Sequence[type]],
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._publisher = publisher
         self._presence = presence
         self._clock = clock
@@ -214,7 +218,7 @@ class Processor:
 
     async def discard(self, tokens: Sequence[UUID]) -> None:
         """What was parked under these is not coming back: what waits behind it may go on."""
-        async with self._engine.begin() as tx:
+        async with self._database.transaction() as tx:
             # Locked by a statement of its own: what another transaction parks meanwhile is seen by the next one only.
             await execute(tx, _LOCK_PARKED, tokens)
             await execute(tx, _RELEASE, tokens)
@@ -247,17 +251,19 @@ class Processor:
             await self._transaction([Input(identity, Unreadable("failed"), cause, dead=item.dead)])
 
     async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False) -> list[Outcome]:
-        async with self._engine.connect() as tx:
-            await tx.begin()
-            outcomes, handover, ledger = await self._decide(tx, inputs, bury)
-            try:
-                await tx.commit()
-            except BaseException:
+        decided = False
+        handover: Handover | None = None
+        try:
+            async with self._database.transaction() as tx:
+                outcomes, handover, ledger = await self._decide(tx, inputs, bury)
+                decided = True
+        except BaseException:
+            if decided:
                 # Committed or not, nobody knows: what was handed over goes by the table's road, if it is there.
                 if handover is not None:
                     handover.discard()
                 self._presence.give_up()
-                raise
+            raise
         if handover is not None:
             handover.release()
         if ledger.events:
@@ -267,14 +273,11 @@ class Processor:
         return outcomes
 
     async def _decide(
-        self, tx: AsyncConnection, inputs: Sequence[Input], bury: bool
+        self, tx: Connection, inputs: Sequence[Input], bury: bool
     ) -> tuple[list[Outcome], Handover | None, "_Ledger"]:
-        fresh = await self._admit(tx, inputs)
+        fresh, streams = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
-        keys = {inputs[n].key for n in fresh if not isinstance(inputs[n].body, Unreadable)}
-        keys |= {item.key for item in inputs if item.token is not None and not isinstance(item.body, Unreadable)}
-        streams = await self._lock(tx, sorted(keys))
         ledger.sequences = {key: stream.sequence for key, stream in streams.items()}
 
         parking = await self._parking(tx, [key for key, stream in streams.items() if stream.parked_at is not None])
@@ -318,12 +321,17 @@ class Processor:
             handover = await self._publisher.store(tx, ledger.events, ledger.advanced())
         return outcomes, handover, ledger
 
-    async def _admit(self, tx: AsyncConnection, inputs: Sequence[Input]) -> list[int]:
-        """Numbers of the inputs that were not handled before."""
+    async def _admit(self, tx: Connection, inputs: Sequence[Input]) -> tuple[list[int], dict[str, Any]]:
+        """Numbers of the inputs that were not handled before, and the streams of all, locked."""
         seen = [item.seen for item in inputs if item.seen is not None]
-        new = {row.id for row in await rows(tx, _INBOX, seen)} if seen else set()
         claimed = [item.work for item in inputs if item.work is not None]
-        owned = {row.id for row in await rows(tx, _FINISH_WORK, claimed, self._presence.id)} if claimed else set()
+        missing = sorted({item.key for item in inputs if not isinstance(item.body, Unreadable)})
+        found = await rows(tx, _ADMIT, missing, seen, claimed, self._presence.id)
+        new = {row.seen for row in found}
+        owned = {row.work for row in found}
+        streams = {row.key: row for row in found if row.key is not None}
+        while missing := [key for key in missing if key not in streams]:
+            streams.update((row.key, row) for row in await rows(tx, _ADMIT, missing, [], [], None) if row.key)
         fresh = []
         for n, item in enumerate(inputs):
             if item.seen is not None and item.seen not in new:
@@ -334,23 +342,11 @@ class Processor:
             if item.seen is not None:
                 new.discard(item.seen)  # the same message twice in one batch
             fresh.append(n)
-        return fresh
+        return fresh, streams
 
-    async def _parking(self, tx: AsyncConnection, keys: list[str]) -> "_Parking":
+    async def _parking(self, tx: Connection, keys: list[str]) -> "_Parking":
         # Read after the locks are held, or what another transaction has just parked would be missed.
         return _Parking(await rows(tx, _PARKED, keys) if keys else ())
-
-    async def _lock(self, tx: AsyncConnection, keys: list[str]) -> dict[str, Any]:
-        if not keys:
-            return {}
-        locked: dict[str, Any] = {}
-        while len(locked) < len(keys):
-            missing = [key for key in keys if key not in locked]
-            locked.update((row.key, row) for row in await rows(tx, _LOCK_STREAMS, missing))
-            if missing := [key for key in missing if key not in locked]:
-                # A row of our own needs no other lock; one that somebody else has just made is locked next time round.
-                locked.update((row.key, row) for row in await rows(tx, _OPEN_STREAMS, missing))
-        return locked
 
 
 class _Parking:
@@ -392,7 +388,7 @@ class _Parking:
         self._records.add(item.record)
         return token
 
-    async def write(self, tx: AsyncConnection) -> None:
+    async def write(self, tx: Connection) -> None:
         for again in self._again:
             await execute(tx, _PARK_AGAIN, *again)
         if self._parked:
@@ -460,7 +456,7 @@ class _Ledger:
     def ask(self, item: Input, tasks: Sequence[Task]) -> None:
         self.tasks.extend((item, task) for task in tasks)
 
-    async def write_tasks(self, tx: AsyncConnection, takers: Mapping[str, Taker], owner: int | None) -> None:
+    async def write_tasks(self, tx: Connection, takers: Mapping[str, Taker], owner: int | None) -> None:
         if not self.tasks:
             return
         asked = [

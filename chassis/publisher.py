@@ -17,10 +17,9 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import crash, metrics
-from chassis.database import execute, is_transient, rows, single
+from chassis.database import Connection, Database, execute, is_transient, rows
 from chassis.envelope import Outgoing, headers_from_json
 from chassis.presence import Presence
 
@@ -86,8 +85,8 @@ class Handover:
 class Publisher:
     """The only producer of a service."""
 
-    def __init__(self, engine: AsyncEngine, presence: Presence, kafka: dict[str, Any]) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, presence: Presence, kafka: dict[str, Any]) -> None:
+        self._database = database
         self._presence = presence
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
@@ -103,9 +102,7 @@ class Publisher:
         presence.on_lost(self._forget)
         presence.on_freed(self._sweep.set)
 
-    async def store(
-        self, tx: AsyncConnection, events: Sequence[Outgoing], sequences: Mapping[str, int]
-    ) -> Handover | None:
+    async def store(self, tx: Connection, events: Sequence[Outgoing], sequences: Mapping[str, int]) -> Handover | None:
         """Write events into the outbox, under the locks of their keys, as the last step before the commit.
 
         `sequences`: how far the counts of their keys have come.
@@ -285,7 +282,7 @@ class Publisher:
         if not ids:
             return
         try:
-            async with single(self._engine) as connection:
+            async with self._database.single() as connection:
                 await execute(connection, _DELETE, ids)
         except Exception as error:
             if not is_transient(error):
@@ -316,14 +313,14 @@ class Publisher:
             return 0
         handover = None
         try:
-            async with self._engine.begin() as tx:
+            async with self._database.transaction() as tx:
                 # One claimer at a time, or two could each take one of a key's rows.
                 (got,) = (await rows(tx, "SELECT pg_try_advisory_xact_lock($1)", _CLAIM_LOCK))[0]
                 if not got:
                     return 0
                 claimed = sorted(await rows(tx, _CLAIM, identity, CLAIM_ROWS), key=lambda row: int(row.id))
+                # Lost meanwhile, the identity is freed of what it claims here.
                 if not claimed or identity != self._presence.id:
-                    await tx.rollback()
                     return 0
                 # Queued before the commit shows others that the rows are ours, or a later event could go first.
                 handover = self._enqueue(identity, [(row.id, _outgoing(row)) for row in claimed])
@@ -336,7 +333,7 @@ class Publisher:
         return len(claimed)
 
     async def _measure(self) -> None:
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             oldest = await rows(
                 tx, "SELECT extract(epoch FROM now() - created_at) AS age FROM outbox ORDER BY id LIMIT 1"
             )

@@ -4,9 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.database import is_transient, rows
+from chassis.database import Database, is_transient, rows
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +23,7 @@ _FORGET_WORK = """
 """
 
 
-async def run_retention(engine: AsyncEngine, inbox_kept_for: timedelta, work_kept_for: timedelta) -> None:
+async def run_retention(database: Database, inbox_kept_for: timedelta, work_kept_for: timedelta) -> None:
     """Forget what is older, for as long as the service runs. Parked work stays: it waits for a person."""
     forgotten = (("inbox", _FORGET_INBOX, inbox_kept_for), ("work", _FORGET_WORK, work_kept_for))
     pause_s = min(EVERY_S, inbox_kept_for.total_seconds(), work_kept_for.total_seconds())
@@ -33,7 +32,7 @@ async def run_retention(engine: AsyncEngine, inbox_kept_for: timedelta, work_kep
             for table, sql, kept_for in forgotten:
                 gone, last = 0, AT_ONCE
                 while last == AT_ONCE:
-                    async with engine.begin() as tx:
+                    async with database.single() as tx:
                         last = len(await rows(tx, sql, kept_for.total_seconds(), AT_ONCE))
                     gone += last
                 if gone:

@@ -15,12 +15,11 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
 from chassis.clock import Clock
 from chassis.consumer import Bury, Consumer, Decode, Stalled, decode_events
-from chassis.database import connect
+from chassis.database import Database
 from chassis.grouping import Grouped
 from chassis.health import Health
 from chassis.http import HttpServer
@@ -51,7 +50,7 @@ class Requests:
 class Runtime:
     """What a service's HTTP application may use of the chassis."""
 
-    engine: AsyncEngine
+    database: Database
     decide: Callable[[Input], Awaitable[Any]]
     """The reply to an input, durable. Raises what made it fail, transient errors included."""
     clock: Clock
@@ -105,11 +104,11 @@ class _Running:
         self._kafka = kafka
         self._clock = clock
         url = service.settings.database_url.get_secret_value()
-        self._engine = connect(url, name=service.name)
+        self._database = Database(url, name=service.name)
         self._presence = Presence(url, service.name)
-        self._publisher = Publisher(self._engine, self._presence, client_options(kafka))
+        self._publisher = Publisher(self._database, self._presence, client_options(kafka))
         self._processor = Processor(
-            self._engine,
+            self._database,
             self._publisher,
             self._presence,
             clock,
@@ -118,12 +117,12 @@ class _Running:
             produces=service.produces,
         )
         self._requests = Grouped[Input, Outcome](self._processor.process)
-        self._workers = [Worker(work, self._engine, self._processor, self._presence) for work in service.work]
+        self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
         self._consumers: list[Consumer] = []
         self._broker: KafkaBroker | None = None
         self._servers = [self._admin_server()]
         if service.http is not None:
-            runtime = Runtime(self._engine, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
+            runtime = Runtime(self._database, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
             self._servers.append(HttpServer(service.http.app(runtime), service.http.host, service.http.port))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -138,8 +137,8 @@ class _Running:
                 self._presence.run(),
                 self._publisher.run(),
                 self._consume(),
-                run_retention(self._engine, settings.inbox_kept_for, settings.work_kept_for),
-                *(run_timer(timer, self._engine, self._processor, self._clock) for timer in self._service.timers),
+                run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
+                *(run_timer(timer, self._database, self._processor, self._clock) for timer in self._service.timers),
             )
         ]
         try:
@@ -181,7 +180,7 @@ class _Running:
         for close in self._service.adapters:
             await close()
         await self._presence.close()
-        await self._engine.dispose()
+        await self._database.close()
 
     async def _reply(self, item: Input) -> Any:
         outcome = await self._requests.ask(item)

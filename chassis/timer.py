@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.clock import Clock
-from chassis.database import is_transient, single
+from chassis.database import Connection, Database, is_transient
 from chassis.processor import Input, Processor
 
 log = structlog.get_logger(__name__)
@@ -24,15 +23,15 @@ class Timer:
     does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds."""
 
     name: str
-    due: Callable[[AsyncConnection, datetime, int], Awaitable[Sequence[Input]]]
+    due: Callable[[Connection, datetime, int], Awaitable[Sequence[Input]]]
 
 
-async def run_timer(timer: Timer, engine: AsyncEngine, processor: Processor, clock: Clock) -> None:
+async def run_timer(timer: Timer, database: Database, processor: Processor, clock: Clock) -> None:
     """Look and decide for as long as the service runs."""
     while True:
         found: Sequence[Input] = ()
         try:
-            async with single(engine) as tx:
+            async with database.single() as tx:
                 found = await timer.due(tx, clock.now(), BATCH)
             if found:
                 outcomes = await processor.process(found)

@@ -16,10 +16,9 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import crash, metrics
-from chassis.database import execute, is_transient, rows, single
+from chassis.database import Database, execute, is_transient, rows
 from chassis.decision import Cause
 from chassis.presence import Presence
 from chassis.processor import Asked, Input, Outcome, Processor
@@ -140,9 +139,9 @@ class Work:
 class Worker:
     """Performs the work of one kind in this process."""
 
-    def __init__(self, work: Work, engine: AsyncEngine, processor: Processor, presence: Presence) -> None:
+    def __init__(self, work: Work, database: Database, processor: Processor, presence: Presence) -> None:
         self._work = work
-        self._engine = engine
+        self._database = database
         self._processor = processor
         self._presence = presence
         self._wake = asyncio.Event()
@@ -252,7 +251,7 @@ class Worker:
         if owner is None:
             return
         try:
-            async with single(self._engine) as tx:
+            async with self._database.single() as tx:
                 claimed = await rows(tx, _CLAIM, self._work.kind, limit, owner)
         except Exception as error:
             if not is_transient(error):
@@ -370,7 +369,7 @@ class Worker:
             if isinstance(answer, Park):
                 log.error("parked", kind=self._work.kind, ref=job.ref, reason=answer.reason)
                 metrics.PARKED_WORK.labels(self._work.kind).inc()
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             await execute(
                 tx,
                 _PUT_BACK,

@@ -13,9 +13,8 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.database import connect
+from chassis.database import Database
 from chassis.settings import load
 from services.intake import store
 from services.intake.domain import Scope
@@ -50,7 +49,7 @@ def add(
     if not re.fullmatch(r"[A-Za-z0-9.-]{1,100}", name):
         sys.exit("a portal's name is 1 to 100 letters, digits, dots and dashes")
     key = _new_key()
-    if not _with_database(lambda engine: store.put_portal(engine, name, wanted, key)):
+    if not _with_database(lambda database: store.put_portal(database, name, wanted, key)):
         sys.exit(f"portal {name} exists already; its key can be rotated")
     _show_key(name, key, as_json)
 
@@ -59,7 +58,7 @@ def add(
 def rotate(name: Name, as_json: AsJson = False) -> None:
     """Give a portal another key; the old one stops working within seconds."""
     key = _new_key()
-    if not _with_database(lambda engine: store.put_portal(engine, name, None, key)):
+    if not _with_database(lambda database: store.put_portal(database, name, None, key)):
         sys.exit(f"there is no portal {name}")
     _show_key(name, key, as_json)
 
@@ -67,7 +66,7 @@ def rotate(name: Name, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(name: Name) -> None:
     """Take a portal's key away. Its requests are refused from then on, on its topic too."""
-    if not _with_database(lambda engine: store.put_portal(engine, name, None, None)):
+    if not _with_database(lambda database: store.put_portal(database, name, None, None)):
         sys.exit(f"there is no portal {name}")
     print(f"{name}: revoked")
 
@@ -103,12 +102,12 @@ def _show_key(name: str, key: str, as_json: bool) -> None:
     print(json.dumps({"portal": name, "key": key}) if as_json else f"{name}: {key}\nKeep it: it is not shown again.")
 
 
-def _with_database(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     async def run() -> T:
-        engine = connect(load(DatabaseSettings).database_url.get_secret_value(), name="intake portals", pool_size=1)
+        database = Database(load(DatabaseSettings).database_url.get_secret_value(), name="intake portals", pool_size=1)
         try:
-            return await work(engine)
+            return await work(database)
         finally:
-            await engine.dispose()
+            await database.close()
 
     return asyncio.run(run())

@@ -2,18 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import execute, fetch, rows, upsert
+from chassis.database import Connection, Database, Rows, fetch, rows, write
 from chassis.processor import Input
 from contracts.portal import Agreement
 from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile, PartnerRequest, Request
@@ -91,79 +90,72 @@ class PartnerRow(Table, table=True):
 class Desks:
     """State by client key, for leads and for what becomes of them."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Desk]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Desk]:
         asked = [item for item in inputs if isinstance(item.body, LeadRequest)]
         keys = sorted({item.key for item in inputs})
-        requests = await _requests(tx, [item.body.origin for item in asked])
-        wanted = {request.lead_id for request in requests.values() if request.lead_id is not None}
+        found = await _around(tx, asked) if asked else _Around()
+        wanted = {request.lead_id for request in found.requests.values() if request.lead_id is not None}
         wanted |= {item.body.lead_id for item in inputs if not isinstance(item.body, LeadRequest)}
         leads = await _leads(tx, wanted)
-        last = await _last_received(tx, sorted({item.key for item in asked}))
-        numbers = iter(await _numbers(tx, len(asked)))
+        numbers = iter(found.numbers)
         by_key: dict[str, list[int]] = {}
         for item in asked:
             by_key.setdefault(item.key, []).append(next(numbers))
-        partners = await _partners(tx, {item.body.partner_id for item in asked})
-        standing = {partner_id: row["status"] for partner_id, row in partners.items()}
-        scopes = await _scopes(tx, asked)
         return {
             key: Desk(
                 # A repeated request may name a lead of another client: then it is a conflict, and is shown as one.
                 leads={lead.lead_id: lead for lead in leads.values() if lead.client_key == key},
-                last_received_at=last.get(key),
+                last_received_at=found.last_received.get(key),
                 numbers=tuple(by_key.get(key, ())),
-                partners=standing,
-                scopes=scopes,
-                requests=requests,
+                partners=found.standing,
+                scopes=found.scopes,
+                requests=found.requests,
             )
             for key in keys
         }
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Desk, Desk]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Desk, Desk]]) -> None:
         leads = [
             lead
             for before, after in changes.values()
             for lead_id, lead in after.leads.items()
             if before.leads.get(lead_id) != lead
         ]
-        await upsert(tx, LeadRow, [_lead_row(lead) for lead in leads], keep=("number", "received_at"))
-        await _remember(tx, changes.values())
+        await write(
+            tx,
+            Rows(LeadRow, [_lead_row(lead) for lead in leads], keep=("number", "received_at")),
+            _answered(changes.values()),
+        )
 
 
 class PartnerFiles:
     """State by partner id."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, PartnerFile]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, PartnerFile]:
         keys = sorted({item.key for item in inputs})
-        found = await _partners(tx, keys)
-        requests = await _requests(tx, [item.body.origin for item in inputs])
-        scopes = await _scopes(tx, inputs)
+        partners = {row["partner_id"]: _partner(row) for row in await fetch(tx, PartnerRow, "partner_id", keys)}
+        found = await _around(tx, inputs)
         return {
-            key: PartnerFile(partner=_partner(found[key]) if key in found else None, scopes=scopes, requests=requests)
-            for key in keys
+            key: PartnerFile(partner=partners.get(key), scopes=found.scopes, requests=found.requests) for key in keys
         }
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[PartnerFile, PartnerFile]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[PartnerFile, PartnerFile]]) -> None:
         partners = [
             after.partner
             for before, after in changes.values()
             if after.partner is not None and after.partner is not before.partner
         ]
-        await upsert(
-            tx,
-            PartnerRow,
-            [
-                {
-                    "partner_id": partner.partner_id,
-                    "person": partner.person,
-                    "digest": partner.digest,
-                    "agreement": partner.agreement.model_dump_json(),
-                    "status": partner.status,
-                }
-                for partner in partners
-            ],
-        )
-        await _remember(tx, changes.values())
+        rows = [
+            {
+                "partner_id": partner.partner_id,
+                "person": partner.person,
+                "digest": partner.digest,
+                "agreement": partner.agreement.model_dump_json(),
+                "status": partner.status,
+            }
+            for partner in partners
+        ]
+        await write(tx, Rows(PartnerRow, rows), _answered(changes.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +166,18 @@ class LeadPage:
     next_number: int | None
 
 
-async def find_lead(engine: AsyncEngine, portal: str, lead_id: UUID) -> Lead | None:
+async def find_lead(database: Database, portal: str, lead_id: UUID) -> Lead | None:
     """A lead of this portal."""
-    async with engine.connect() as tx:
+    async with database.single() as tx:
         lead = (await _leads(tx, [lead_id])).get(lead_id)
     return lead if lead is not None and lead.portal == portal else None
 
 
 async def list_leads(
-    engine: AsyncEngine, portal: str, *, partner_id: str | None, status: str | None, below: int | None, limit: int
+    database: Database, portal: str, *, partner_id: str | None, status: str | None, below: int | None, limit: int
 ) -> LeadPage:
     """One page of a portal's leads, newest first."""
-    async with engine.connect() as tx:
+    async with database.single() as tx:
         found = await rows(
             tx,
             "SELECT * FROM leads WHERE portal = $1 AND ($2::text IS NULL OR partner_id = $2)"
@@ -197,13 +189,13 @@ async def list_leads(
             below,
             limit + 1,
         )
-    leads = [_lead(dict(row._mapping)) for row in found[:limit]]
+    leads = [_lead(dict(row)) for row in found[:limit]]
     return LeadPage(leads, leads[-1].number if len(found) > limit else None)
 
 
-async def find_request(engine: AsyncEngine, portal: str, request_id: UUID) -> Request | None:
+async def find_request(database: Database, portal: str, request_id: UUID) -> Request | None:
     """A request of this portal that was answered."""
-    async with engine.connect() as tx:
+    async with database.single() as tx:
         found = await fetch(tx, RequestRow, "request_id", [request_id])
     return _request(found[0]) if found and found[0]["portal"] == portal else None
 
@@ -213,17 +205,17 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-async def portals(engine: AsyncEngine) -> list[PortalRow]:
+async def portals(database: Database) -> list[PortalRow]:
     """All portals, revoked ones with no key."""
-    async with engine.connect() as tx:
+    async with database.single() as tx:
         found = await rows(tx, "SELECT name, scopes, key_hash, changed_at FROM portals ORDER BY name")
-    return [PortalRow(**dict(row._mapping)) for row in found]
+    return [PortalRow(**dict(row)) for row in found]
 
 
-async def put_portal(engine: AsyncEngine, name: str, scopes: Sequence[str] | None, key: str | None) -> bool:
+async def put_portal(database: Database, name: str, scopes: Sequence[str] | None, key: str | None) -> bool:
     """Make a portal, or (no `scopes`) give it another key, or none. False if it exists already, or does not."""
     now, hashed = datetime.now(UTC), None if key is None else hash_key(key)
-    async with engine.begin() as tx:
+    async with database.single() as tx:
         if scopes is None:
             sql = "UPDATE portals SET key_hash = $2, changed_at = $3 WHERE name = $1 RETURNING name"
             return bool(await rows(tx, sql, name, hashed, now))
@@ -234,23 +226,59 @@ async def put_portal(engine: AsyncEngine, name: str, scopes: Sequence[str] | Non
         return bool(await rows(tx, sql, name, list(scopes), hashed, now))
 
 
-async def _requests(tx: AsyncConnection, origins: Sequence[Origin]) -> dict[tuple[str, str], Request]:
-    if not origins:
-        return {}
-    found = await rows(
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is known around a batch of requests. `numbers`: one for each, in the order of receipt."""
+
+    requests: Mapping[tuple[str, str], Request] = field(default_factory=dict)
+    last_received: Mapping[str, datetime] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+    standing: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+# The inner OFFSET 0: each request is looked up by its key, whatever the planner knows of the table.
+_AROUND = """
+    SELECT
+        (SELECT array_agg(ROW(r.portal, r.key, r.digest, r.kind, r.reason, r.lead_id))
+         FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (portal, key)) u,
+         LATERAL (SELECT * FROM requests q WHERE q.portal = u.portal AND q.key = u.key OFFSET 0) r),
+        (SELECT array_agg(ROW(client_key, last)) FROM (
+            SELECT client_key, max(received_at) AS last FROM leads WHERE client_key = ANY($3::text[])
+            GROUP BY client_key) l),
+        (SELECT array_agg(nextval('lead_numbers')) FROM generate_series(1, $4::integer)),
+        (SELECT array_agg(ROW(partner_id, status)) FROM partners WHERE partner_id = ANY($5::text[])),
+        (SELECT array_agg(ROW(name, scopes)) FROM portals WHERE name = ANY($6::text[]) AND key_hash IS NOT NULL)
+"""
+
+
+async def _around(tx: Connection, inputs: Sequence[Input]) -> _Around:
+    origins = [item.body.origin for item in inputs]
+    leads = [item for item in inputs if isinstance(item.body, LeadRequest)]
+    ((requests, last, numbers, standing, scopes),) = await rows(
         tx,
-        # OFFSET 0: each is looked up by its key, whatever the planner knows of the table.
-        "SELECT r.* FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (portal, key)) u,"
-        " LATERAL (SELECT * FROM requests q WHERE q.portal = u.portal AND q.key = u.key OFFSET 0) r",
+        _AROUND,
         [origin.portal for origin in origins],
         [origin.key for origin in origins],
+        sorted({item.key for item in leads}),
+        len(leads),
+        sorted({item.body.partner_id for item in leads}),
+        # What the portals behind topic requests may do; HTTP has checked its own.
+        sorted({origin.portal for origin in origins if not origin.answered}),
     )
-    return {(row.portal, row.key): _request(dict(row._mapping)) for row in found}
+    return _Around(
+        requests={
+            (portal, key): Request(Origin(portal, key, digest, kind, answered=True), reason, lead_id)
+            for portal, key, digest, kind, reason, lead_id in requests or ()
+        },
+        last_received=dict(last or ()),
+        numbers=sorted(numbers or ()),
+        standing=dict(standing or ()),
+        scopes={name: frozenset(allowed) for name, allowed in scopes or ()},
+    )
 
 
-async def _remember(
-    tx: AsyncConnection, changes: Iterable[tuple[Desk, Desk] | tuple[PartnerFile, PartnerFile]]
-) -> None:
+def _answered(changes: Iterable[tuple[Desk, Desk] | tuple[PartnerFile, PartnerFile]]) -> Rows:
     new = sorted(
         (
             (key, request)
@@ -260,57 +288,26 @@ async def _remember(
         ),
         key=lambda item: item[0],
     )
-    if new:
-        # A plain insert: where two use one key at once, the second fails here, is decided again and sees the first.
-        await execute(
-            tx,
-            "INSERT INTO requests (portal, key, request_id, kind, digest, reason, lead_id)"
-            " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[])",
-            [portal for (portal, _), _ in new],
-            [key for (_, key), _ in new],
-            [request.origin.request_id for _, request in new],
-            [request.origin.kind for _, request in new],
-            [request.origin.digest for _, request in new],
-            [request.reason for _, request in new],
-            [request.lead_id for _, request in new],
-        )
+    values = [
+        {
+            "portal": portal,
+            "key": key,
+            "request_id": request.origin.request_id,
+            "kind": request.origin.kind,
+            "digest": request.origin.digest,
+            "reason": request.reason,
+            "lead_id": request.lead_id,
+        }
+        for (portal, key), request in new
+    ]
+    # Where two use one key at once, the second fails here, is decided again and sees the first.
+    return Rows(RequestRow, values, new=True)
 
 
-async def _leads(tx: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Lead]:
+async def _leads(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lead]:
     wanted = sorted(ids)
     found = await fetch(tx, LeadRow, "lead_id", wanted) if wanted else []
     return {row["lead_id"]: _lead(row) for row in found}
-
-
-async def _last_received(tx: AsyncConnection, keys: Sequence[str]) -> dict[str, datetime]:
-    if not keys:
-        return {}
-    sql = (
-        "SELECT client_key, max(received_at) AS last FROM leads WHERE client_key = ANY($1::text[]) GROUP BY client_key"
-    )
-    return {row.client_key: row.last for row in await rows(tx, sql, list(keys))}
-
-
-async def _numbers(tx: AsyncConnection, count: int) -> list[int]:
-    if not count:
-        return []
-    sql = "SELECT nextval('lead_numbers') AS number FROM generate_series(1, $1::integer)"
-    return sorted(row.number for row in await rows(tx, sql, count))
-
-
-async def _partners(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    wanted = sorted(ids)
-    found = await fetch(tx, PartnerRow, "partner_id", wanted) if wanted else []
-    return {row["partner_id"]: row for row in found}
-
-
-async def _scopes(tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, frozenset[str]]:
-    """What the portals behind topic requests may do; HTTP has checked its own."""
-    names = sorted({item.body.origin.portal for item in inputs if not item.body.origin.answered})
-    if not names:
-        return {}
-    sql = "SELECT name, scopes FROM portals WHERE name = ANY($1::text[]) AND key_hash IS NOT NULL"
-    return {row.name: frozenset(row.scopes) for row in await rows(tx, sql, names)}
 
 
 def _request(row: Mapping[str, Any]) -> Request:

@@ -1,6 +1,6 @@
 """What comes into the notifier, and what goes out."""
 
-from chassis.database import connect
+from chassis.database import Database
 from chassis.processor import Rule
 from chassis.service import Service
 from chassis.worker import Work
@@ -31,8 +31,8 @@ def build(settings: Settings) -> Service:
 def wire(settings: Settings, provider: Provider) -> Service:
     """The wiring table."""
     partners, clients = Partners(), Clients()
-    engine = connect(settings.database_url.get_secret_value(), name=f"{NAME} sending", pool_size=4)
-    sending = Sending(Attempts(engine), Sealer(settings.sealing_keys.get_secret_value()), provider)
+    database = Database(settings.database_url.get_secret_value(), name=f"{NAME} sending", pool_size=4)
+    sending = Sending(Attempts(database), Sealer(settings.sealing_keys.get_secret_value()), provider)
     return Service(
         name=NAME,
         settings=settings,
@@ -46,5 +46,5 @@ def wire(settings: Settings, provider: Provider) -> Service:
         produces={topics.MESSAGES: (SmsStatus,)},
         work=(Work(domain.SMS, sending.perform, batch=BATCH, concurrency=4, backoff_s=(1.0, 60.0)),),
         bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        adapters=(provider.close, engine.dispose),
+        adapters=(provider.close, database.close),
     )

@@ -6,11 +6,10 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import DateTime
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import execute, fetch, row_of, rows, single, upsert
+from chassis.database import Connection, Database, Rows, execute, fetch, row_of, rows, write
 from chassis.grouping import Grouped
 from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
@@ -65,35 +64,35 @@ class AttemptRow(Table, table=True):
 class Partners:
     """State by partner id."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Recipient | None]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Recipient | None]:
         keys = sorted({item.key for item in inputs})
         found: dict[str, Recipient | None] = dict.fromkeys(keys)
         for row in await fetch(tx, PartnerRow, "partner_id", keys):
             found[row["partner_id"]] = Recipient(**row)
         return found
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> None:
-        await upsert(tx, PartnerRow, [row_of(after) for _, after in changes.values() if after is not None])
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> None:
+        await write(tx, Rows(PartnerRow, [row_of(after) for _, after in changes.values() if after is not None]))
 
 
 class Clients:
     """State by client key: all messages about the client."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Client]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
         found: dict[str, list[Message]] = {key: [] for key in keys}
         for row in await fetch(tx, MessageRow, "client_key", keys, order_by="created_at"):
             found[row["client_key"]].append(Message(**row))
         return {key: Client(tuple(messages)) for key, messages in found.items()}
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
         changed = [
             row_of(message)
             for before, after in changes.values()
             for message in after.messages
             if message not in before.messages
         ]
-        await upsert(tx, MessageRow, changed)
+        await write(tx, Rows(MessageRow, changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +107,13 @@ class Letter:
 class Attempts:
     """What the worker reads and writes between its claim and the outcome, in short transactions of its own."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._beginnings = Grouped[tuple[UUID, str], bool](self._begin)
 
     async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
         """Messages, their recipients, and the attempts that may have taken effect, where there are any."""
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             messages = [Message(**row) for row in await fetch(tx, MessageRow, "message_id", message_ids)]
             partner_ids = sorted({message.partner_id for message in messages})
             partners = {
@@ -133,12 +132,12 @@ class Attempts:
         """
         if earlier is None:
             return await self._beginnings.ask((message_id, provider))
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             return bool(await rows(tx, _BEGIN_AGAIN, message_id, provider, earlier.sends))
 
     async def _begin(self, asked: Sequence[tuple[UUID, str]]) -> Sequence[bool]:
         ids, providers = [message_id for message_id, _ in asked], [provider for _, provider in asked]
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             begun = {row.message_id for row in await rows(tx, _BEGIN, ids, providers)}
         return [message_id in begun for message_id in ids]
 
@@ -156,7 +155,7 @@ class Attempts:
         )
 
     async def _run(self, sql: str, *args: object) -> None:
-        async with single(self._engine) as tx:
+        async with self._database.single() as tx:
             await execute(tx, sql, *args)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
 from chassis.clock import Clock
-from chassis.database import connect
+from chassis.database import Database
 from chassis.processor import Rule
 from chassis.service import Service
 from chassis.worker import Work
@@ -39,7 +39,7 @@ def build(settings: Settings) -> Service:
 def wire(settings: Settings, journals: Journals, close: Callable[[], Awaitable[None]]) -> Service:
     """The wiring table."""
     clients, partners = Clients(), Partners()
-    reader = PartnerReader(connect(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
+    reader = PartnerReader(Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
     handlers = Handlers(
         journals,
         reader,

@@ -9,11 +9,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import BigInteger, Column, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import fetch, row_of, single, upsert
+from chassis.database import Connection, Database, Rows, fetch, fetch_each, row_of, write
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.partners import Partner
@@ -87,21 +86,24 @@ class PartnerRow(Table, table=True):
 class Clients:
     """State by client key: the hold, the leads and their reservations."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Client]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
-        holds = {row.pop("client_key"): Hold(**row) for row in await fetch(tx, HoldRow, "client_key", keys)}
+        held, staked, reserved = await fetch_each(
+            tx, "client_key", keys, (HoldRow, None), (LeadRow, "number"), (TermRow, None)
+        )
+        holds = {row.pop("client_key"): Hold(**row) for row in held}
         leads: dict[str, dict[UUID, Lead]] = {key: {} for key in keys}
-        for row in await fetch(tx, LeadRow, "client_key", keys, order_by="number"):
+        for row in staked:
             leads[row["client_key"]][row["lead_id"]] = _lead(row)
         terms: dict[str, dict[UUID, Term]] = {key: {} for key in keys}
-        for row in await fetch(tx, TermRow, "client_key", keys):
+        for row in reserved:
             key = row.pop("client_key")
             terms[key][row["lead_id"]] = Term(**row)
         return {
             key: Client(key, holds.get(key), MappingProxyType(leads[key]), MappingProxyType(terms[key])) for key in keys
         }
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
         holds: list[dict[str, Any]] = []
         leads: list[dict[str, Any]] = []
         terms: list[dict[str, Any]] = []
@@ -116,19 +118,17 @@ class Clients:
                 for lead_id, term in after.terms.items()
                 if before.terms.get(lead_id) != term
             )
-        await upsert(tx, HoldRow, holds)
-        await upsert(tx, LeadRow, leads)
-        await upsert(tx, TermRow, terms)
+        await write(tx, Rows(HoldRow, holds), Rows(LeadRow, leads), Rows(TermRow, terms))
 
 
 class Partners:
     """State by partner id: the partner as it stands now."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Partner | None]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Partner | None]:
         keys = sorted({item.key for item in inputs})
         return {**dict.fromkeys(keys), **await _partners(tx, keys)}
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Partner | None, Partner | None]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Partner | None, Partner | None]]) -> None:
         rows = [
             {
                 "partner_id": partner.partner_id,
@@ -140,25 +140,25 @@ class Partners:
             for _, partner in changes.values()
             if partner is not None
         ]
-        await upsert(tx, PartnerRow, rows)
+        await write(tx, Rows(PartnerRow, rows))
 
 
 class PartnerReader:
     """Partners as the handlers see them, outside any decision."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def get(self, partner_ids: Sequence[str]) -> Mapping[str, Partner]:
         """The known ones among `partner_ids`."""
-        async with single(self._engine) as connection:
+        async with self._database.single() as connection:
             return await _partners(connection, partner_ids)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._database.close()
 
 
-async def _partners(tx: AsyncConnection, keys: Sequence[str]) -> dict[str, Partner]:
+async def _partners(tx: Connection, keys: Sequence[str]) -> dict[str, Partner]:
     return {
         row["partner_id"]: Partner(
             partner_id=row["partner_id"],
@@ -171,7 +171,7 @@ async def _partners(tx: AsyncConnection, keys: Sequence[str]) -> dict[str, Partn
 
 
 def _lead(row: dict[str, Any]) -> Lead:
-    # JSON goes in as text and comes out as objects: so SQLAlchemy's driver has it.
+    # JSON goes in as text and comes out as objects: so the chassis has it.
     enquiries = row["enquiries"]
     return Lead(
         lead_id=row["lead_id"],

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from chassis.database import Connection
 from chassis.decision import Cause
 from chassis.processor import Input
 from services.reservations.domain import TermReached
 from services.reservations.store import due_reservations
 
 
-async def terms_reached(tx: AsyncConnection, now: datetime, limit: int) -> Sequence[Input]:
+async def terms_reached(tx: Connection, now: datetime, limit: int) -> Sequence[Input]:
     """An input for each reservation that may be over."""
     return [
         Input(

@@ -8,11 +8,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Column, DateTime, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import fetch, rows, upsert
+from chassis.database import Connection, Rows, fetch, rows, write
 from chassis.decision import Cause
 from chassis.processor import Input
 from services.reservations.domain import Client, Reservation
@@ -47,7 +46,7 @@ class ReservationRow(Table, table=True):
 class Clients:
     """State by client key: all reservations of the client."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Client]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
         found: dict[str, list[Reservation]] = {key: [] for key in keys}
         for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="confirmed_at"):
@@ -55,7 +54,7 @@ class Clients:
             found[row["client_key"]].append(Reservation(**row, cause=cause))
         return {key: Client(tuple(reservations)) for key, reservations in found.items()}
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
         changed = [
             reservation
             for before, after in changes.values()
@@ -64,10 +63,10 @@ class Clients:
         ]
         # Ended first: the index that allows one live reservation a client is checked row by row.
         changed.sort(key=lambda reservation: reservation.status == "live")
-        await upsert(tx, ReservationRow, [_row(reservation) for reservation in changed])
+        await write(tx, Rows(ReservationRow, [_row(reservation) for reservation in changed]))
 
 
-async def due_reservations(tx: AsyncConnection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:
+async def due_reservations(tx: Connection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:
     """Ids and client keys of live reservations whose time is over, the longest overdue first."""
     found = await rows(
         tx,

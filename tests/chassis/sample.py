@@ -14,13 +14,12 @@ import asyncpg
 from alembic import op
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 
 from chassis import tables
 from chassis.cli import commands
-from chassis.database import driver_url, fetch, upsert
+from chassis.database import Connection, Rows, driver_url, fetch, write
 from chassis.decision import Cause, Decision, Event, Task
 from chassis.processor import Input, Rule
 from chassis.service import Service
@@ -108,14 +107,14 @@ class TallyRow(SQLModel, table=True):
 class Tallies:
     """State by name."""
 
-    async def load(self, tx: AsyncConnection, inputs: Sequence[Input]) -> dict[str, Tally]:
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Tally]:
         names = sorted({item.key for item in inputs})
         found = {row["name"]: Tally(**row) for row in await fetch(tx, TallyRow, "name", names)}
         return {name: found.get(name, Tally(name)) for name in names}
 
-    async def save(self, tx: AsyncConnection, changes: Mapping[str, tuple[Tally, Tally]]) -> None:
+    async def save(self, tx: Connection, changes: Mapping[str, tuple[Tally, Tally]]) -> None:
         rows = [{"name": after.name, "count": after.count} for _, after in changes.values()]
-        await upsert(tx, TallyRow, rows)
+        await write(tx, Rows(TallyRow, rows))
 
 
 class Foreign:

@@ -18,13 +18,15 @@ STATEMENTS = {
         processor._ADD_WORK,
         "array['call'], array['new'], array['k1'], array['{}'], array['{}'], array[0.0], array[true], 7",
     ),
-    "finish work": (processor._FINISH_WORK, "array[20001::bigint, 20002], 5"),
+    "admit": (
+        processor._ADMIT,
+        "array['k1', 'k2', 'new'], array[gen_random_uuid()], array[20001::bigint, 20002], 5",
+    ),
     "put events out": (
         publisher._INSERT,
         "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7, array['k1'], array[1]",
     ),
     "claim events": (publisher._CLAIM, "7, 500"),
-    "lock streams": (processor._LOCK_STREAMS, "array['k1', 'k2']"),
 }
 TYPES = {"claim work": "(text, bigint, integer)", "claim events": "(integer, bigint)"}
 

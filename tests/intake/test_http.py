@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.clock import Clock
-from chassis.database import connect
+from chassis.database import Database
 from chassis.processor import Input
 from chassis.service import Runtime
 from deploy.local.ports import free_port
@@ -29,14 +28,14 @@ HEADERS = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "one"}
 
 
 @asynccontextmanager
-async def serving(url: str, *, undelivered_s: float = 0.0) -> AsyncIterator[tuple[httpx.AsyncClient, AsyncEngine]]:
+async def serving(url: str, *, undelivered_s: float = 0.0) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
     """The application on a database, with nothing behind it that would decide."""
-    engine = connect(url, name="test")
-    runtime = Runtime(engine, _decide, Clock(), lambda: undelivered_s)
+    database = Database(url, name="test")
+    runtime = Runtime(database, _decide, Clock(), lambda: undelivered_s)
     app = application(runtime, SETTINGS, READER)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
-        yield http, engine
-    await engine.dispose()
+        yield http, database
+    await database.close()
 
 
 async def _decide(_: Input) -> None:
@@ -60,8 +59,8 @@ async def test_with_the_database_down_a_portal_is_asked_to_come_again() -> None:
 async def test_nothing_is_promised_while_events_have_not_left_for_ten_minutes(
     database_factory: Callable[..., str],
 ) -> None:
-    async with serving(migrated(database_factory), undelivered_s=601) as (http, engine):
-        await put_portal(engine, "demo", ["leads"], KEY)
+    async with serving(migrated(database_factory), undelivered_s=601) as (http, database):
+        await put_portal(database, "demo", ["leads"], KEY)
 
         taken = await http.post("/v1/leads", json=LEAD, headers=HEADERS)
         shown = await http.get("/v1/leads", headers=HEADERS)
@@ -72,8 +71,8 @@ async def test_nothing_is_promised_while_events_have_not_left_for_ten_minutes(
 
 @pytest.mark.infra
 async def test_a_portal_with_any_scope_may_ask_after_its_requests(database_factory: Callable[..., str]) -> None:
-    async with serving(migrated(database_factory)) as (http, engine):
-        await put_portal(engine, "demo", ["partners"], KEY)
+    async with serving(migrated(database_factory)) as (http, database):
+        await put_portal(database, "demo", ["partners"], KEY)
 
         request = await http.get("/v1/requests/3f2b8a1e-0c57-4d0e-9c62-0d5f0a1b2c3d", headers=HEADERS)
         leads = await http.get("/v1/leads", headers=HEADERS)
@@ -83,13 +82,13 @@ async def test_a_portal_with_any_scope_may_ask_after_its_requests(database_facto
 
 @pytest.mark.infra
 async def test_many_wrong_keys_at_once_are_one_reading(database_factory: Callable[..., str]) -> None:
-    engine = connect(migrated(database_factory), name="test", pool_size=1)
-    await put_portal(engine, "demo", ["leads"], KEY)
-    keyring = Keyring(engine)
+    database = Database(migrated(database_factory), name="test", pool_size=1)
+    await put_portal(database, "demo", ["leads"], KEY)
+    keyring = Keyring(database)
 
     found = await asyncio.gather(*(keyring.portal(f"trk_wrong_{n}") for n in range(200)), keyring.portal(KEY))
 
-    await engine.dispose()
+    await database.close()
     assert found == [None] * 200 + [("demo", frozenset({"leads"}))]
 
 

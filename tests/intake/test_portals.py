@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chassis.database import connect
+from chassis.database import Database
 from services.intake.http.access import Keyring
 from tests.intake.conftest import migrated, portals
 
@@ -21,10 +21,10 @@ async def test_a_key_is_shown_once_works_until_it_is_rotated_and_is_nowhere_at_r
     second = json.loads(portals(environment, "rotate", "demo", "--json").stdout)
     listed = portals(environment, "list", "--json").stdout
 
-    engine = connect(url, name="test", pool_size=1)
-    keyring = Keyring(engine)
+    database = Database(url, name="test", pool_size=1)
+    keyring = Keyring(database)
     found = [await keyring.portal(made["key"]) for made in (first, second)]
-    await engine.dispose()
+    await database.close()
 
     assert (first["portal"], second["portal"]) == ("demo", "demo")
     assert found == [None, ("demo", frozenset({"leads", "partners"}))]

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 import services.notifier
-from chassis.database import connect
+from chassis.database import Database
 from chassis.migrations import upgrade
 from contracts.client import Client
 from services.notifier.domain import Attempt
@@ -100,8 +100,8 @@ async def test_no_phone_no_name_and_no_text_in_logs_rows_and_events(world: World
 
 
 async def test_an_attempt_is_begun_by_one_only(world: World) -> None:
-    engine = connect(world.database, name="test")
-    desk, message = Attempts(engine), UUID(int=77)
+    database = Database(world.database, name="test")
+    desk, message = Attempts(database), UUID(int=77)
 
     assert await desk.begin(message, "smsc", None)
     assert not await desk.begin(message, "smsc", None)
@@ -109,7 +109,7 @@ async def test_an_attempt_is_begun_by_one_only(world: World) -> None:
     assert not await desk.begin(message, "smsc", Attempt(0, sends=1))
     await desk.forget(message)
     assert [row["sends"] for row in await world.rows("SELECT sends FROM attempts")] == [2]
-    await engine.dispose()
+    await database.close()
 
 
 # The last one: Kafka remembers the dead member for ten seconds.

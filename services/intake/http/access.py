@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.database import Database
 from services.intake.domain import Scope
 from services.intake.http.problems import Problem
 from services.intake.store import hash_key, portals
@@ -22,8 +22,8 @@ _bearer = HTTPBearer(auto_error=False, description="Ключ портала")
 class Keyring:
     """Portals' keys, read anew every two seconds: a revoked key stops working by then."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
         self._portals: dict[bytes, tuple[str, frozenset[str]]] = {}
@@ -44,7 +44,7 @@ class Keyring:
     async def _read(self) -> None:
         self._portals = {
             row.key_hash: (row.name, frozenset(row.scopes))
-            for row in await portals(self._engine)
+            for row in await portals(self._database)
             if row.key_hash is not None
         }
         self._read_at = time.monotonic()

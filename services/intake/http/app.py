@@ -50,7 +50,7 @@ def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp
         redoc_url=None,
         responses=DOCUMENTED,
     )
-    app.state.keyring = Keyring(runtime.engine)
+    app.state.keyring = Keyring(runtime.database)
     install(app)
     receipts = ReceiptWriter(settings.receipt_jwk, settings.secret)
     _partners(app, runtime, reader)
@@ -124,7 +124,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
     @app.get("/v1/leads/{lead_id}")
     async def get_lead(lead_id: UUID, portal: LeadsPortal) -> views.LeadView:
         """Заявка и её история; только порталу, который её отправил."""
-        lead = await find_lead(runtime.engine, portal, lead_id)
+        lead = await find_lead(runtime.database, portal, lead_id)
         if lead is None:
             raise Problem(404, "not-found")
         return _view(lead)
@@ -139,7 +139,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
     ) -> views.LeadsView:
         """Заявки портала, новые сначала."""
         page = await list_leads(
-            runtime.engine,
+            runtime.database,
             portal,
             partner_id=partner_id,
             status=status,
@@ -152,7 +152,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
     @app.get("/v1/requests/{request_id}")
     async def get_request(request_id: UUID, portal: Annotated[str, Depends(needs())]) -> views.RequestView:
         """Что стало с запросом, отправленным в топик."""
-        request = await find_request(runtime.engine, portal, request_id)
+        request = await find_request(runtime.database, portal, request_id)
         if request is None:
             raise Problem(404, "not-found")
         return views.RequestView(
