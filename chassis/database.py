@@ -5,10 +5,11 @@ since each round trip and each row is paid for a hundred thousand times a day.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -25,6 +26,7 @@ IDLE_IN_TRANSACTION_S = 15
 # Connection lost, deadlock or serialization, out of resources, operator's intervention, lock not available.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "55P03", "25006")
 _INTEGRITY_CLASS = "23"
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Row(asyncpg.Record):
@@ -142,13 +144,31 @@ class Rows:
     new: bool = False
 
 
-async def write(tx: Connection, *tables: Rows) -> None:
-    """Write rows of different tables in one statement, each table's in the order given."""
-    written = [rows for rows in tables if rows.values]
-    if written:
-        shape = tuple((table_of(rows.model), tuple(rows.values[0]), rows.keep, rows.new) for rows in written)
-        columns = ([row[column] for row in rows.values] for rows in written for column in rows.values[0])
-        await execute(tx, _write_sql(shape), *columns)
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An INSERT, UPDATE or DELETE with `$1…` parameters, and the columns it returns."""
+
+    sql: str
+    args: Sequence[Any]
+    returning: tuple[str, ...] = ()
+
+
+def insert(rows: Rows) -> Statement:
+    """Write rows, in the order given."""
+    columns = tuple(rows.values[0])
+    sql = _insert_sql(table_of(rows.model), columns, rows.keep, rows.new)
+    return Statement(sql, [[row[column] for row in rows.values] for column in columns])
+
+
+async def together(tx: Connection, statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """Run statements on different tables in one round trip; returns the rows of each, as tuples, in no order."""
+    if not statements:
+        return []
+    sql = _together_sql(tuple((one.sql, len(one.args), one.returning) for one in statements))
+    found = await tx.fetchrow(sql, *(arg for one in statements for arg in one.args))
+    assert found is not None
+    returned = iter(found)
+    return [(next(returned) or ()) if one.returning else () for one in statements]
 
 
 async def fetch(
@@ -211,27 +231,27 @@ async def _nothing_to_reset(_: Any) -> None:
 
 
 @cache
-def _write_sql(shape: tuple[tuple[Table, tuple[str, ...], tuple[str, ...], bool], ...]) -> str:
-    number, statements = 0, []
-    for table, columns, keep, new in shape:
-        arrays = []
-        for column in columns:
-            number += 1
-            arrays.append(f"CAST(${number} AS {_pg_type(table, column)}[])")
-        names = ", ".join(f'"{column}"' for column in columns)
-        statement = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({", ".join(arrays)})'
-        statements.append(statement if new else f"{statement} {_on_conflict(table, columns, keep)}")
-    *first, last = statements
-    together = ", ".join(f"w{n} AS ({statement})" for n, statement in enumerate(first))
-    return f"WITH {together} {last}" if together else last
-
-
-def _on_conflict(table: Table, columns: Iterable[str], keep: Iterable[str]) -> str:
+def _insert_sql(table: Table, columns: tuple[str, ...], keep: tuple[str, ...], new: bool) -> str:
+    arrays = (f"CAST(${number} AS {_pg_type(table, column)}[])" for number, column in enumerate(columns, start=1))
+    names = ", ".join(f'"{column}"' for column in columns)
+    sql = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({", ".join(arrays)})'
+    if new:
+        return sql
     primary = [column.name for column in table.primary_key]
-    kept = {*primary, *keep}
-    changed = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in kept)
+    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in (*primary, *keep))
     key = ", ".join(f'"{column}"' for column in primary)
-    return f"ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+    return f"{sql} ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+
+
+@cache
+def _together_sql(statements: tuple[tuple[str, int, tuple[str, ...]], ...]) -> str:
+    parts, returned, before = [], [], 0
+    for n, (sql, args, returning) in enumerate(statements):
+        parts.append(f"s{n} AS ({_PARAMETER.sub(partial(_later, before), sql)})")
+        if returning:
+            returned.append(f"(SELECT array_agg(ROW({', '.join(returning)})) FROM s{n})")
+        before += args
+    return f"WITH {', '.join(parts)} SELECT {', '.join(returned) or '1'}"
 
 
 @cache
@@ -243,6 +263,10 @@ def _fetch_sql(column: str, tables: tuple[tuple[Table, str | None], ...]) -> str
         keys = f"CAST($1 AS {_pg_type(table, column)}[])"
         parts.append(f'(SELECT array_agg(ROW({names}){order}) FROM "{table.name}" WHERE "{column}" = ANY({keys}))')
     return f"SELECT {', '.join(parts)}"
+
+
+def _later(by: int, parameter: re.Match[str]) -> str:
+    return f"${int(parameter[1]) + by}"
 
 
 @cache

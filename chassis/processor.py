@@ -18,7 +18,18 @@ import structlog
 
 from chassis import crash, metrics
 from chassis.clock import Clock
-from chassis.database import Connection, Database, execute, is_conflict, is_transient, rows
+from chassis.database import (
+    Connection,
+    Database,
+    Rows,
+    Statement,
+    execute,
+    insert,
+    is_conflict,
+    is_transient,
+    rows,
+    together,
+)
 from chassis.decision import Cause, Decision, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
 from chassis.presence import Presence
@@ -83,14 +94,14 @@ _ADD_WORK = """
 
 
 class Store(Protocol[S]):
-    """A service's own rows behind one kind of key. Called under the keys' locks, inside the transaction."""
+    """A service's own rows behind one kind of key, read and written under the keys' locks, in one transaction."""
 
     async def load(self, tx: Connection, inputs: Sequence["Input"]) -> dict[str, S]:
         """The state of every key among `inputs`; a key without rows has its empty state."""
         ...
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[S, S]]) -> None:
-        """Write what differs: key → (before, after)."""
+    def save(self, changes: Mapping[str, tuple[S, S]]) -> Sequence[Rows]:
+        """The rows to write: key → (before, after)."""
         ...
 
 
@@ -300,6 +311,7 @@ class Processor:
             await execute(tx, _UNSEE, unhandled)
         await parking.write(tx)
 
+        changed: list[Rows] = []
         for numbers in by_store.values():
             store = self._rules[type(inputs[numbers[0]].body)].store
             before = await store.load(tx, [inputs[n] for n in numbers])
@@ -313,13 +325,21 @@ class Processor:
                 outcomes[n] = Outcome(reply=decision.reply)
             changes = {key: (before[key], after[key]) for key in after if after[key] is not before[key]}
             if changes:
-                await store.save(tx, changes)
+                changed.extend(store.save(changes))
+        return outcomes, await self._write(tx, changed, ledger), ledger
 
-        await ledger.write_tasks(tx, self._takers, self._presence.id)
-        handover = None
+    async def _write(self, tx: Connection, changed: Sequence[Rows], ledger: "_Ledger") -> Handover | None:
+        """All that a transaction has to say: its rows, its tasks, its events."""
+        statements = [insert(rows) for rows in changed if rows.values]
+        if ledger.tasks:
+            statements.append(ledger.asked(self._takers, self._presence.id))
         if ledger.events:
-            handover = await self._publisher.store(tx, ledger.events, ledger.advanced())
-        return outcomes, handover, ledger
+            statements.extend(self._publisher.store(ledger.events, ledger.advanced()))
+        returned = await together(tx, statements)
+        handover = self._publisher.hand_over(ledger.events, returned.pop()) if ledger.events else None
+        if ledger.tasks:
+            ledger.claim(self._takers, returned[-2] if ledger.events else returned[-1])
+        return handover
 
     async def _admit(self, tx: Connection, inputs: Sequence[Input]) -> tuple[list[int], dict[str, Any]]:
         """Numbers of the inputs that were not handled before, and the streams of all, locked."""
@@ -415,6 +435,7 @@ class _Ledger:
         self.events: list[Outgoing] = []
         self.tasks: list[tuple[Input, Task]] = []
         self.claimed: dict[str, list[Asked]] = {}
+        self._asked: list[Asked] = []
         self._source = source
         self._produced = produced
         self._touched: set[str] = set()
@@ -456,10 +477,9 @@ class _Ledger:
     def ask(self, item: Input, tasks: Sequence[Task]) -> None:
         self.tasks.extend((item, task) for task in tasks)
 
-    async def write_tasks(self, tx: Connection, takers: Mapping[str, Taker], owner: int | None) -> None:
-        if not self.tasks:
-            return
-        asked = [
+    def asked(self, takers: Mapping[str, Taker], owner: int | None) -> Statement:
+        """Writes the tasks, claimed at once for the takers that have room."""
+        self._asked = asked = [
             Asked(task.kind, task.ref, item.key, task.payload, task.cause or item.cause) for item, task in self.tasks
         ]
         keys: set[str] = set()
@@ -468,23 +488,22 @@ class _Ledger:
             taker = takers.get(task.kind)
             mine.append(taker is not None and not task.delay and one.key not in keys and taker.has_room())
             keys.add(one.key)
-        written = await rows(
-            tx,
-            _ADD_WORK,
+        columns = (
             [one.kind for one in asked],
             [one.ref for one in asked],
             [one.key for one in asked],
             [orjson.dumps(dict(one.payload)).decode() for one in asked],
             [orjson.dumps(one.cause).decode() for one in asked],
             [task.delay.total_seconds() for _, task in self.tasks],
-            mine,
-            owner,
         )
-        by_ref = {(one.kind, one.ref): one for one in asked}
-        for row in written:
-            if row.kind in takers:
-                one = replace(by_ref[row.kind, row.ref], id=row.id, owner=row.owner)
-                self.claimed.setdefault(row.kind, []).append(one)
+        return Statement(_ADD_WORK, (*columns, mine, owner), ("id", "kind", "ref", "owner"))
+
+    def claim(self, takers: Mapping[str, Taker], written: Sequence[Any]) -> None:
+        """Keep for the takers what was written: (id, kind, ref, owner)."""
+        by_ref = {(one.kind, one.ref): one for one in self._asked}
+        for row, kind, ref, owner in sorted(written, key=lambda row: int(row[0])):
+            if kind in takers:
+                self.claimed.setdefault(kind, []).append(replace(by_ref[kind, ref], id=row, owner=owner))
 
     def advanced(self) -> dict[str, int]:
         """The counts of the keys that something was told about."""

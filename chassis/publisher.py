@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from chassis import crash, metrics
-from chassis.database import Connection, Database, execute, is_transient, rows
+from chassis.database import Database, Statement, execute, is_transient, rows
 from chassis.envelope import Outgoing, headers_from_json
 from chassis.presence import Presence
 
@@ -29,17 +29,17 @@ FLUSH_EVENTS = 1000
 QUEUE_EVENTS = 20_000
 CLAIM_ROWS = 500
 SWEEP_EVERY_S = 1.0
-DELETE_EVERY_S = 0.2
+DELETE_EVERY_S = 0.5
 ACK_TIMEOUT_S = 30.0
 MAX_BATCH_BYTES = 1024 * 1024
 
 _CLAIM_LOCK = 0x7275CF
 
+_ADVANCE = """
+    UPDATE streams s SET sequence = u.sequence FROM unnest($1::text[], $2::bigint[]) AS u (key, sequence)
+    WHERE s.key = u.key
+"""
 _INSERT = """
-    WITH advanced AS (
-        UPDATE streams s SET sequence = u.sequence FROM unnest($7::text[], $8::bigint[]) AS u (key, sequence)
-        WHERE s.key = u.key
-    )
     INSERT INTO outbox (event_id, owner, topic, key, headers, value)
     SELECT e.event_id,
            CASE WHEN (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6 LIMIT 1) IS NULL
@@ -102,33 +102,34 @@ class Publisher:
         presence.on_lost(self._forget)
         presence.on_freed(self._sweep.set)
 
-    async def store(self, tx: Connection, events: Sequence[Outgoing], sequences: Mapping[str, int]) -> Handover | None:
-        """Write events into the outbox, under the locks of their keys, as the last step before the commit.
+    def store(self, events: Sequence[Outgoing], sequences: Mapping[str, int]) -> tuple[Statement, Statement]:
+        """Statements that count and write events, to be run under the locks of their keys, last before the commit.
 
-        `sequences`: how far the counts of their keys have come.
-
-        The caller releases or discards what it gets. None: all of it goes by the table's road.
+        `sequences`: how far the counts of their keys have come. What the second returns is for `hand_over`.
         """
         owner = self._presence.id if self._queued < QUEUE_EVENTS else None
-        written = await rows(
-            tx,
-            _INSERT,
+        columns = (
             [event.event_id for event in events],
             [event.topic for event in events],
             [event.key for event in events],
             [event.headers_json() for event in events],
             [event.value for event in events],
-            owner,
-            list(sequences),
-            list(sequences.values()),
         )
+        advance = Statement(_ADVANCE, (list(sequences), list(sequences.values())))
+        return advance, Statement(_INSERT, (*columns, owner), ("id", "event_id", "owner"))
+
+    def hand_over(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Handover | None:
+        """Queue what was written under our identity. The caller releases or discards what it gets.
+
+        None: all of it goes by the table's road.
+        """
         by_id = {event.event_id: event for event in events}
-        mine = [(row.id, by_id[row.event_id]) for row in written if row.owner is not None]
+        identity = self._presence.id
+        mine = [(row, by_id[event]) for row, event, owner in written if owner is not None and owner == identity]
+        mine.sort(key=lambda item: item[0])
         if len(mine) < len(events):
             self._sweep.set()
-        if not mine or owner is None or owner != self._presence.id:
-            return None
-        return self._enqueue(owner, mine)
+        return self._enqueue(identity, mine) if mine and identity is not None else None
 
     async def run(self) -> None:
         """Publish for as long as the service runs."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, fetch, rows, write
+from chassis.database import Connection, Database, Rows, fetch, rows
 from chassis.processor import Input
 from contracts.portal import Agreement
 from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile, PartnerRequest, Request
@@ -114,18 +114,15 @@ class Desks:
             for key in keys
         }
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Desk, Desk]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Desk, Desk]]) -> Sequence[Rows]:
         leads = [
             lead
             for before, after in changes.values()
             for lead_id, lead in after.leads.items()
             if before.leads.get(lead_id) != lead
         ]
-        await write(
-            tx,
-            Rows(LeadRow, [_lead_row(lead) for lead in leads], keep=("number", "received_at")),
-            _answered(changes.values()),
-        )
+        rows = [_lead_row(lead) for lead in leads]
+        return [Rows(LeadRow, rows, keep=("number", "received_at")), _answered(changes.values())]
 
 
 class PartnerFiles:
@@ -139,7 +136,7 @@ class PartnerFiles:
             key: PartnerFile(partner=partners.get(key), scopes=found.scopes, requests=found.requests) for key in keys
         }
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[PartnerFile, PartnerFile]]) -> None:
+    def save(self, changes: Mapping[str, tuple[PartnerFile, PartnerFile]]) -> Sequence[Rows]:
         partners = [
             after.partner
             for before, after in changes.values()
@@ -155,7 +152,7 @@ class PartnerFiles:
             }
             for partner in partners
         ]
-        await write(tx, Rows(PartnerRow, rows), _answered(changes.values()))
+        return [Rows(PartnerRow, rows), _answered(changes.values())]
 
 
 @dataclass(frozen=True, slots=True)

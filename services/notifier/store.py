@@ -9,7 +9,7 @@ from sqlalchemy import DateTime
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, execute, fetch, row_of, rows, write
+from chassis.database import Connection, Database, Rows, execute, fetch, row_of, rows
 from chassis.grouping import Grouped
 from chassis.processor import Input
 from services.notifier.domain import Attempt, Client, Message, Recipient
@@ -71,8 +71,8 @@ class Partners:
             found[row["partner_id"]] = Recipient(**row)
         return found
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> None:
-        await write(tx, Rows(PartnerRow, [row_of(after) for _, after in changes.values() if after is not None]))
+    def save(self, changes: Mapping[str, tuple[Recipient | None, Recipient | None]]) -> Sequence[Rows]:
+        return [Rows(PartnerRow, [row_of(after) for _, after in changes.values() if after is not None])]
 
 
 class Clients:
@@ -85,14 +85,14 @@ class Clients:
             found[row["client_key"]].append(Message(**row))
         return {key: Client(tuple(messages)) for key, messages in found.items()}
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
         changed = [
             row_of(message)
             for before, after in changes.values()
             for message in after.messages
             if message not in before.messages
         ]
-        await write(tx, Rows(MessageRow, changed))
+        return [Rows(MessageRow, changed)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +114,12 @@ class Attempts:
     async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
         """Messages, their recipients, and the attempts that may have taken effect, where there are any."""
         async with self._database.single() as tx:
-            messages = [Message(**row) for row in await fetch(tx, MessageRow, "message_id", message_ids)]
-            partner_ids = sorted({message.partner_id for message in messages})
-            partners = {
-                row["partner_id"]: row["person"] for row in await fetch(tx, PartnerRow, "partner_id", partner_ids)
-            }
-            attempts = {row.message_id: Attempt(*row[1:]) for row in await rows(tx, _ATTEMPTS, message_ids)}
-        return {
-            message.message_id: Letter(message, partners.get(message.partner_id), attempts.get(message.message_id))
-            for message in messages
-        }
+            found = await rows(tx, _LETTERS, message_ids)
+        letters = {}
+        for *message, person, begun in found:
+            attempt = None if begun is None else Attempt(*begun)
+            letters[message[0]] = Letter(Message(*message), person, attempt)
+        return letters
 
     async def begin(self, message_id: UUID, provider: str, earlier: Attempt | None) -> bool:
         """Committed before the call: whoever finds the message after a crash knows that it may be out.
@@ -159,9 +155,12 @@ class Attempts:
             await execute(tx, sql, *args)
 
 
-_ATTEMPTS = """
-    SELECT message_id, extract(epoch FROM now() - began_at)::float8 AS age_s, looks, missing, sends
-    FROM attempts WHERE message_id = ANY($1::uuid[])
+_LETTERS = f"""
+    SELECT {", ".join(f"m.{name}" for name in Message.__dataclass_fields__)},
+           (SELECT p.person FROM partners p WHERE p.partner_id = m.partner_id),
+           (SELECT ROW(extract(epoch FROM now() - a.began_at)::float8, a.looks, a.missing, a.sends)
+            FROM attempts a WHERE a.message_id = m.message_id)
+    FROM messages m WHERE m.message_id = ANY($1::uuid[])
 """
 _BEGIN = """
     INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing)

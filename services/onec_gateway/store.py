@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, fetch, fetch_each, row_of, write
+from chassis.database import Connection, Database, Rows, fetch, fetch_each, row_of
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.partners import Partner
@@ -103,7 +103,7 @@ class Clients:
             key: Client(key, holds.get(key), MappingProxyType(leads[key]), MappingProxyType(terms[key])) for key in keys
         }
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
         holds: list[dict[str, Any]] = []
         leads: list[dict[str, Any]] = []
         terms: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ class Clients:
                 for lead_id, term in after.terms.items()
                 if before.terms.get(lead_id) != term
             )
-        await write(tx, Rows(HoldRow, holds), Rows(LeadRow, leads), Rows(TermRow, terms))
+        return [Rows(HoldRow, holds), Rows(LeadRow, leads), Rows(TermRow, terms)]
 
 
 class Partners:
@@ -128,7 +128,7 @@ class Partners:
         keys = sorted({item.key for item in inputs})
         return {**dict.fromkeys(keys), **await _partners(tx, keys)}
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Partner | None, Partner | None]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Partner | None, Partner | None]]) -> Sequence[Rows]:
         rows = [
             {
                 "partner_id": partner.partner_id,
@@ -140,7 +140,7 @@ class Partners:
             for _, partner in changes.values()
             if partner is not None
         ]
-        await write(tx, Rows(PartnerRow, rows))
+        return [Rows(PartnerRow, rows)]
 
 
 class PartnerReader:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Rows, fetch, rows, write
+from chassis.database import Connection, Rows, fetch, rows
 from chassis.decision import Cause
 from chassis.processor import Input
 from services.reservations.domain import Client, Reservation
@@ -54,7 +54,7 @@ class Clients:
             found[row["client_key"]].append(Reservation(**row, cause=cause))
         return {key: Client(tuple(reservations)) for key, reservations in found.items()}
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Client, Client]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
         changed = [
             reservation
             for before, after in changes.values()
@@ -63,7 +63,7 @@ class Clients:
         ]
         # Ended first: the index that allows one live reservation a client is checked row by row.
         changed.sort(key=lambda reservation: reservation.status == "live")
-        await write(tx, Rows(ReservationRow, [_row(reservation) for reservation in changed]))
+        return [Rows(ReservationRow, [_row(reservation) for reservation in changed])]
 
 
 async def due_reservations(tx: Connection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:

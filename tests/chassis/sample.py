@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 
 from chassis import tables
 from chassis.cli import commands
-from chassis.database import Connection, Rows, driver_url, fetch, write
+from chassis.database import Connection, Rows, driver_url, fetch
 from chassis.decision import Cause, Decision, Event, Task
 from chassis.processor import Input, Rule
 from chassis.service import Service
@@ -112,9 +112,9 @@ class Tallies:
         found = {row["name"]: Tally(**row) for row in await fetch(tx, TallyRow, "name", names)}
         return {name: found.get(name, Tally(name)) for name in names}
 
-    async def save(self, tx: Connection, changes: Mapping[str, tuple[Tally, Tally]]) -> None:
+    def save(self, changes: Mapping[str, tuple[Tally, Tally]]) -> Sequence[Rows]:
         rows = [{"name": after.name, "count": after.count} for _, after in changes.values()]
-        await write(tx, Rows(TallyRow, rows))
+        return [Rows(TallyRow, rows)]
 
 
 class Foreign:

@@ -24,8 +24,9 @@ STATEMENTS = {
     ),
     "put events out": (
         publisher._INSERT,
-        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7, array['k1'], array[1]",
+        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7",
     ),
+    "count events": (publisher._ADVANCE, "array['k1'], array[1]"),
     "claim events": (publisher._CLAIM, "7, 500"),
 }
 TYPES = {"claim work": "(text, bigint, integer)", "claim events": "(integer, bigint)"}
