@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 500
 POLL_MS = 500
+PACE_S = 0.03
 COMMIT_EVERY_S = 0.25
 PROBE_EVERY_S = 5.0
 SLOW_AFTER_S = 10.0
@@ -160,6 +161,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._progress = time.monotonic()
         self._taken_at: float | None = None
         self._behind = 0
+        self._polled = 0.0
         self._subscriber = broker.subscriber(
             *topics,
             pattern=pattern,
@@ -249,6 +251,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
         # FastStream's own sleeps its timeout once more after an empty poll, blind to what arrives meanwhile.
+        await asyncio.sleep(self._polled + PACE_S - time.monotonic())
+        self._polled = time.monotonic()
         found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         return tuple(record for records in found.values() for record in records)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID, uuid5
 
@@ -74,6 +75,7 @@ class Decision(Generic[S]):
     reply: Any = None
 
 
+@lru_cache(4096)
 def derived_id(cause_id: str, kind: str, counter: int = 0) -> UUID:
     """The id of what follows from a cause: doing the same again, after a restore too, yields the same id."""
     return uuid5(_EVENTS, f"{cause_id}/{kind}/{counter}")

@@ -21,6 +21,7 @@ class HttpServer:
                 app,
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # nothing here asks who is behind a proxy
                 lifespan="off",
                 loop="none",
                 server_header=False,

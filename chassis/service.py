@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 STOP_GRACE_S = 20.0
 OVERDUE_S = 60.0
+REQUEST_GROUPS = 2
+REQUEST_PACE_S = 0.02
 TOPICS_SEEN_WITHIN_MS = 20_000  # a portal's new topic is read by then
 
 
@@ -116,7 +118,7 @@ class _Running:
             rules=service.rules,
             produces=service.produces,
         )
-        self._requests = Grouped[Input, Outcome](self._processor.process)
+        self._requests = Grouped[Input, Outcome](self._processor.process, at_once=REQUEST_GROUPS, pace_s=REQUEST_PACE_S)
         self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
         self._consumers: list[Consumer] = []
         self._broker: KafkaBroker | None = None

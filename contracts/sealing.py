@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from contracts.client import Client
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 
 OWNER: Final = "own"
+OPENED_KEPT: Final = 4096
 
 
 class _Registry(jwe.JWERegistry):
@@ -51,6 +53,8 @@ class Sealer:
         if len(self._keys) != len(keys):
             raise ValueError("two sealing keys share a kid")
         self._current = keys[0]
+        # One client is looked at several times within moments, one partner all day long.
+        self._open = lru_cache(OPENED_KEPT)(self._decrypt)
 
     def seal(self, client: Client, owner: str) -> str:
         """A compact JWE of the client, bound to `owner` (lead or partner id)."""
@@ -60,6 +64,9 @@ class Sealer:
 
     def open(self, sealed: str, owner: str) -> Client:
         """The client inside. Raises Unsealable when it does not open or belongs to another owner."""
+        return self._open(sealed, owner)
+
+    def _decrypt(self, sealed: str, owner: str) -> Client:
         try:
             opened = jwe.decrypt_compact(sealed, self._key_for, registry=_REGISTRY)
         except _WILL_NOT_OPEN:

@@ -53,6 +53,24 @@ async def test_a_repeated_key_is_answered_again_and_another_body_under_it_is_ref
     assert len((await portal.http.get("/v1/leads")).json()["items"]) == 1
 
 
+async def test_the_short_road_and_the_framework_answer_alike(portal: Portal) -> None:
+    await portal.register()
+    bearer = portal.http.headers["Authorization"].partition(" ")[2]
+    long = {"Authorization": f"bearer {bearer}"}  # spelled as the short road does not read it
+
+    first = await portal.lead(headers={"Idempotency-Key": "short"})
+    again = await portal.lead(headers={"Idempotency-Key": "short", **long})
+    refused = [await portal.lead(headers={"Idempotency-Key": "x", **road}, consent=None) for road in ({}, long)]
+    unnamed = [await portal.lead(headers=road) for road in ({}, long)]
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json() == first.json()
+    assert set(again.headers) - {"date"} == set(first.headers) - {"date"} | {"idempotent-replayed"}
+    for short_answer, long_answer in (refused, unnamed):
+        assert short_answer.status_code in (400, 422)
+        assert (short_answer.status_code, short_answer.json()) == (long_answer.status_code, long_answer.json())
+
+
 async def test_one_key_used_for_many_clients_at_once_is_one_lead(portal: Portal) -> None:
     await portal.register()
 

@@ -1,11 +1,13 @@
 """The HTTP application and its routes."""
 
+import os
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Header, Query, Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, StringConstraints, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.decision import Cause
@@ -17,7 +19,7 @@ from services.intake.domain import Lead, LeadStatus, Refused, Registered, Taken
 from services.intake.handlers import InvalidAgreement, Reader, is_id, story
 from services.intake.http import views
 from services.intake.http.access import Keyring, needs
-from services.intake.http.problems import DOCUMENTED, Problem, install, refused, respond, unavailable
+from services.intake.http.problems import DOCUMENTED, Problem, answer, install, refused, respond, unavailable
 from services.intake.receipts import ReceiptWriter
 from services.intake.settings import Settings
 from services.intake.store import find_lead, find_request, list_leads
@@ -29,6 +31,7 @@ UNDELIVERED_LIMIT_S = 600
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", description="До 255 видимых символов ASCII")]
 TraceParent = Annotated[str | None, Header(include_in_schema=False)]
 LeadsPortal = Annotated[str, Depends(needs("leads"))]
+SubmitRoute = Callable[[SubmitLead, str, str | None, str | None], Awaitable[Response]]
 
 
 class PartnerBody(BaseModel):
@@ -50,13 +53,13 @@ def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp
         redoc_url=None,
         responses=DOCUMENTED,
     )
-    app.state.keyring = Keyring(runtime.database)
+    keyring = app.state.keyring = Keyring(runtime.database)
     install(app)
     receipts = ReceiptWriter(settings.receipt_jwk, settings.secret)
     _partners(app, runtime, reader)
-    _leads(app, runtime, reader, receipts)
+    submit_lead = _leads(app, runtime, reader, receipts)
     _keys(app, settings)
-    return _limited(app)
+    return _limited(app, _Shortcut(keyring, submit_lead))
 
 
 def _partners(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
@@ -87,7 +90,7 @@ def _partners(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
         return views.PartnerView(partner_id=partner_id, status=body.status)
 
 
-def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWriter) -> None:
+def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWriter) -> SubmitRoute:
     @app.post("/v1/leads", status_code=202, response_model=views.TakenView)
     async def submit_lead(
         body: SubmitLead,
@@ -165,6 +168,8 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
     def _view(lead: Lead) -> views.LeadView:
         return views.lead_view(lead, reader.open(lead.client, str(lead.lead_id)))
 
+    return submit_lead
+
 
 def _keys(app: FastAPI, settings: Settings) -> None:
     published = {
@@ -195,10 +200,44 @@ def _checked(key: str | None) -> str:
 
 def _story(traceparent: str | None) -> Cause:
     begun = story(None, traceparent)
-    return begun if begun.traceparent else Cause("", "", f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01")
+    if begun.traceparent is not None:
+        return begun
+    fresh = os.urandom(24).hex()
+    return Cause("", "", f"00-{fresh[:32]}-{fresh[32:]}-01")
 
 
-def _limited(app: ASGIApp) -> ASGIApp:
+class _Shortcut:
+    """`POST /v1/leads`, the one request that comes in thousands, past the framework's general machinery.
+
+    That machinery took a third of a request's time. What is not plainly in order is left to it, to say what is wrong.
+    """
+
+    def __init__(self, keyring: Keyring, submit: SubmitRoute) -> None:
+        self._keyring = keyring
+        self._submit = submit
+
+    async def answer(self, scope: Scope, body: bytes) -> Response | None:
+        """The answer, or None: the framework is to give it."""
+        if scope["method"] != "POST" or scope["path"] != "/v1/leads":
+            return None
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        scheme, _, key = headers.get(b"authorization", "").partition(" ")
+        as_json = headers.get(b"content-type", "").startswith("application/json")
+        if len(headers) < len(scope["headers"]) or scheme != "Bearer" or not as_json:
+            return None
+        try:
+            found = await self._keyring.portal(key)
+            if found is None or "leads" not in found[1]:
+                return None
+            lead = SubmitLead.model_validate_json(body)
+            return await self._submit(lead, found[0], headers.get(b"idempotency-key"), headers.get(b"traceparent"))
+        except ValidationError:
+            return None
+        except Exception as error:
+            return answer(error, scope["path"])
+
+
+def _limited(app: ASGIApp, shortcut: _Shortcut) -> ASGIApp:
     """Refuse a body over 64 KiB, announced or not, before anything reads it."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
@@ -209,6 +248,8 @@ def _limited(app: ASGIApp) -> ASGIApp:
         body = None if not announced.isdigit() or int(announced) > MAX_BODY_BYTES else await _body(receive)
         if body is None:
             await respond(Problem(413, "too-large"))(scope, receive, send)
+        elif (answered := await shortcut.answer(scope, body)) is not None:
+            await answered(scope, receive, send)
         else:
             await app(scope, _first(body, receive), send)
 

@@ -134,12 +134,19 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OSError)
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        if is_transient(error):
-            log.warning("not taken", error=type(error).__name__)
-            return respond(unavailable())
         route = request.scope.get("route")
-        log.error("request failed", route=getattr(route, "path", None), exc_info=error)
-        return respond(Problem(500, "internal"))
+        return answer(error, getattr(route, "path", None))
+
+
+def answer(error: Exception, route: str | None) -> JSONResponse:
+    """What is said of an exception, whoever raised it."""
+    if isinstance(error, Problem):
+        return respond(error)
+    if is_transient(error):
+        log.warning("not taken", error=type(error).__name__)
+        return respond(unavailable())
+    log.error("request failed", route=route, exc_info=error)
+    return respond(Problem(500, "internal"))
 
 
 def respond(problem: Problem) -> JSONResponse:
