@@ -1,0 +1,66 @@
+"""Each service killed at each named place, at the first message of a batch, in its middle and at its end: exact."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from chassis import crash
+from deploy.local.parts import PREFIXES, SERVICES
+from deploy.local.system import LocalSystem
+from tests.chaos.checker import Place, assert_exact, check
+from tests.chaos.load import Load
+from tests.e2e.world import World
+from tests.process import ServiceProcess, until
+
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(900)]
+
+LEADS, SECONDS = 400, 40.0
+NUMBERS = (1, 10, 30)
+POINTS = {
+    crash.COMMITTED: SERVICES,
+    crash.PUBLISHED: SERVICES,
+    crash.HANDLED: SERVICES,
+    crash.CALLED: ("onec_gateway", "notifier"),
+}
+
+
+async def test_every_lead_is_exact_wherever_its_services_were_killed(
+    system: LocalSystem, world: World, tmp_path: Path
+) -> None:
+    loads = []
+    for number in NUMBERS:
+        load = await Load.prepare(world, "points", number, LEADS, on_topic=0.5)
+        load.calls_before = None
+        loads.append(load)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run([world], SECONDS))
+            for point, services in POINTS.items():
+                await _kill_at(system, services, point, number, tmp_path)
+    for number, load in zip(NUMBERS, loads, strict=True):
+        assert_exact(await check(Place.of(system), world, load), number)
+
+
+async def _kill_at(system: LocalSystem, services: tuple[str, ...], point: str, number: int, folder: Path) -> None:
+    """In the place of each service one that ends at `point`, and then the service again."""
+    armed = {}
+    for service in services:
+        await asyncio.to_thread(system.stop_program, service)
+        environment = {**system.environment(service), "CRASH_AT": f"{point}:{number}"}
+        log = folder / f"{service}-{point}-{number}.log"
+        armed[service] = await ServiceProcess.start(
+            f"services.{service}", PREFIXES[service], environment, log, wait=False
+        )
+    try:
+        for service, one in armed.items():
+
+            async def ended(one: ServiceProcess = one) -> bool | None:
+                return True if one.process.poll() is not None else None
+
+            await until(ended, f"{service} is killed at {point}:{number}")
+            assert one.process.returncode == -signal.SIGKILL, one.log.read_text()[-3000:]
+    finally:
+        for service, one in armed.items():
+            one.end()
+            await asyncio.to_thread(system.start_program, service)
