@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 500
 POLL_MS = 500
-PACE_S = 0.03
+PACE_S = 0.015
 COMMIT_EVERY_S = 0.25
 PROBE_EVERY_S = 5.0
 SLOW_AFTER_S = 10.0

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -22,6 +23,7 @@ from sqlmodel import SQLModel
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 IDLE_IN_TRANSACTION_S = 15
+FEW_KEYS = 20
 
 # Connection lost, deadlock or serialization, out of resources, operator's intervention, lock not available.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "55P03", "25006")
@@ -133,7 +135,7 @@ async def execute(tx: Connection, sql: str, *args: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one table to be written. Every mapping names the same columns; JSON columns take JSON text.
+    """Rows of one table to be written. Every mapping names the same columns; JSON columns take what JSON can say.
 
     A row whose primary key exists is updated, but for the columns in `keep`; with `new` it is a conflict instead.
     """
@@ -155,9 +157,20 @@ class Statement:
 
 def insert(rows: Rows) -> Statement:
     """Write rows, in the order given."""
-    columns = tuple(rows.values[0])
-    sql = _insert_sql(table_of(rows.model), columns, rows.keep, rows.new)
-    return Statement(sql, [[row[column] for row in rows.values] for column in columns])
+    sql = _insert_sql(table_of(rows.model), tuple(rows.values[0]), rows.keep, rows.new)
+    return Statement(sql, [as_json(rows.values)])
+
+
+def as_json(values: Sequence[Any]) -> str:
+    """Rows as one parameter, a quarter of the price of an array for each column, and the same for the server."""
+    return orjson.dumps(values, default=_plain).decode()
+
+
+def _plain(value: Any) -> str:
+    # The driver's own UUIDs are of a class of its own, which orjson does not take for one.
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is nothing a column holds")
 
 
 async def together(tx: Connection, statements: Sequence[Statement]) -> list[Sequence[Any]]:
@@ -181,8 +194,16 @@ async def fetch(
 async def fetch_each(
     tx: Connection, column: str, keys: Sequence[Any], *tables: tuple[type[SQLModel], str | None]
 ) -> list[list[dict[str, Any]]]:
-    """The same from several tables at once, by a column that all of them have: (model, order by) → its rows."""
+    """The same from several tables, by a column that all of them have: (model, order by) → its rows.
+
+    Few rows cost less than a round trip, and come together in one; many cost twice as much that way.
+    """
     named = tuple((table_of(model), order_by) for model, order_by in tables)
+    if len(named) == 1 or len(keys) > FEW_KEYS:
+        return [
+            [dict(row) for row in await tx.fetch(_select_sql(table, column, order_by), list(keys))]
+            for table, order_by in named
+        ]
     found = await tx.fetchrow(_fetch_sql(column, named), list(keys))
     assert found is not None
     return [
@@ -232,9 +253,9 @@ async def _nothing_to_reset(_: Any) -> None:
 
 @cache
 def _insert_sql(table: Table, columns: tuple[str, ...], keep: tuple[str, ...], new: bool) -> str:
-    arrays = (f"CAST(${number} AS {_pg_type(table, column)}[])" for number, column in enumerate(columns, start=1))
+    typed = ", ".join(f'"{column}" {_pg_type(table, column)}' for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
-    sql = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({", ".join(arrays)})'
+    sql = f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM json_to_recordset($1::json) AS t ({typed})'
     if new:
         return sql
     primary = [column.name for column in table.primary_key]
@@ -252,6 +273,13 @@ def _together_sql(statements: tuple[tuple[str, int, tuple[str, ...]], ...]) -> s
             returned.append(f"(SELECT array_agg(ROW({', '.join(returning)})) FROM s{n})")
         before += args
     return f"WITH {', '.join(parts)} SELECT {', '.join(returned) or '1'}"
+
+
+@cache
+def _select_sql(table: Table, column: str, order_by: str | None) -> str:
+    names = ", ".join(f'"{name}"' for name in _columns(table))
+    order = f' ORDER BY "{order_by}"' if order_by else ""
+    return f'SELECT {names} FROM "{table.name}" WHERE "{column}" = ANY(CAST($1 AS {_pg_type(table, column)}[])){order}'
 
 
 @cache

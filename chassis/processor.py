@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-import orjson
 import structlog
 
 from chassis import crash, metrics
@@ -23,6 +22,7 @@ from chassis.database import (
     Database,
     Rows,
     Statement,
+    as_json,
     execute,
     insert,
     is_conflict,
@@ -79,13 +79,14 @@ _RELEASE = """
 """
 _ADD_WORK = """
     INSERT INTO work (kind, ref, key, payload, cause, due_at, owner, attempts, in_doubt)
-    SELECT kind, ref, key, payload::jsonb, cause::jsonb, now() + make_interval(secs => delay),
+    SELECT kind, ref, key, payload, cause, now() + make_interval(secs => delay),
            owner, CASE WHEN owner IS NULL THEN 0 ELSE 1 END, owner IS NOT NULL
     FROM (
         SELECT t.*, CASE WHEN mine
                          AND (SELECT 1 FROM work e WHERE e.key = t.key AND e.state = 'waiting' LIMIT 1) IS NULL
-                         THEN $8::integer END AS owner
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::boolean[])
+                         THEN $2::integer END AS owner
+        FROM ROWS FROM (json_to_recordset($1::json)
+                        AS (kind text, ref text, key text, payload jsonb, cause jsonb, delay float8, mine boolean))
              WITH ORDINALITY AS t (kind, ref, key, payload, cause, delay, mine, n)
         OFFSET 0  -- decided once a row, not at each mention
     ) AS t
@@ -289,9 +290,9 @@ class Processor:
         fresh, streams = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
-        ledger.sequences = {key: stream.sequence for key, stream in streams.items()}
+        ledger.sequences = {key: sequence for key, (sequence, _) in streams.items()}
 
-        parking = await self._parking(tx, [key for key, stream in streams.items() if stream.parked_at is not None])
+        parking = await self._parking(tx, [key for key, (_, parked_at) in streams.items() if parked_at is not None])
         handled = set(range(len(inputs))).difference(fresh)
         parking.released = [token for n in handled if (token := inputs[n].token) is not None]
         by_store: dict[int, list[int]] = {}
@@ -341,17 +342,28 @@ class Processor:
             ledger.claim(self._takers, returned[-2] if ledger.events else returned[-1])
         return handover
 
-    async def _admit(self, tx: Connection, inputs: Sequence[Input]) -> tuple[list[int], dict[str, Any]]:
+    async def _admit(
+        self, tx: Connection, inputs: Sequence[Input]
+    ) -> tuple[list[int], dict[str, tuple[int, datetime | None]]]:
         """Numbers of the inputs that were not handled before, and the streams of all, locked."""
         seen = [item.seen for item in inputs if item.seen is not None]
         claimed = [item.work for item in inputs if item.work is not None]
         missing = sorted({item.key for item in inputs if not isinstance(item.body, Unreadable)})
+        streams: dict[str, tuple[int, datetime | None]] = {}
+        new: set[UUID] = set()
+        owned: set[int] = set()
         found = await rows(tx, _ADMIT, missing, seen, claimed, self._presence.id)
-        new = {row.seen for row in found}
-        owned = {row.work for row in found}
-        streams = {row.key: row for row in found if row.key is not None}
-        while missing := [key for key in missing if key not in streams]:
-            streams.update((row.key, row) for row in await rows(tx, _ADMIT, missing, [], [], None) if row.key)
+        while True:
+            for key, sequence, parked_at, handled, work in found:
+                if key is not None:
+                    streams[key] = (sequence, parked_at)
+                elif handled is not None:
+                    new.add(handled)
+                else:
+                    owned.add(work)
+            if not (missing := [key for key in missing if key not in streams]):
+                break
+            found = await rows(tx, _ADMIT, missing, [], [], None)
         fresh = []
         for n, item in enumerate(inputs):
             if item.seen is not None and item.seen not in new:
@@ -483,20 +495,21 @@ class _Ledger:
             Asked(task.kind, task.ref, item.key, task.payload, task.cause or item.cause) for item, task in self.tasks
         ]
         keys: set[str] = set()
-        mine = []
+        wanted = []
         for (_, task), one in zip(self.tasks, asked, strict=True):
             taker = takers.get(task.kind)
-            mine.append(taker is not None and not task.delay and one.key not in keys and taker.has_room())
+            row = {
+                "kind": one.kind,
+                "ref": one.ref,
+                "key": one.key,
+                "payload": dict(one.payload),
+                "cause": one.cause,
+                "delay": task.delay.total_seconds(),
+                "mine": taker is not None and not task.delay and one.key not in keys and taker.has_room(),
+            }
+            wanted.append(row)
             keys.add(one.key)
-        columns = (
-            [one.kind for one in asked],
-            [one.ref for one in asked],
-            [one.key for one in asked],
-            [orjson.dumps(dict(one.payload)).decode() for one in asked],
-            [orjson.dumps(one.cause).decode() for one in asked],
-            [task.delay.total_seconds() for _, task in self.tasks],
-        )
-        return Statement(_ADD_WORK, (*columns, mine, owner), ("id", "kind", "ref", "owner"))
+        return Statement(_ADD_WORK, (as_json(wanted), owner), ("id", "kind", "ref", "owner"))
 
     def claim(self, takers: Mapping[str, Taker], written: Sequence[Any]) -> None:
         """Keep for the takers what was written: (id, kind, ref, owner)."""

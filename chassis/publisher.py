@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from chassis import crash, metrics
-from chassis.database import Database, Statement, execute, is_transient, rows
+from chassis.database import Database, Statement, as_json, execute, is_transient, rows
 from chassis.envelope import Outgoing, headers_from_json
 from chassis.presence import Presence
 
@@ -42,10 +42,10 @@ _ADVANCE = """
 _INSERT = """
     INSERT INTO outbox (event_id, owner, topic, key, headers, value)
     SELECT e.event_id,
-           CASE WHEN (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $6 LIMIT 1) IS NULL
-                THEN $6::integer END,
-           e.topic, e.key, e.headers, e.value
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
+           CASE WHEN (SELECT 1 FROM outbox o WHERE o.key = e.key AND o.owner IS DISTINCT FROM $2 LIMIT 1) IS NULL
+                THEN $2::integer END,
+           e.topic, e.key, e.headers, convert_to(e.value, 'UTF8')
+    FROM ROWS FROM (json_to_recordset($1::json) AS (event_id uuid, topic text, key text, headers text, value text))
          WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
     ORDER BY e.n
     RETURNING id, event_id, owner
@@ -108,15 +108,18 @@ class Publisher:
         `sequences`: how far the counts of their keys have come. What the second returns is for `hand_over`.
         """
         owner = self._presence.id if self._queued < QUEUE_EVENTS else None
-        columns = (
-            [event.event_id for event in events],
-            [event.topic for event in events],
-            [event.key for event in events],
-            [event.headers_json() for event in events],
-            [event.value for event in events],
-        )
+        told = [
+            {
+                "event_id": event.event_id,
+                "topic": event.topic,
+                "key": event.key,
+                "headers": event.headers_json(),
+                "value": event.value.decode(),
+            }
+            for event in events
+        ]
         advance = Statement(_ADVANCE, (list(sequences), list(sequences.values())))
-        return advance, Statement(_INSERT, (*columns, owner), ("id", "event_id", "owner"))
+        return advance, Statement(_INSERT, (as_json(told), owner), ("id", "event_id", "owner"))
 
     def hand_over(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Handover | None:
         """Queue what was written under our identity. The caller releases or discards what it gets.

@@ -147,7 +147,7 @@ class PartnerFiles:
                 "partner_id": partner.partner_id,
                 "person": partner.person,
                 "digest": partner.digest,
-                "agreement": partner.agreement.model_dump_json(),
+                "agreement": partner.agreement.model_dump(mode="json"),
                 "status": partner.status,
             }
             for partner in partners

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import BigInteger, Column, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
@@ -171,7 +170,6 @@ async def _partners(tx: Connection, keys: Sequence[str]) -> dict[str, Partner]:
 
 
 def _lead(row: dict[str, Any]) -> Lead:
-    # JSON goes in as text and comes out as objects: so the chassis has it.
     enquiries = row["enquiries"]
     return Lead(
         lead_id=row["lead_id"],
@@ -197,10 +195,10 @@ def _lead_row(key: str, lead: Lead) -> dict[str, Any]:
         "client": lead.client,
         "received_at": lead.received_at,
         "number": lead.number,
-        "cause": orjson.dumps(lead.cause).decode(),
+        "cause": lead.cause,
         "check_asked": lead.check_asked,
         "checked_at": lead.checked_at,
-        "enquiries": orjson.dumps([{"ref": one.ref, "date": one.date.isoformat()} for one in lead.enquiries]).decode(),
+        "enquiries": [{"ref": one.ref, "date": one.date.isoformat()} for one in lead.enquiries],
         "status": status,
         "reason": verdict.reason if verdict else None,
         "evidence": verdict.evidence if verdict else None,

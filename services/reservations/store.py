@@ -5,7 +5,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Column, DateTime, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
@@ -89,5 +88,5 @@ def _row(reservation: Reservation) -> dict[str, Any]:
         "reserved_through": reservation.reserved_through,
         "reserved_until": reservation.reserved_until,
         "status": reservation.status,
-        "cause": orjson.dumps(reservation.cause).decode(),
+        "cause": reservation.cause,
     }

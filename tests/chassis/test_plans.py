@@ -16,7 +16,7 @@ STATEMENTS = {
     "claim work": (worker._CLAIM, "'call', 500, 7"),
     "ask for work": (
         processor._ADD_WORK,
-        "array['call'], array['new'], array['k1'], array['{}'], array['{}'], array[0.0], array[true], 7",
+        """'[{"kind": "call", "ref": "new", "key": "k1", "payload": {}, "cause": {}, "delay": 0, "mine": true}]', 7""",
     ),
     "admit": (
         processor._ADMIT,
@@ -24,7 +24,8 @@ STATEMENTS = {
     ),
     "put events out": (
         publisher._INSERT,
-        "array[gen_random_uuid()], array['t'], array['k1'], array['h'], array[''::bytea], 7",
+        "json_build_array(json_build_object('event_id', gen_random_uuid(), 'topic', 't', 'key', 'k1', 'headers', 'h',"
+        " 'value', '')), 7",
     ),
     "count events": (publisher._ADVANCE, "array['k1'], array[1]"),
     "claim events": (publisher._CLAIM, "7, 500"),
