@@ -296,20 +296,27 @@ class Processor:
         handled = set(range(len(inputs))).difference(fresh)
         parking.released = [token for n in handled if (token := inputs[n].token) is not None]
         by_store: dict[int, list[int]] = {}
-        unhandled: list[UUID] = []
+        taken: set[UUID] = set()
+        left: set[UUID] = set()
         for n in fresh:
             item = inputs[n]
-            if isinstance(item.body, Unreadable):
+            if item.seen in taken:
+                # The same message twice in one batch; as a replay it frees its place.
+                metrics.REPEATED.inc()
+                parking.released.extend([item.token] if item.token is not None else [])
+            elif isinstance(item.body, Unreadable):
                 ledger.bury(item, item.body.reason, None)
+                taken.update([item.seen] if item.seen is not None else [])
             elif item.dead is not None and (bury or not parking.lets_pass(item)):
                 # Nothing of a key overtakes what failed before it. Not handled is not seen: a replay must pass.
                 if (place := parking.park(item)) is not None:
                     ledger.bury(item, "failed" if bury else "behind-parked", place)
-                unhandled.extend([item.seen] if item.seen is not None else [])
+                left.update([item.seen] if item.seen is not None else [])
             else:
                 by_store.setdefault(id(self._rules[type(item.body)].store), []).append(n)
-        if unhandled:
-            await execute(tx, _UNSEE, unhandled)
+                taken.update([item.seen] if item.seen is not None else [])
+        if unhandled := left - taken:
+            await execute(tx, _UNSEE, list(unhandled))
         await parking.write(tx)
 
         changed: list[Rows] = []
@@ -368,12 +375,8 @@ class Processor:
         for n, item in enumerate(inputs):
             if item.seen is not None and item.seen not in new:
                 metrics.REPEATED.inc()
-                continue
-            if item.work is not None and item.work not in owned:
-                continue
-            if item.seen is not None:
-                new.discard(item.seen)  # the same message twice in one batch
-            fresh.append(n)
+            elif item.work is None or item.work in owned:
+                fresh.append(n)
         return fresh, streams
 
     async def _parking(self, tx: Connection, keys: list[str]) -> "_Parking":

@@ -74,7 +74,7 @@ class Kafka:
     """One node in `folder`, whose data is found again by the next start there.
 
     Tests use `start`, `stop` and `kill`; the local system takes `prepare`, `program` and `wait_ready`
-    and has the program supervised.
+    and has the program supervised. `hot`: it will run for long and be measured.
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class Kafka:
         *,
         controller_port: int | None = None,
         heap: str = "512m",
+        hot: bool = False,
         log: Path | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self.controller_port = controller_port or free_port()
         self.heap = heap
+        self.hot = hot
         self.log = log or self.folder / "kafka.log"
         self._child: Child | None = None
         self._classes: Path | None = None
@@ -140,9 +142,11 @@ class Kafka:
         """The broker's process. Fetches the jars if needed."""
         classes = self._jars(report)
         memory = (f"-Xmx{self.heap}", "-Xms256m", "-XX:+ExitOnOutOfMemoryError")
+        # Compiling hot code well takes a seventh of a small machine for minutes, and most local brokers live no longer.
+        compiler = () if self.hot else ("-XX:TieredStopAtLevel=1",)
         return Program(
             name="kafka",
-            argv=(*self._java(*memory), *LOGGING, "-cp", f"{classes}/*", "kafka.Kafka", "server.properties"),
+            argv=(*self._java(*memory, *compiler), *LOGGING, "-cp", f"{classes}/*", "kafka.Kafka", "server.properties"),
             folder=self.folder,
             log=self.log,
             environment=LOCALE,

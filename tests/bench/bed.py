@@ -101,7 +101,7 @@ class Bed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.secrets = Secrets(folder / "secrets.json")
-        self.kafka = Kafka(folder / "kafka").start()
+        self.kafka = Kafka(folder / "kafka", hot=True).start()
         # Commit times of rows are how the end of a lead's way is measured, at the same price for all variants.
         settings = {"track_commit_timestamp": "on"}
         self.postgres = Postgres(folder / "postgres", password=secrets.token_urlsafe(16), settings=settings).start()

@@ -144,6 +144,26 @@ async def test_replaying_what_was_handled_after_all_changes_nothing(sample: Samp
     assert (await sample.query("SELECT count(*) FROM parked"))[0][0] == 0
 
 
+async def test_a_message_that_comes_again_in_one_batch_with_its_replay_is_not_taken_for_handled(sample: Sample) -> None:
+    """Its offset was not committed when the service died, and the operator was quick."""
+    broken = await sample.start(SAMPLE_BROKEN="yes")
+    record = {"name": "a", "n": 0, "wish": "fail-if-broken"}
+    await sample.say(record)
+    (letter,) = await sample.dead(1)
+    broken.kill()
+    broken.wait()
+    mark = [("replay", f"sample{sample.suffix} {letter['original']['token']}".encode())]
+    again = (b"a", [*headers_for(record), *mark], json.dumps(record).encode())
+
+    await sample.say(record)
+    await sample.send([again, again])
+    await sample.say({"name": "a", "n": 1})
+    await sample.start()
+
+    assert [event["n"] for event in (await sample.stories(2))["a"]] == [0, 1]
+    assert (await sample.query("SELECT count(*) FROM parked"))[0][0] == 0
+
+
 async def test_a_replay_that_nobody_gave_a_place_does_not_jump_the_queue(sample: Sample) -> None:
     await sample.start()
     await sample.say({"name": "a", "n": 0, "wish": "fail"})
