@@ -101,25 +101,21 @@ async def one_by_one(
 ) -> AsyncIterator[tuple[Job, Answer]]:
     """A call for each job, as many at once as `gate` lets through; each answers as soon as it can."""
     gate = gate or asyncio.Semaphore(len(jobs))
-    answers: asyncio.Queue[tuple[Job, Answer]] = asyncio.Queue()
 
-    async def answer(job: Job) -> Answer:
+    async def answer(job: Job) -> tuple[Job, Answer]:
         async with gate:
             if not job.may_call():
-                return Retry("not-called", certain=True, after_s=0.0)
+                return job, Retry("not-called", certain=True, after_s=0.0)
             try:
-                return await call(job)
+                return job, await call(job)
             except Exception as error:
                 log.error("call failed unexpectedly", ref=job.ref, exc_info=error)
-                return Retry(type(error).__name__)
+                return job, Retry(type(error).__name__)
 
-    async def put(job: Job) -> None:
-        answers.put_nowait((job, await answer(job)))
-
-    calls = [asyncio.create_task(put(job)) for job in jobs]
+    calls = [asyncio.create_task(answer(job)) for job in jobs]
     try:
-        for _ in calls:
-            yield await answers.get()
+        for settled in asyncio.as_completed(calls):
+            yield await settled
     finally:
         for one in calls:
             one.cancel()
