@@ -30,6 +30,7 @@ from tests.simulators.sms.protocol import (
 
 MODES = frozenset({"slow", "accept_then_cut", "refuse", "down"})
 _AT_ONCE = 15
+_LOOK_S = 0.02
 _MOSCOW = ZoneInfo("Europe/Moscow")
 _PRICE = 3
 _BALANCE = "100000"
@@ -76,7 +77,7 @@ class Smsc(Simulator):
             fault = self._faults.strike({"method": request.method, "call": call.set})
             if fault is not None:
                 call.fault = fault.mode
-                if (instead := await _struck(fault)) is not None:
+                if (instead := await self._struck(fault)) is not None:
                     return instead
             self._authorise(parameters)
             if call.set == "status":
@@ -86,6 +87,19 @@ class Smsc(Simulator):
         except SmscError as error:
             return refusal(fmt, error)
         return None if fault is not None and fault.mode == "accept_then_cut" else response
+
+    async def _struck(self, fault: Fault) -> Response | None:
+        match fault.mode:
+            case "slow":
+                # A fault that is switched off lets go of the calls it holds.
+                until = asyncio.get_running_loop().time() + fault.number("seconds", 5)
+                while fault in self._faults.active and asyncio.get_running_loop().time() < until:
+                    await asyncio.sleep(_LOOK_S)
+            case "refuse":
+                raise SmscError(int(fault.number("code", 8)))
+            case "down":
+                return Response("Internal Server Error", int(fault.number("status", 500)), media_type="text/plain")
+        return None
 
     def _authorise(self, given: Parameters) -> None:
         if "apikey" in given:
@@ -160,17 +174,6 @@ class Smsc(Simulator):
             {**message.as_json(), "status": self._outbox.status(message.to, message.id, now)[0]}
             for message in self._outbox.messages
         ]
-
-
-async def _struck(fault: Fault) -> Response | None:
-    match fault.mode:
-        case "slow":
-            await asyncio.sleep(fault.number("seconds", 5))
-        case "refuse":
-            raise SmscError(int(fault.number("code", 8)))
-        case "down":
-            return Response("Internal Server Error", int(fault.number("status", 500)), media_type="text/plain")
-    return None
 
 
 def _same(given: str, wanted: str) -> bool:

@@ -108,12 +108,13 @@ def test_more_than_five_polls_of_a_message_a_minute_are_error_9(sms: Sim) -> Non
 
 
 def test_more_than_fifteen_at_once_are_error_9(sms: Sim) -> None:
-    sms.post("fault", {"mode": "slow", "seconds": 1.5})
+    sms.post("fault", {"mode": "slow", "seconds": 60})
     with ThreadPoolExecutor(15) as pool:
         waiting = [pool.submit(_send, sms, f"текст {n}") for n in range(15)]
         while len([call for call in sms.get("calls") if call["ms"] is None]) < 15:
             pass
         assert _send(sms, "шестнадцатый")["error_code"] == 9
+        sms.post("fault", {"mode": "none"})
         assert all("cnt" in sent.result() for sent in waiting)
 
 
