@@ -16,17 +16,18 @@ _SEEN = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event ready for the wire."""
+    """An event ready for the wire; `stored` is its headers as the outbox keeps them."""
 
     event_id: UUID
     topic: str
     key: str
     headers: Headers
     value: bytes
+    stored: str
 
     def size(self) -> int:
-        """Bytes of the value and the headers together."""
-        return len(self.value) + sum(len(name) + len(value) for name, value in self.headers)
+        """Bytes of the value and the headers together, these as they are stored."""
+        return len(self.value) + len(self.stored)
 
     def summary(self) -> dict[str, str]:
         """For the log: what is told, about which lead, in which story."""
@@ -38,9 +39,6 @@ class Outgoing:
             "correlation": headers["ce_correlationid"].decode(),
         }
 
-    def headers_json(self) -> str:
-        return orjson.dumps([[name, value.decode()] for name, value in self.headers]).decode()
-
 
 def headers_from_json(text: str) -> Headers:
     return [(name, value.encode()) for name, value in orjson.loads(text)]
@@ -50,23 +48,30 @@ def encode(
     message: Message, *, event_id: UUID, source: str, at: datetime, cause: Cause, sequence: int | None
 ) -> Outgoing:
     """The record of one event. `sequence` counts what this producer says about this key."""
-    headers: Headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(event_id).encode()),
-        ("ce_type", message.ce_type.encode()),
-        ("ce_source", source.encode()),
-        ("ce_time", at.isoformat().encode()),
-        ("ce_correlationid", cause.correlation.encode()),
-        ("ce_causationid", cause.id.encode()),
-        ("content-type", b"application/json"),
+    headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", str(event_id)),
+        ("ce_type", message.ce_type),
+        ("ce_source", source),
+        ("ce_time", at.isoformat()),
+        ("ce_correlationid", cause.correlation),
+        ("ce_causationid", cause.id),
+        ("content-type", "application/json"),
     ]
     if message.subject is not None:
-        headers.append(("ce_subject", message.subject.encode()))
+        headers.append(("ce_subject", message.subject))
     if sequence is not None:
-        headers.append(("ce_sequence", str(sequence).encode()))
+        headers.append(("ce_sequence", str(sequence)))
     if (trace := _next_span(cause.traceparent, event_id)) is not None:
-        headers.append(("traceparent", trace.encode()))
-    return Outgoing(event_id, message.topic, message.key, headers, message.model_dump_json().encode())
+        headers.append(("traceparent", trace))
+    return Outgoing(
+        event_id,
+        message.topic,
+        message.key,
+        [(name, value.encode()) for name, value in headers],
+        message.model_dump_json().encode(),
+        orjson.dumps(headers).decode(),
+    )
 
 
 def read_headers(raw: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:

@@ -127,11 +127,19 @@ def _words(error: BaseException) -> str:
 
 
 def _scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    texts: list[str] = []
     for key, value in event.items():
         if key in _WITHHELD:
             event[key] = "[withheld]"
-        elif isinstance(value, str) and key != "timestamp":
-            event[key] = scrub(value)
+        elif isinstance(value, str):
+            texts.append(value)
         elif isinstance(value, list):
-            event[key] = [scrub(item) if isinstance(item, str) else item for item in value]
+            texts.extend(item for item in value if isinstance(item, str))
+    # Nearly every line is clean, and one search tells.
+    if _NUMBER.search("\n".join(texts)):
+        for key, value in event.items():
+            if isinstance(value, str) and key != "timestamp":
+                event[key] = scrub(value)
+            elif isinstance(value, list):
+                event[key] = [scrub(item) if isinstance(item, str) else item for item in value]
     return event

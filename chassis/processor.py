@@ -8,7 +8,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -519,7 +519,8 @@ class _Ledger:
         by_ref = {(one.kind, one.ref): one for one in self._asked}
         for row, kind, ref, owner in sorted(written, key=lambda row: int(row[0])):
             if kind in takers:
-                self.claimed.setdefault(kind, []).append(replace(by_ref[kind, ref], id=row, owner=owner))
+                one = by_ref[kind, ref]
+                self.claimed.setdefault(kind, []).append(Asked(kind, ref, one.key, one.payload, one.cause, row, owner))
 
     def advanced(self) -> dict[str, int]:
         """The counts of the keys that something was told about."""

@@ -113,7 +113,7 @@ class Publisher:
                 "event_id": event.event_id,
                 "topic": event.topic,
                 "key": event.key,
-                "headers": event.headers_json(),
+                "headers": event.stored,
                 "value": event.value.decode(),
             }
             for event in events
@@ -346,7 +346,7 @@ class Publisher:
 
 
 def _outgoing(row: Any) -> Outgoing:
-    return Outgoing(row.event_id, row.topic, row.key, headers_from_json(row.headers), bytes(row.value))
+    return Outgoing(row.event_id, row.topic, row.key, headers_from_json(row.headers), bytes(row.value), row.headers)
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

@@ -98,10 +98,10 @@ class Client:
         return min(waiting, key=lambda lead: (lead.received_at, lead.number), default=None)
 
     def with_lead(self, lead: Lead) -> "Client":
-        return replace(self, leads=MappingProxyType({**self.leads, lead.lead_id: lead}))
+        return Client(self.key, self.hold, MappingProxyType({**self.leads, lead.lead_id: lead}), self.terms)
 
     def with_term(self, term: Term) -> "Client":
-        return replace(self, terms=MappingProxyType({**self.terms, term.lead_id: term}))
+        return Client(self.key, self.hold, self.leads, MappingProxyType({**self.terms, term.lead_id: term}))
 
 
 @dataclass(frozen=True, slots=True)
