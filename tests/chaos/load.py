@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -28,6 +28,8 @@ RIVALS_WITHIN = 8  # places in the queue: rivals meet within a fraction of a sec
 _CONSENT = {"given_at": "2026-11-01T12:00:00+03:00", "advertising": False}
 
 Road = Literal["http", "topic"]
+
+_TAKEN: Final[set[str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +196,12 @@ class Load:
 
 
 def _person(rng: random.Random) -> Person:
-    """Somebody whose number exists: a few of those invented are in no plan."""
+    """Somebody whose number exists (a few of those invented are in no plan) and nobody else's: loads share a system."""
     while True:
         person = invent(rng)
         with contextlib.suppress(InvalidPhone):
-            if parse_phone(person.phone) == person.phone:
+            if person.phone not in _TAKEN and parse_phone(person.phone) == person.phone:
+                _TAKEN.add(person.phone)
                 return person
 
 

@@ -37,30 +37,29 @@ async def test_every_lead_is_exact_wherever_its_services_were_killed(
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run([world], SECONDS))
             for point, services in POINTS.items():
-                await _kill_at(system, services, point, number, tmp_path)
+                async with asyncio.TaskGroup() as killed:
+                    for service in services:
+                        killed.create_task(_kill_at(system, service, point, number, tmp_path))
     for number, load in zip(NUMBERS, loads, strict=True):
         assert_exact(await check(Place.of(system), world, load), number)
 
 
-async def _kill_at(system: LocalSystem, services: tuple[str, ...], point: str, number: int, folder: Path) -> None:
-    """In the place of each service one that ends at `point`, and then the service again."""
-    armed = {}
-    for service in services:
-        await asyncio.to_thread(system.stop_program, service)
-        environment = {**system.environment(service), "CRASH_AT": f"{point}:{number}"}
-        log = folder / f"{service}-{point}-{number}.log"
-        armed[service] = await ServiceProcess.start(
-            f"services.{service}", PREFIXES[service], environment, log, wait=False
-        )
+async def _kill_at(system: LocalSystem, service: str, point: str, number: int, folder: Path) -> None:
+    """In the place of a service one that ends at `point`, and then the service again.
+
+    Each comes back by itself: what one needs to come to its point may be another's to tell.
+    """
+    await asyncio.to_thread(system.stop_program, service)
+    environment = {**system.environment(service), "CRASH_AT": f"{point}:{number}"}
+    log = folder / f"{service}-{point}-{number}.log"
+    one = await ServiceProcess.start(f"services.{service}", PREFIXES[service], environment, log, wait=False)
+
+    async def ended() -> bool | None:
+        return True if one.process.poll() is not None else None
+
     try:
-        for service, one in armed.items():
-
-            async def ended(one: ServiceProcess = one) -> bool | None:
-                return True if one.process.poll() is not None else None
-
-            await until(ended, f"{service} is killed at {point}:{number}")
-            assert one.process.returncode == -signal.SIGKILL, one.log.read_text()[-3000:]
+        await until(ended, f"{service} is killed at {point}:{number}")
+        assert one.process.returncode == -signal.SIGKILL, one.log.read_text()[-3000:]
     finally:
-        for service, one in armed.items():
-            one.end()
-            await asyncio.to_thread(system.start_program, service)
+        one.end()
+        await asyncio.to_thread(system.start_program, service)
