@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,15 @@ async def test_every_lead_is_exact_wherever_its_services_were_killed(
         loads[seed].calls_before = None
         async with asyncio.TaskGroup() as group:
             group.create_task(loads[seed].run([world], SECONDS))
+            await until(partial(_flows, loads[seed]), "leads flow")
             for service in POINTS[point]:
                 group.create_task(_kill_at(system, service, point, number, tmp_path))
     for seed, load in loads.items():
         assert_exact(await check(Place.of(system), world, load), seed)
+
+
+async def _flows(load: Load) -> bool | None:
+    return True if load.taken else None
 
 
 async def _kill_at(system: LocalSystem, service: str, point: str, number: int, folder: Path) -> None:
