@@ -3,8 +3,9 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Set(BaseModel):
@@ -24,7 +25,7 @@ class Clients(_Set):
 
 
 class Phones(_Set):
-    """That tabular part as a set of its own."""
+    """A tabular part of contact information as a set of its own: of cards, or of the staff."""
 
     client: str
     line: str
@@ -45,20 +46,36 @@ class PhoneKinds(_Set):
 
 
 class GeneralJournal(_Set):
-    """Incoming enquiries."""
+    """Incoming enquiries. `mark` is where "reserved for a partner until" is written; it may be the comment."""
 
     ref: str
     date: str
+    number: str
     subject: str
     client: str
     comment: str
+    mark: str
     deletion_mark: str
     subject_handed_over: str
 
 
-class PartnerJournal(_Set):
-    """What partners registered: a register whose key is the lead id, so that 1C itself refuses a second entry."""
+class Deals(_Set):
+    """Sales. `currency` is a field with an ISO 4217 code, or with `currency_code` set, nothing."""
 
+    ref: str
+    date: str
+    number: str
+    client: str
+    amount: str
+    currency: str = ""
+    currency_code: str = ""
+    contract_number: str
+    contract_date: str
+    posted: str
+    deletion_mark: str
+
+
+class _PartnerJournal(_Set):
     lead_id: str
     full_name: str
     phone: str
@@ -68,12 +85,29 @@ class PartnerJournal(_Set):
     registered_at: str
     reserved_through: str
     state: str
+    comment: str
     state_active: str
     state_expired: str
+    state_won: str
+    state_withdrawn: str
+
+
+class RegisterJournal(_PartnerJournal):
+    """What partners registered: a register whose key is the lead id, so that 1C itself refuses a second entry."""
+
+    kind: Literal["register"]
+
+
+class DocumentJournal(_PartnerJournal):
+    """The same as documents. Nothing in 1C keeps the lead id unique: it is searched for before anything is repeated."""
+
+    kind: Literal["document"]
+    ref: str
+    deletion_mark: str
 
 
 class Mapping(BaseModel):
-    """The whole of it."""
+    """The whole of it. `staff_phones` and `deals` may be left out: then neither is asked about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,7 +115,9 @@ class Mapping(BaseModel):
     phones: Phones
     phone_kinds: PhoneKinds
     general_journal: GeneralJournal
-    partner_journal: PartnerJournal
+    partner_journal: Annotated[RegisterJournal | DocumentJournal, Field(discriminator="kind")]
+    staff_phones: Phones | None = None
+    deals: Deals | None = None
 
 
 def load(file: Path | None = None) -> Mapping:
