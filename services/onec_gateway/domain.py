@@ -330,18 +330,19 @@ def enquiry_seen(client: Client, seen: EnquirySeen, _: Cause, now: datetime, *, 
 
 
 def sale_seen(client: Client, seen: SaleSeen, _: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:
-    """A sale to a client of ours is told once, and once that it is void."""
+    """A sale to a client of ours is told once, and once that it is void. The reply is the lead it is tied to."""
     known = client.deals.get(seen.sale.ref)
     if known is None:
         lead_id = seen.lead_id or (client.hold.lead_id if client.hold is not None else None)
         if lead_id is None or lead_id not in client.leads or seen.sale.cancelled:
             return Decision(client)
         deal = Deal(seen.sale, lead_id, seen.at, seen.who)
-        return _also(advance(client.with_deal(deal), now, policy), _closed(client, deal))
+        return replace(_also(advance(client.with_deal(deal), now, policy), _closed(client, deal)), reply=lead_id)
     if seen.sale.cancelled and known.cancelled_at is None:
         void = replace(known, cancelled_at=seen.at)
-        return _also(advance(client.with_deal(void), now, policy), _cancelled(client, void))
-    return Decision(client)
+        decision = _also(advance(client.with_deal(void), now, policy), _cancelled(client, void))
+        return replace(decision, reply=known.lead_id)
+    return Decision(client, reply=known.lead_id)
 
 
 def ruled(client: Client, message: Ruled, _: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:

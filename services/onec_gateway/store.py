@@ -2,24 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, fetch, fetch_each, row_of
+from chassis.database import Connection, Database, Rows, execute, fetch, fetch_each, insert, row_of, rows, together
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.partners import Partner
 from contracts.portal import Agreement
-from services.onec_gateway.domain import KnownPartner
+from services.onec_gateway.domain import CheckOverdue, KnownPartner
 from services.onec_gateway.facts import (
     Client,
     Deal,
@@ -338,3 +339,78 @@ def _lead_row(key: str, lead: Lead) -> dict[str, Any]:
         "rule": verdict.rule if verdict else "",
         "decided_at": verdict.at if verdict else None,
     }
+
+
+_HELD = """
+    SELECT client_key FROM holds WHERE client_key = ANY($1::text[]) AND NOT released
+    UNION SELECT client_key FROM leads WHERE client_key = ANY($1::text[]) AND decided_at IS NULL
+"""
+_WATCHED_ENQUIRIES = """
+    SELECT f.ref, f.client_key FROM facts f JOIN holds h ON h.client_key = f.client_key AND NOT h.released
+    JOIN terms t ON t.lead_id = h.lead_id AND t.ended_at IS NULL
+    WHERE f.kind = 'sighting'
+"""
+_TIED_SALES = "SELECT ref, client_key FROM sales WHERE lead_id IS NOT NULL AND NOT cancelled"
+_OVERDUE = """
+    SELECT lead_id, client_key, cause::text AS cause FROM leads
+    WHERE decided_at IS NULL AND delayed_at IS NULL AND received_at <= $1 ORDER BY received_at LIMIT $2
+"""
+_STAFF_GONE = """
+    UPDATE facts SET body = '{"is": false}'
+    WHERE kind = 'insider' AND ref = $1 AND client_key <> ALL($2::text[]) AND body <> '{"is": false}'
+"""
+STAFF: Final = "staff"
+
+
+class Sightings:
+    """What the watching of 1C remembers between its looks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def mark(self, journal: str) -> tuple[str, datetime] | None:
+        """The highest number seen in a journal of 1C, and when the look that saw it began."""
+        async with self._database.single() as tx:
+            found = await fetch(tx, MarkRow, "journal", [journal])
+        return (found[0]["number"], found[0]["at"]) if found else None
+
+    async def keep_mark(self, journal: str, number: str, at: datetime) -> None:
+        await self._write(Rows(MarkRow, [{"journal": journal, "number": number, "at": at}]))
+
+    async def ours(self, keys: Sequence[str]) -> set[str]:
+        """The clients among `keys` that are held, or wait for a verdict."""
+        async with self._database.single() as tx:
+            return {row.client_key for row in await rows(tx, _HELD, keys)}
+
+    async def enquiries(self) -> dict[str, str]:
+        """Enquiries seen of clients that are held now: reference → client key."""
+        async with self._database.single() as tx:
+            return {row.ref: row.client_key for row in await rows(tx, _WATCHED_ENQUIRIES)}
+
+    async def tied_sales(self) -> dict[str, str]:
+        """Sales that are tied to leads and stand: reference → client key."""
+        async with self._database.single() as tx:
+            return {row.ref: row.client_key for row in await rows(tx, _TIED_SALES)}
+
+    async def keep_sales(self, sales: Sequence[Mapping[str, Any]]) -> None:
+        """Sales as 1C shows them (the columns of SaleRow); when each was first seen stays."""
+        await self._write(Rows(SaleRow, sales, keep=("seen_at",)))
+
+    async def keep_staff(self, phone_keys: Sequence[str]) -> None:
+        """These are the phones of the builder's staff, and no others."""
+        await self._write(Rows(FactRow, [insider(key, STAFF, True) for key in phone_keys]))
+        async with self._database.single() as tx:
+            await execute(tx, _STAFF_GONE, STAFF, phone_keys)
+
+    async def _write(self, values: Rows) -> None:
+        if values.values:
+            async with self._database.single() as tx:
+                await together(tx, [insert(values)])
+
+
+async def overdue(tx: Connection, now: datetime, limit: int, *, after: timedelta) -> list[Input]:
+    """Leads that have waited for their verdict for longer than `after`."""
+    return [
+        Input(row.client_key, CheckOverdue(row.lead_id), Cause(**orjson.loads(row.cause)))
+        for row in await rows(tx, _OVERDUE, now - after, limit)
+    ]
