@@ -57,12 +57,12 @@ def verdict_on(client: Client, lead: Lead, now: datetime, policy: Policy) -> tup
         if rule.asks and lead.checked_at is None:
             if (own := client.terms.get(lead.lead_id)) is not None:
                 # It has a reservation, so it was confirmed before: after a restore the same is said again.
-                return Verdict(own.confirmed_at, rule="reserved"), False
+                return Verdict(own.confirmed_at, rule=FREE), False
             return None, True
         finding = rule.find(client, lead, policy)
         if finding is not None:
             return (None if finding.by_people else Verdict(now, rule.reason, finding.evidence, rule.name)), False
-    return Verdict(now, rule="free"), False
+    return Verdict(now, rule=FREE), False
 
 
 def _own_hold(client: Client, lead: Lead, _: Policy) -> Finding | None:
@@ -134,6 +134,7 @@ def _sold(client: Client, lead: Lead, _: Policy) -> Finding | None:
     return Finding(min(sold)) if sold else None
 
 
+FREE: Final = "free"
 RULES: Final = (
     Rule("own-hold", "already-yours", _own_hold),
     Rule("others-hold", "held-by-partner", _others_hold),

@@ -153,6 +153,27 @@ class MarkRow(Table, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+class ExchangeRow(Table, table=True):
+    """A request to 1C and what came of it."""
+
+    __tablename__ = "exchanges"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    operation: str
+    leads: list[str] = Field(sa_column=Column(JSONB, nullable=False))
+    set: str
+    method: str
+    status: int | None
+    code: str | None
+    text: str | None
+    ms: int
+    attempt: int
+    outcome: str
+    next_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+    correlation: str | None
+
+
 class Clients:
     """State by client key: the hold, the leads, their reservations, and what else is known."""
 
