@@ -70,6 +70,7 @@ def build(settings: Settings) -> Service:
     manners = Manners(
         at_once=settings.concurrency,
         per_second=settings.per_second,
+        probe_every_s=settings.probe_every.total_seconds(),
         calendar=parse_calendar(settings.maintenance),
         now=lambda: datetime.now(zone),
     )
@@ -81,6 +82,7 @@ def build(settings: Settings) -> Service:
         search,
         bytes.fromhex(settings.client_key_secret.get_secret_value()),
         every_s=settings.watch_every.total_seconds(),
+        reread_s=settings.reread_every.total_seconds(),
         sales=names.deals is not None,
         staff=names.staff_phones is not None,
     )

@@ -31,7 +31,6 @@ from services.onec_gateway.store import Sightings
 log = structlog.get_logger(__name__)
 
 OVERLAP: Final = 50
-REREAD_EVERY_S: Final = 300.0
 STAFF_EVERY_S: Final = 600.0
 FIRST_LOOK_BACK: Final = timedelta(days=1)
 PORTION: Final = 500
@@ -42,10 +41,13 @@ _SALES: Final = "sales"
 class Watch:
     """`watched` is how far it has come with enquiries; None before the first look."""
 
-    def __init__(self, search: Search, key_secret: bytes, *, every_s: float, sales: bool, staff: bool) -> None:
+    def __init__(
+        self, search: Search, key_secret: bytes, *, every_s: float, reread_s: float, sales: bool, staff: bool
+    ) -> None:
         self._search = search
         self._key_secret = key_secret
         self._every_s = every_s
+        self._reread_s = reread_s
         self._sales = sales
         self._staff = staff
         self._done: set[tuple[str, datetime, bool]] = set()
@@ -75,7 +77,7 @@ class Watch:
         await self._new_enquiries(runtime, sightings)
         if self._sales:
             await self._new_sales(runtime, sightings)
-        if time.monotonic() - self._reread_at >= REREAD_EVERY_S:
+        if time.monotonic() - self._reread_at >= self._reread_s:
             await self._again(runtime, sightings)
             self._reread_at = time.monotonic()
 

@@ -9,7 +9,6 @@ import pytest
 
 from services.onec_gateway.onec.errors import NoAnswer, OneCError, Refused
 from services.onec_gateway.onec.journals import Entry, Journals
-from services.onec_gateway.onec.mapping import Mapping
 from services.onec_gateway.onec.search import Search
 from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, EXPIRED_AT, PHONE, REGISTER, enquiry
 from tests.simulators.tests.processes import OneCSim
@@ -189,7 +188,7 @@ def _keeps_the_client(sim: OneCSim) -> None:
 @pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "commit_then_drop", "late_commit"])
 @pytest.mark.parametrize("move", MOVES)
 async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
-    sim: OneCSim, journals: Journals, names: Mapping, move: str, mode: str
+    sim: OneCSim, journals: Journals, move: str, mode: str
 ) -> None:
     for number in range(12):
         sim.post("reset")

@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 SLOW_S: Final = 10.0
 FAILURES: Final = 5  # in a row, before 1C is left alone
 PAUSE_S: Final = (1.0, 60.0)
-MAINTENANCE_S: Final = 60.0
 LICENCE_S: Final = 10.0  # what gitsync waits for a licence
 LOOK_EVERY_S: Final = 0.5
 NOT_VERIFIED: Final = "not-verified"
@@ -76,6 +75,7 @@ class Gate:
 
     at_once: int
     per_second: float
+    probe_every_s: float
     allowed: int = field(init=False)
     under_way: int = 0
     reason: str | None = None
@@ -123,7 +123,7 @@ class Gate:
         self._failures += 1
         reason = failure.reason if failure is not None else ""
         if reason == MAINTENANCE:
-            self.close(MAINTENANCE, now + MAINTENANCE_S)
+            self.close(MAINTENANCE, now + self.probe_every_s)
         elif reason == "no-licence":
             self.close("no-licence", now + LICENCE_S)
         elif self._failures >= FAILURES and self.reason is None:
@@ -138,7 +138,7 @@ class Gate:
             self.reason, self._failures, self._pause_s = None, 0, PAUSE_S[0]
             return
         if failure.reason == MAINTENANCE or self.reason == MAINTENANCE:
-            self.close(MAINTENANCE, now + MAINTENANCE_S)
+            self.close(MAINTENANCE, now + self.probe_every_s)
             return
         self._pause_s = min(PAUSE_S[1], self._pause_s * 2)
         licence = failure.reason == "no-licence"
@@ -146,17 +146,21 @@ class Gate:
 
 
 class Manners:
-    """The gate, and those who wait before it. `now` is the infobase's local time, for the `calendar`."""
+    """The gate, and those who wait before it. `now` is the infobase's local time, for the `calendar`.
+
+    In maintenance 1C is probed every `probe_every_s`.
+    """
 
     def __init__(
         self,
         *,
         at_once: int,
         per_second: float,
+        probe_every_s: float = 60.0,
         calendar: Sequence[Window] = (),
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._gate = Gate(at_once, per_second)
+        self._gate = Gate(at_once, per_second, probe_every_s)
         self._calendar = calendar
         self._now = now
         self._changed = asyncio.Event()
@@ -173,7 +177,7 @@ class Manners:
     def pause(self) -> Paused | None:
         """Why nothing is sent at present, and for how long at least."""
         if self._is_closed_by_calendar():
-            return Paused("calendar", MAINTENANCE_S)
+            return Paused("calendar", self._gate.probe_every_s)
         if self._gate.reason is not None:
             return Paused(self._gate.reason, max(self._gate.until - time.monotonic(), 0.0) + LOOK_EVERY_S)
         if self._held:
