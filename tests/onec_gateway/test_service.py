@@ -122,7 +122,7 @@ async def test_business_refusal_of_a_write_is_parked_and_holds_up_no_verdict(gat
 async def test_what_becomes_of_a_reservation_stands_in_the_partner_journal(gateway: Gateway, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.partner("p1")
-    lead, terms = await gateway.held(PHONE)
+    _, terms = await gateway.held(PHONE)
     request = {"request_id": uuid.uuid4()}
 
     async def says(state: str, through: date) -> None:

@@ -41,7 +41,7 @@ def walks_in(sim: OneCSim, when: datetime) -> dict[str, Any]:
     return entered
 
 
-async def seen_first(gateway: Gateway, sim: OneCSim) -> None:
+async def seen_first(sim: OneCSim) -> None:
     """Wait until the watching has come as far as the first enquiry."""
 
     async def looked() -> bool | None:
@@ -74,7 +74,7 @@ async def test_walk_in_of_a_held_client_is_marked_in_1c_and_told_once(gateway: G
 async def test_enquiry_backdated_after_the_confirmation_does_not_break_the_hold(gateway: Gateway, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.partner("p1")
-    await seen_first(gateway, sim)
+    await seen_first(sim)
     lead, _ = await gateway.held(PHONE)
     walks_in(sim, datetime.now(UTC) - timedelta(days=30))
 
@@ -88,7 +88,7 @@ async def test_enquiry_backdated_after_the_confirmation_does_not_break_the_hold(
 
 async def test_enquiry_set_back_between_receipt_and_check_decides_and_is_told(gateway: Gateway, sim: OneCSim) -> None:
     await gateway.start()
-    await seen_first(gateway, sim)
+    await seen_first(sim)
     sim.post("fault", {"mode": "lock_conflict", "match": {"set": PHONES}})
     lead = await gateway.lead(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) - timedelta(days=30))

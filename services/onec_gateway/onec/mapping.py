@@ -3,9 +3,9 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class _Set(BaseModel):
@@ -120,7 +120,33 @@ class Mapping(BaseModel):
     deals: Deals | None = None
 
 
+class MappingError(ValueError):
+    """The file itself is wrong: a line for each mistake, in the administrator's language."""
+
+
 def load(file: Path | None = None) -> Mapping:
-    """The mapping in `file`, or the one that comes with the gateway. Raises OSError or ValueError."""
+    """The mapping in `file`, or the one that comes with the gateway. Raises OSError or MappingError."""
     source = file if file is not None else resources.files(__package__) / "mapping.toml"
-    return Mapping.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    try:
+        return Mapping.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError(f"не TOML: {error}") from None
+    except ValidationError as error:
+        raise MappingError("\n".join(_mistake(one) for one in error.errors(include_url=False))) from None
+
+
+def _mistake(problem: Any) -> str:
+    # The kind of journal that pydantic puts into the place of a mistake is nothing that stands in the file.
+    section, *rest = [str(part) for part in problem["loc"] if part not in ("register", "document")]
+    match problem["type"]:
+        case "missing":
+            said = "не задано"
+        case "extra_forbidden":
+            said = "лишнее, такого имени нет"
+        case "union_tag_invalid" | "union_tag_not_found":
+            rest, said = ["kind"], "register или document"
+        case "string_type":
+            said = "нужна строка в кавычках"
+        case _:
+            said = str(problem["msg"])
+    return f"[{section}] {' '.join(rest)}: {said}" if rest else f"[{section}]: {said}"
