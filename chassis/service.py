@@ -104,6 +104,32 @@ async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
     await _Running(service, kafka, clock).run(stop)
 
 
+async def decide(service: Service, item: Input, clock: Clock) -> Any:
+    """Decide one input outside the running service, for an operator's command: durable, and told by whichever copy of
+    the service runs. Returns the rule's reply; raises what the rule raises."""
+    url = service.settings.database_url.get_secret_value()
+    database, presence = Database(url, name=f"{service.name}-operator", pool_size=1), Presence(url, service.name)
+    try:
+        # Without an identity nothing is handed over here: the events' rows are nobody's, and so are the tasks'.
+        publisher = Publisher(database, presence, {})
+        (outcome,) = await Processor(
+            database,
+            publisher,
+            presence,
+            clock,
+            source=f"/truce/{service.name}",
+            rules=service.rules,
+            produces=service.produces,
+        ).process([item])
+    finally:
+        for close in service.adapters:
+            await close()
+        await database.close()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.reply
+
+
 class _Running:
     def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock) -> None:
         self._service = service

@@ -216,10 +216,11 @@ class Handlers:
     ) -> Answer:
         if job.in_doubt and job.note == FREED and not self._journals.refuses_repeats:
             return Retry("unknown-waits", certain=True, after_s=self._longest_call_s)
+        # With a key of ours in 1C a look is enough: whatever is still under way there can at worst be refused.
         try:
             await self._journals.enter(call, entry, look=job.in_doubt)
         except OneCError as error:
-            return _again_or_park(error, job) if self._journals.refuses_repeats else self._unknown_waits(error, job)
+            return self._unknown_waits(error, job)
         return Done(JournalEntered(UUID(entry.lead_id), self._clock.now(), newer.get(job.ref, ()), watched))
 
     async def _update(self, job: Job, call: Call, entry: Entry) -> Answer:

@@ -414,8 +414,11 @@ class Sightings:
             return {row.ref: row.client_key for row in await rows(tx, _TIED_SALES)}
 
     async def keep_sales(self, sales: Sequence[Mapping[str, Any]]) -> None:
-        """Sales as 1C shows them (the columns of SaleRow); when each was first seen stays."""
-        await self._write(Rows(SaleRow, sales, keep=("seen_at",)))
+        """Sales as 1C shows them (the columns of SaleRow). When each was first seen stays, and what ties it to a lead."""
+        tied = [sale for sale in sales if sale["lead_id"] is not None]
+        loose = [sale for sale in sales if sale["lead_id"] is None]
+        await self._write(Rows(SaleRow, tied, keep=("seen_at",)))
+        await self._write(Rows(SaleRow, loose, keep=("seen_at", "client_key", "lead_id")))
 
     async def keep_staff(self, phone_keys: Sequence[str]) -> None:
         """These are the phones of the builder's staff, and no others."""

@@ -46,10 +46,10 @@ class Gateway:
     def logs(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    async def start(self, *, wait: bool = True) -> ServiceProcess:
-        """An instance, with `wait` ready to be relied on."""
+    def environment(self) -> dict[str, str]:
+        """The settings of an instance."""
         public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
-        environment = {
+        return {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "ONEC_DATABASE_URL": self.database,
             "ONEC_URL": f"{self.sim.base}/crm",
@@ -64,6 +64,10 @@ class Gateway:
             "ONEC_WATCH_EVERY": "PT0.5S",
             **self.settings,
         }
+
+    async def start(self, *, wait: bool = True, **more: str) -> ServiceProcess:
+        """An instance, with `wait` ready to be relied on."""
+        environment = {**self.environment(), **more}
         log = self.folder / f"gateway-{len(self.instances)}.log"
         self.instances.append(
             await ServiceProcess.start("services.onec_gateway", "ONEC_", environment, log, wait=wait, warm=True)

@@ -157,7 +157,8 @@ def _field(section: str, key: str, name: str, entity_name: str, entity: EntitySe
         yield Problem("error", place, f"поле {name} в {entity_name}: это {is_now}, а нужна {should}")
     needed = _NEEDED.get(key) if section == "partner_journal" else None
     if needed is not None and field.length is not None and field.length < needed:
-        message = f"поле {name} в {entity_name} хранит {field.length} знаков, а нужно не меньше {needed}: лишнее 1С молча отрежет"
+        kept = f"поле {name} в {entity_name} хранит {field.length} знаков"
+        message = f"{kept}, а нужно не меньше {needed}: лишнее 1С молча отрежет"
         yield Problem("error", place, message)
     if key == "full_name" and field.length is not None and field.length < _USUAL_NAME:
         message = f"поле {name} хранит {field.length} знаков: более длинные имена будут целиком в поле комментария"
