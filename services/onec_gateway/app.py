@@ -140,6 +140,7 @@ def wire(
         Clock(),
         at_once=AT_ONCE,
         longest_call_s=settings.longest_call.total_seconds(),
+        patience_s=settings.probe_every.total_seconds(),
         watched=watched,
     )
 

@@ -38,7 +38,6 @@ from services.onec_gateway.store import PartnerReader
 
 log = structlog.get_logger(__name__)
 
-RIGHTS_PAUSE_S: Final = 120.0
 KEYS_PAUSE_S: Final = 60.0
 BACKOFF_S: Final = (1.0, 60.0)
 CHECK_IS_FRESH_FOR: Final = timedelta(seconds=60)
@@ -47,7 +46,8 @@ CHECK_IS_FRESH_FOR: Final = timedelta(seconds=60)
 class Handlers:
     """One method a kind of work. Each raises nothing of 1C's. At most `at_once` entries are under way.
 
-    `longest_call_s`: 1C may still carry a write out for as long after its answer was lost.
+    `longest_call_s`: 1C may still carry a write out for as long after its answer was lost. `patience_s`: how long what
+    only a person can mend is left alone.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Handlers:
         *,
         at_once: int,
         longest_call_s: float,
+        patience_s: float,
         watched: Callable[[], Watched | None],
     ) -> None:
         self._search = search
@@ -71,6 +72,7 @@ class Handlers:
         self._clock = clock
         self._gate = asyncio.Semaphore(at_once)
         self._longest_call_s = longest_call_s
+        self._patience_s = patience_s
         self._watched = watched
 
     async def check(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
@@ -92,7 +94,7 @@ class Handlers:
             return
         except OneCError as error:
             for job, _ in known:
-                yield job, _again(error, job)
+                yield job, self._again(error, job)
             return
         for job, client in known:
             yield job, self._answered(job, found[client.phone], watched)
@@ -108,7 +110,7 @@ class Handlers:
                 again = await self._look_up("second-check", stale)
             except OneCError as error:
                 for job, _ in stale:
-                    yield job, _again(error, job)
+                    yield job, self._again(error, job)
                 jobs = [job for job in jobs if not self._is_stale(job)]
         newer = {job.ref: _enquiries(again[client.phone].enquiries) for job, client in stale if client.phone in again}
         enter = partial(self._enter, newer=newer, watched=watched)
@@ -142,7 +144,7 @@ class Handlers:
         try:
             return self._answered(job, (await self._look_up(CHECK, [one]))[client.phone], watched)
         except OneCError as error:
-            return _again_or_park(error, job)
+            return self._again_or_park(error, job)
 
     async def _look_up(self, operation: str, known: Sequence[tuple[Job, Client]]) -> dict[str, Known]:
         if not known:
@@ -258,10 +260,24 @@ class Handlers:
             return self._unknown_waits(error, job)
         return Done(JournalUpdated(UUID(job.payload["lead_id"]), self._clock.now()))
 
+    def _again(self, error: OneCError, job: Job) -> Retry:
+        if isinstance(error, Paused):
+            pause = error.after_s
+        elif isinstance(error, NoRights):
+            pause = self._patience_s
+        else:
+            pause = _backoff(job.attempt)
+        return Retry(_described(error), certain=isinstance(error, NotReached), after_s=pause)
+
+    def _again_or_park(self, error: OneCError, job: Job) -> Answer:
+        if isinstance(error, (NoAnswer, NotReached)):
+            return self._again(error, job)
+        return Park(_described(error))
+
     def _unknown_waits(self, error: OneCError, job: Job) -> Answer:
         if isinstance(error, NoAnswer):
             return Retry(_described(error), after_s=self._longest_call_s)
-        return _again_or_park(error, job)
+        return self._again_or_park(error, job)
 
     def _entry(self, job: Job, partners: Mapping[str, Partner]) -> Entry | Retry:
         client = self._open(job)
@@ -338,20 +354,6 @@ def _call(operation: str, job: Job, *personal: str) -> Call:
 def _backoff(attempt: int) -> float:
     first, most = BACKOFF_S
     return min(most, first * float(2 ** min(attempt - 1, 20)))
-
-
-def _again(error: OneCError, job: Job) -> Retry:
-    if isinstance(error, Paused):
-        pause = error.after_s
-    elif isinstance(error, NoRights):
-        pause = RIGHTS_PAUSE_S
-    else:
-        pause = _backoff(job.attempt)
-    return Retry(_described(error), certain=isinstance(error, NotReached), after_s=pause)
-
-
-def _again_or_park(error: OneCError, job: Job) -> Answer:
-    return _again(error, job) if isinstance(error, (NoAnswer, NotReached)) else Park(_described(error))
 
 
 def _described(error: OneCError) -> str:

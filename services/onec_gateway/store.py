@@ -414,7 +414,7 @@ class Sightings:
             return {row.ref: row.client_key for row in await rows(tx, _TIED_SALES)}
 
     async def keep_sales(self, sales: Sequence[Mapping[str, Any]]) -> None:
-        """Sales as 1C shows them (the columns of SaleRow). When each was first seen stays, and what ties it to a lead."""
+        """Sales as 1C shows them, by the columns of SaleRow. When each was first seen stays, and its lead."""
         tied = [sale for sale in sales if sale["lead_id"] is not None]
         loose = [sale for sale in sales if sale["lead_id"] is None]
         await self._write(Rows(SaleRow, tied, keep=("seen_at",)))

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -158,6 +159,21 @@ class Gateway:
 
         await until(entered, "the journal entry")
         return lead, terms
+
+    async def stake(self, phones: Sequence[str], partner_id: str = "p1") -> list[LeadSubmitted]:
+        """Leads of these clients, each opened as soon as it is confirmed."""
+        leads = {str(lead.lead_id): lead for lead in [await self.lead(phone, partner_id) for phone in phones]}
+        waiting = dict(leads)
+
+        async def opened() -> bool | None:
+            await self.listen()
+            for body in self.told("lead-confirmed"):
+                if (lead := waiting.pop(body["lead_id"], None)) is not None:
+                    await self.opened(lead, body["confirmed_at"])
+            return not waiting or None
+
+        await until(opened, f"{len(leads)} leads are confirmed", 300)
+        return list(leads.values())
 
     async def heard(self, kind: str) -> dict[str, Any]:
         """The first message of this kind, once it is told."""
