@@ -231,7 +231,13 @@ class OneC(Simulator):
 
     async def _state(self, _: Any) -> Any:
         most = max((call.concurrent for call in self.log.calls), default=0)
-        return {**self._access.as_json(), "calls": len(self.log.calls), "most_at_once": most}
+        latency_ms = round(self._latency_s * 1000)
+        return {
+            **self._access.as_json(),
+            "calls": len(self.log.calls),
+            "most_at_once": most,
+            "latency_ms": latency_ms,
+        }
 
     async def _fault(self, order: Any) -> Any:
         self._trouble.order(order)
