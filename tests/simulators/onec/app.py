@@ -237,6 +237,7 @@ class OneC(Simulator):
             "calls": len(self.log.calls),
             "most_at_once": most,
             "latency_ms": latency_ms,
+            "late": len(self._late),
         }
 
     async def _fault(self, order: Any) -> Any:
