@@ -57,7 +57,6 @@ from services.onec_gateway.watching import Watch
 log = structlog.get_logger(__name__)
 
 NAME = "onec-gateway"
-CHECK_BATCH = 50
 AT_ONCE = 50
 
 Background = Callable[[Runtime], Awaitable[None]]
@@ -95,6 +94,7 @@ def build(settings: Settings) -> Service:
         search,
         Journals(onec, search, names, zone, verification.length),
         onec.close,
+        batch=search.in_one_request(),
         background=(verification.run, probing, exchanges.run, watch.run),
         ready={"mapping": verification.why_not},
         watched=lambda: watch.watched,
@@ -121,11 +121,12 @@ def wire(
     journals: Journals,
     close: Callable[[], Awaitable[None]],
     *,
+    batch: int = AT_ONCE,
     background: Sequence[Background] = (),
     ready: Mapping[str, Callable[[], str | None]] | None = None,
     watched: Callable[[], Watched | None] = lambda: None,
 ) -> Service:
-    """The wiring table."""
+    """The wiring table. `batch`: so many clients are asked about together, and fail together."""
     clients, partners = Clients(), Partners()
     reader = PartnerReader(Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
     sealer = Sealer(settings.sealing_keys.get_secret_value())
@@ -147,7 +148,7 @@ def wire(
     def rule(body: type, decide: Callable[..., object], topic: str | None = None) -> Rule[object]:
         return Rule(body, clients, partial(decide, policy=policy), topic=topic)  # type: ignore[arg-type]  # the state's type is the store's
 
-    def work(kind: str, perform: Perform, batch: int = AT_ONCE) -> Work:
+    def work(kind: str, perform: Perform) -> Work:
         return Work(kind, perform, batch=batch, concurrency=settings.concurrency)
 
     return Service(
@@ -179,7 +180,7 @@ def wire(
             Rule(domain.CheckOverdue, clients, domain.check_overdue),
         ),
         work=(
-            work(domain.CHECK, handlers.check, CHECK_BATCH),
+            work(domain.CHECK, handlers.check),
             work(domain.PARTNER_JOURNAL, handlers.partner_journal),
             work(domain.JOURNAL_UPDATE, handlers.update),
             work(domain.HAND_OVER, handlers.hand_over),

@@ -22,6 +22,7 @@ MARKER: Final = "truce:"
 HISTORY: Final = "Клиента рекомендовал партнёр"
 _EMPTY_DATE: Final = "0001-01-01T00:00:00"
 _OR: Final = " or "
+_MOST_CLIENTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ class Search:
         self._onec = onec
         self._names = names
         self._zone = zone
+
+    def in_one_request(self) -> int:
+        """How many clients can be asked about in one request."""
+        names = self._names.phones
+        fields = (names.client, names.presentation, names.number, names.number_without_codes)
+        packed = self._packed(names.set, [_of_phone(names, "+79990000000")] * _MOST_CLIENTS, fields)
+        return next(packed).count(_of_phone(names, "+79990000000"))
 
     async def clients(self, call: Call, wanted: Sequence[str]) -> dict[str, Known]:
         """Every card, enquiry and sale of the clients with these E.164 phones."""
