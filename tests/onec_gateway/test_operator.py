@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +15,7 @@ from chassis.migrations import upgrade
 from tests.infra import DatabaseFactory
 from tests.onec_gateway.office import REGISTER
 from tests.onec_gateway.process import NAME, Gateway, listening
-from tests.process import until
+from tests.process import run_warm, until
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra
@@ -41,16 +39,7 @@ async def gateway(
 async def command(gateway: Gateway, *arguments: str, code: int = 0) -> str:
     """What a command prints."""
     environment = {**os.environ, **gateway.environment(), "ONEC_ADMIN_PORT": "0"}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "services.onec_gateway", *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = await asyncio.to_thread(run_warm, "services.onec_gateway", *arguments, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

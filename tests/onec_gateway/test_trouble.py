@@ -44,7 +44,7 @@ MODES: dict[str, list[dict[str, Any]]] = {
     "encoding": [{"mode": "encoding"}, {"mode": "encoding", "variant": "truncated", "probability": 0.1}],
 }
 PAIRS = [random.Random(seed).sample(sorted(MODES), 2) for seed in range(12)]
-SAID_EACH_TIME = ["commit_then_drop", "late_commit", "infobase_locked"]
+SAID_EACH_TIME = ["late_commit"]
 
 
 def phones(number: int) -> list[str]:
