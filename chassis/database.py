@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -167,8 +168,8 @@ def as_json(values: Sequence[Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    # The driver's own UUIDs are of a class of its own, which orjson does not take for one.
-    if isinstance(value, UUID):
+    # The driver's own UUIDs are of a class of its own, which orjson does not take for one; a Decimal stays exact.
+    if isinstance(value, (UUID, Decimal)):
         return str(value)
     raise TypeError(f"{type(value).__name__} is nothing a column holds")
 

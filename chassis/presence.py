@@ -29,7 +29,9 @@ _LIVE = """
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 _FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
-_FREE_WORK = "UPDATE work SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
+# How far a dead owner's calls came is open; the note says so until the row is put back for another reason.
+FREED = "freed"
+_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{FREED}' WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
 
 
 class Presence:

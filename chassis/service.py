@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -82,6 +82,10 @@ class Service:
     work: Sequence[Work] = ()
     timers: Sequence[Timer] = ()
     http: Http | None = None
+    background: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
+    """What else runs for as long as the service does; none of it may end by itself."""
+    ready: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
+    """More conditions of readiness: why not, or None."""
     adapters: Sequence[Callable[[], Awaitable[None]]] = ()
     """Closed at stop, after the last call was made."""
 
@@ -98,6 +102,32 @@ async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await _Running(service, kafka, clock).run(stop)
+
+
+async def decide(service: Service, item: Input, clock: Clock) -> Any:
+    """Decide one input outside the running service, for an operator's command: durable, and told by whichever copy of
+    the service runs. Returns the rule's reply; raises what the rule raises."""
+    url = service.settings.database_url.get_secret_value()
+    database, presence = Database(url, name=f"{service.name}-operator", pool_size=1), Presence(url, service.name)
+    try:
+        # Without an identity nothing is handed over here: the events' rows are nobody's, and so are the tasks'.
+        publisher = Publisher(database, presence, {})
+        (outcome,) = await Processor(
+            database,
+            publisher,
+            presence,
+            clock,
+            source=f"/truce/{service.name}",
+            rules=service.rules,
+            produces=service.produces,
+        ).process([item])
+    finally:
+        for close in service.adapters:
+            await close()
+        await database.close()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.reply
 
 
 class _Running:
@@ -123,9 +153,9 @@ class _Running:
         self._consumers: list[Consumer] = []
         self._broker: KafkaBroker | None = None
         self._servers = [self._admin_server()]
+        self._runtime = Runtime(self._database, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
         if service.http is not None:
-            runtime = Runtime(self._database, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
-            self._servers.append(HttpServer(service.http.app(runtime), service.http.host, service.http.port))
+            self._servers.append(HttpServer(service.http.app(self._runtime), service.http.host, service.http.port))
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("starting")
@@ -134,13 +164,14 @@ class _Running:
         servers = [asyncio.create_task(server.run()) for server in self._servers]
         workers = [asyncio.create_task(worker.run()) for worker in self._workers]
         background = [
-            asyncio.create_task(work)
+            asyncio.ensure_future(work)
             for work in (
                 self._presence.run(),
                 self._publisher.run(),
                 self._consume(),
                 run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
                 *(run_timer(timer, self._database, self._processor, self._clock) for timer in self._service.timers),
+                *(run(self._runtime) for run in self._service.background),
             )
         ]
         try:
@@ -284,6 +315,8 @@ class _Running:
         health.add_ready("database", lambda: None if self._presence.id is not None else "no connection")
         health.add_ready("publishing", self._publishing)
         health.add_ready("consuming", self._consuming)
+        for name, why_not in self._service.ready.items():
+            health.add_ready(name, why_not)
         health.add_live("progress", self._stuck)
         return HttpServer(health.app(), self._service.settings.admin_host, self._service.settings.admin_port)
 

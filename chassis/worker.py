@@ -38,7 +38,7 @@ _CLAIM = """
         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     UPDATE work w SET owner = $3, attempts = attempts + 1, in_doubt = true FROM due WHERE w.id = due.id
-    RETURNING w.id, w.ref, w.key, w.payload::text AS payload, w.cause::text AS cause, w.attempts, due.in_doubt
+    RETURNING w.id, w.ref, w.key, w.payload::text AS payload, w.cause::text AS cause, w.attempts, due.in_doubt, w.note
 """
 _PUT_BACK = """
     UPDATE work w SET owner = NULL, state = u.state, in_doubt = u.in_doubt, note = u.note,
@@ -51,7 +51,8 @@ _PUT_BACK = """
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One claimed row. `in_doubt`: an earlier attempt may have taken effect.
+    """One claimed row. `in_doubt`: an earlier attempt may have taken effect. `note`: why it was last put back,
+    or `presence.FREED` if its owner ended without a word.
 
     `ours()` is asked right before each call: whether nobody can have taken it over; `may_call()` also says no when the
     service is stopping.
@@ -65,6 +66,7 @@ class Job:
     attempt: int
     in_doubt: bool
     owner: int | None = None
+    note: str | None = None
     ours: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
     may_call: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
@@ -273,6 +275,7 @@ class Worker:
                 attempt=row.attempts,
                 in_doubt=row.in_doubt,
                 owner=owner,
+                note=row.note,
                 ours=partial(self._is_ours, owner),
                 may_call=partial(self._may_call, owner),
             )

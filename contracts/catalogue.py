@@ -8,8 +8,25 @@ from contracts.message import Message
 from contracts.messages import SmsStatus
 from contracts.partners import Partner
 from contracts.portal import RegisterPartner, SubmitLead
-from contracts.reservations import ReservationExpired, ReservationOpened
-from contracts.verdicts import LeadConfirmed, LeadRejected
+from contracts.reservations import (
+    ReinstatementRequested,
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+)
+from contracts.verdicts import (
+    CollisionDetected,
+    DealCancelled,
+    DealClosed,
+    LeadCheckDelayed,
+    LeadConfirmed,
+    LeadRejected,
+    ReinstatementConfirmed,
+    ReinstatementRejected,
+)
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
     RegisterPartner,
@@ -19,8 +36,19 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     RequestRefused,
     LeadConfirmed,
     LeadRejected,
+    LeadCheckDelayed,
+    ReinstatementConfirmed,
+    ReinstatementRejected,
+    DealClosed,
+    DealCancelled,
+    CollisionDetected,
     ReservationOpened,
     ReservationExpired,
+    ReservationExtended,
+    ReinstatementRequested,
+    ReservationReinstated,
+    ReservationClosed,
+    ReservationReopened,
     SmsStatus,
     DeadLetter,
     DeadLetterResolved,

@@ -1,9 +1,18 @@
 """What every message has in common."""
 
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 PartnerId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 ClientKey = Annotated[str, StringConstraints(pattern=r"^k1:[0-9a-f]{64}$")]
@@ -14,6 +23,13 @@ Sealed = Annotated[
 PartnerStatus = Literal["active", "suspended"]
 RejectionReason = Literal["already-yours", "held-by-partner", "known-to-builder", "not-a-client", "already-sold"]
 Time = AwareDatetime
+Amount = Annotated[
+    Decimal,
+    Field(max_digits=18, decimal_places=2),
+    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,16}\.\d{2}$"}),
+]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class Message(BaseModel):

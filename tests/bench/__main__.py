@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tests.bench import http, pipeline, soak
+from tests.bench import http, onec, pipeline, soak
 from tests.bench.bed import FLOOR, OURS, PLAIN, Bed
 
 Result = Mapping[str, Any]
@@ -130,10 +130,16 @@ def bench_soak(bed: Bed, leads: int, _: int) -> Result:
     return soak.soak(bed, leads * 10, say)
 
 
-BENCHES: Mapping[str, Callable[[Bed, int, int], Result]] = {
+def bench_onec(bed: Bed, leads: int, _: int) -> Sequence[Result]:
+    """Requests a lead, and leads a second, by the web server before 1C."""
+    return onec.onec(bed, max(100, leads // 10), say)
+
+
+BENCHES: Mapping[str, Callable[[Bed, int, int], Result | Sequence[Result]]] = {
     "pipeline": bench_pipeline,
     "latency": bench_latency,
     "http": bench_http,
+    "onec": bench_onec,
     "soak": bench_soak,
 }
 
@@ -150,10 +156,11 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="truce-bench-"))
     bed = Bed(folder)
     try:
-        results = []
+        results: list[Result] = []
         for name in chosen:
-            results.append(BENCHES[name](bed, leads, rounds))
-            say(json.dumps(results[-1]))
+            measured = BENCHES[name](bed, leads, rounds)
+            results.extend([measured] if isinstance(measured, Mapping) else measured)
+            say(json.dumps(measured))
     finally:
         bed.stop()
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import cast
 from uuid import UUID
 
@@ -17,20 +16,20 @@ from services.notifier.domain import Accepted, Found, LookAnswer, SendAnswer
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
 from services.onec_gateway.onec.client import Call
-from services.onec_gateway.onec.journals import Entry, FoundEnquiry, Journals
+from services.onec_gateway.onec.journals import Entry, Journals
+from services.onec_gateway.onec.search import Known, Search
 
 
 class KnowsNobody:
     """A 1C that has no enquiries, and takes every entry."""
 
-    async def enquiries(self, _: Call, wanted: Sequence[str]) -> dict[str, tuple[FoundEnquiry, ...]]:
-        return dict.fromkeys(wanted, ())
+    refuses_repeats = True
 
-    async def enter(self, _: Call, __: Entry) -> None:
+    async def clients(self, _: Call, wanted: Sequence[str]) -> dict[str, Known]:
+        return dict.fromkeys(wanted, Known())
+
+    async def enter(self, _: Call, __: Entry, *, look: bool) -> None:
         pass
-
-    async def hand_over(self, _: Call, __: Entry, ___: datetime, *, look: bool) -> str:
-        return f"taken {look}"
 
     async def close(self) -> None:
         pass
@@ -53,7 +52,7 @@ class TakesAll:
 
 def build_gateway(settings: gateway_settings.Settings) -> Service:
     onec = KnowsNobody()
-    return onec_gateway.wire(settings, cast(Journals, onec), onec.close)
+    return onec_gateway.wire(settings, cast(Search, onec), cast(Journals, onec), onec.close)
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:

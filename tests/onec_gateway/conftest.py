@@ -1,15 +1,23 @@
 """One 1C simulator for all tests of the gateway, emptied before each; and the gateway as a process."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from services.onec_gateway.onec import mapping
-from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.client import Exchange, OneC
 from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.manners import Manners
+from services.onec_gateway.onec.mapping import Mapping
+from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.verify import verify
 from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, started
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+MAPPINGS = Path(__file__).parent / "mappings"
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +35,45 @@ def sim(onec_base: str) -> Iterator[OneCSim]:
 
 
 @pytest.fixture
-async def onec(sim: OneCSim) -> AsyncIterator[OneC]:
-    client = OneC(f"{sim.base}/crm", USER, PASSWORD, concurrency=4)
+def exchanges() -> list[Exchange]:
+    return []
+
+
+@pytest.fixture
+async def onec(sim: OneCSim, exchanges: list[Exchange]) -> AsyncIterator[OneC]:
+    client = connected(sim, exchanges)
     yield client
     await client.close()
 
 
+@pytest.fixture(params=["register", "document"])
+def names(request: pytest.FixtureRequest) -> Mapping:
+    """Both ways of keeping the partner journal."""
+    return mapping.load(MAPPINGS / "document.toml" if request.param == "document" else None)
+
+
 @pytest.fixture
-def journals(onec: OneC) -> Journals:
-    return Journals(onec, mapping.load(), ZoneInfo("Europe/Moscow"))
+def search(onec: OneC) -> Search:
+    return Search(onec, mapping.load(), MOSCOW)
+
+
+@pytest.fixture
+async def journals(onec: OneC, names: Mapping) -> Journals:
+    verified = await verify(onec, names)
+    assert verified.is_good, verified.problems
+    return Journals(onec, Search(onec, names, MOSCOW), names, MOSCOW, verified.length)
+
+
+def connected(sim: OneCSim, exchanges: list[Exchange], *, at_once: int = 4, timeout_s: float = 20.0) -> OneC:
+    """A client of the simulator; its exchanges go to the list."""
+    return OneC(
+        f"{sim.base}/crm",
+        USER,
+        PASSWORD,
+        manners=Manners(at_once=at_once, per_second=1000),
+        record=exchanges.append,
+        web_server="iis",
+        places=at_once,
+        probe_set=mapping.load().clients.set,
+        timeout_s=timeout_s,
+    )

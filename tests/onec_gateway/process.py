@@ -2,11 +2,13 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
@@ -39,15 +41,16 @@ class Gateway:
     verdicts: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     instances: list[ServiceProcess] = field(default_factory=list)
     numbers: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def logs(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    async def start(self, *, wait: bool = True) -> ServiceProcess:
-        """An instance, with `wait` ready to be relied on."""
+    def environment(self) -> dict[str, str]:
+        """The settings of an instance."""
         public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
-        environment = {
+        return {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "ONEC_DATABASE_URL": self.database,
             "ONEC_URL": f"{self.sim.base}/crm",
@@ -56,7 +59,16 @@ class Gateway:
             "ONEC_SEALING_KEYS": json.dumps({"keys": [KEY]}),
             "ONEC_CLIENT_KEY_SECRET": CLIENT_KEY_SECRET.hex(),
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(public),
+            # Short, or a test would wait for as long as a patient gateway does.
+            "ONEC_PROBE_EVERY": "PT1S",
+            "ONEC_LONGEST_CALL": "PT2S",
+            "ONEC_WATCH_EVERY": "PT0.5S",
+            **self.settings,
         }
+
+    async def start(self, *, wait: bool = True, **more: str) -> ServiceProcess:
+        """An instance, with `wait` ready to be relied on."""
+        environment = {**self.environment(), **more}
         log = self.folder / f"gateway-{len(self.instances)}.log"
         self.instances.append(
             await ServiceProcess.start("services.onec_gateway", "ONEC_", environment, log, wait=wait, warm=True)
@@ -105,7 +117,8 @@ class Gateway:
 
         async def told() -> dict[str, Any] | None:
             await self.listen()
-            return next((body for _, body in self.verdicts if body["lead_id"] == str(lead.lead_id)), None)
+            verdicts = [*self.told("lead-confirmed"), *self.told("lead-rejected")]
+            return next((body for body in verdicts if body["lead_id"] == str(lead.lead_id)), None)
 
         found: dict[str, Any] = await until(told, f"verdict of {lead.lead_id}")
         return found
@@ -136,6 +149,46 @@ class Gateway:
     async def expired(self, terms: dict[str, Any]) -> None:
         await self.say(ReservationExpired(**terms, expired_at=terms["reserved_until"]))
 
+    async def held(self, phone: str, partner_id: str = "p1") -> tuple[LeadSubmitted, dict[str, Any]]:
+        """A confirmed lead with its reservation opened, and in the partner journal."""
+        lead = await self.lead(phone, partner_id)
+        terms = await self.opened(lead, (await self.verdict(lead))["confirmed_at"])
+
+        async def entered() -> bool | None:
+            return any(entry["lead_id"] == str(lead.lead_id) for entry in self.sim.get("journal")) or None
+
+        await until(entered, "the journal entry")
+        return lead, terms
+
+    async def stake(self, phones: Sequence[str], partner_id: str = "p1") -> list[LeadSubmitted]:
+        """Leads of these clients, each opened as soon as it is confirmed."""
+        leads = {str(lead.lead_id): lead for lead in [await self.lead(phone, partner_id) for phone in phones]}
+        waiting = dict(leads)
+
+        async def opened() -> bool | None:
+            await self.listen()
+            for body in self.told("lead-confirmed"):
+                if (lead := waiting.pop(body["lead_id"], None)) is not None:
+                    await self.opened(lead, body["confirmed_at"])
+            return not waiting or None
+
+        await until(opened, f"{len(leads)} leads are confirmed", 300)
+        return list(leads.values())
+
+    async def heard(self, kind: str) -> dict[str, Any]:
+        """The first message of this kind, once it is told."""
+
+        async def told() -> dict[str, Any] | None:
+            await self.listen()
+            return next((body for headers, body in self.verdicts if headers["ce_type"] == f"{kind}.v1"), None)
+
+        found: dict[str, Any] = await until(told, kind)
+        return found
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """The messages of this kind that were heard so far."""
+        return [body for headers, body in self.verdicts if headers["ce_type"] == f"{kind}.v1"]
+
     async def journal(self, count: int = 1) -> list[dict[str, Any]]:
         """The partner journal, once it has as many entries."""
 
@@ -145,6 +198,14 @@ class Gateway:
 
         entries: list[dict[str, Any]] = await until(entered, f"{count} journal entries")
         return entries
+
+    async def query(self, sql: str) -> list[Any]:
+        """Rows of its database."""
+        connection = await asyncpg.connect(self.database)
+        try:
+            return list(await connection.fetch(sql))
+        finally:
+            await connection.close()
 
 
 def listening(bootstrap: str) -> AIOKafkaConsumer:

@@ -8,10 +8,30 @@ from uuid import UUID
 from chassis.decision import Cause, Decision, Event, Task, derived_id
 from contracts.leads import LeadSubmitted
 from contracts.portal import Consent
-from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.reservations import (
+    ReinstatementRequested,
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+)
 from contracts.verdicts import LeadConfirmed, LeadRejected
 from services.onec_gateway import domain
-from services.onec_gateway.domain import CheckAnswered, Client, Enquiry, HandedOver, JournalEntered
+from services.onec_gateway.domain import (
+    CheckAnswered,
+    CheckOverdue,
+    EnquirySeen,
+    HandedOver,
+    JournalEntered,
+    JournalUpdated,
+    Ruled,
+    SaleSeen,
+    TakenBack,
+)
+from services.onec_gateway.facts import Client, Enquiry
+from services.onec_gateway.rules import Policy
 
 KEY = "k1:" + "0" * 64
 NOON = datetime(2026, 3, 14, 9, tzinfo=UTC)
@@ -53,21 +73,24 @@ def answered(number: int, *enquiries: datetime, at: datetime = NOON + MINUTE) ->
 
 def cause_of(message: Any) -> Cause:
     """As it would come off the topic: one id a message."""
-    name = f"{type(message).__name__}-{message.lead_id}"
-    return Cause(name, f"story-{message.lead_id}")
+    about = getattr(message, "lead_id", None)
+    return Cause(f"{type(message).__name__}-{about}", f"story-{about}")
 
 
 @dataclass
 class Story:
     """One client's inputs, decided one after another."""
 
+    policy: Policy = field(default_factory=Policy)
     client: Client = field(default_factory=lambda: Client(KEY))
     events: list[Event] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
 
     def tell(self, message: Any, now: datetime) -> "Story":
-        rule = RULES[type(message)]
-        decision: Decision[Client] = rule(self.client, message, cause_of(message), now)
+        if (by_policy := BY_POLICY.get(type(message))) is not None:
+            decision: Decision[Client] = by_policy(self.client, message, cause_of(message), now, policy=self.policy)
+        else:
+            decision = RULES[type(message)](self.client, message, cause_of(message), now)
         self.client = decision.state
         self.events.extend(decision.events)
         self.tasks.extend(decision.tasks)
@@ -88,29 +111,46 @@ class Story:
 
     @property
     def verdicts(self) -> dict[int, str]:
-        return {event.message.lead_id.int: _word(event.message) for event in self.events}  # type: ignore[attr-defined]
+        return {message.lead_id.int: _word(message) for message in self.heard(LeadConfirmed, LeadRejected)}
 
     @property
     def told(self) -> set[tuple[UUID, str]]:
-        """Every event by its derived id, and what it says."""
+        """Every verdict by its derived id, and what it says."""
         return {
             (derived_id(event.cause.id, event.message.ce_type), _word(event.message))
             for event in self.events
-            if event.cause is not None
+            if event.cause is not None and isinstance(event.message, (LeadConfirmed, LeadRejected))
         }
+
+    def heard(self, *kinds: type) -> list[Any]:
+        """The messages of these kinds, in the order they were told."""
+        return [event.message for event in self.events if isinstance(event.message, kinds)]
 
     @property
     def asked(self) -> list[tuple[str, str]]:
-        return [(task.kind, str(UUID(task.ref).int)) for task in self.tasks]
+        return [(task.kind, str(UUID(task.payload.get("lead_id", task.ref)).int)) for task in self.tasks]
 
 
-RULES: dict[type, Any] = {
+BY_POLICY: dict[type, Any] = {
     LeadSubmitted: domain.lead_submitted,
     ReservationOpened: domain.reservation_opened,
+    ReservationExtended: domain.reservation_extended,
     ReservationExpired: domain.reservation_expired,
+    ReservationClosed: domain.reservation_closed,
+    ReservationReopened: domain.reservation_reopened,
+    ReservationReinstated: domain.reservation_reinstated,
+    ReinstatementRequested: domain.reinstatement_requested,
     CheckAnswered: domain.check_answered,
     JournalEntered: domain.journal_entered,
+    EnquirySeen: domain.enquiry_seen,
+    SaleSeen: domain.sale_seen,
+    Ruled: domain.ruled,
+}
+RULES: dict[type, Any] = {
     HandedOver: domain.handed_over,
+    TakenBack: domain.taken_back,
+    JournalUpdated: domain.journal_updated,
+    CheckOverdue: domain.check_overdue,
 }
 
 

@@ -1,27 +1,29 @@
-"""What the gateway does in 1C, in the builder's words: look for enquiries, keep the two journals."""
+"""What the gateway writes in 1C: the partner journal, the general journal, and marks on the office's enquiries.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+A lost answer is raised as NoAnswer; the caller waits until 1C cannot be at it any more, and comes again with `look`.
+Every move may then have got anywhere, so each step looks for what it may have left. At every moment the client is in
+at least one of the journals, and active in at most one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from services.onec_gateway.onec import phones
-from services.onec_gateway.onec.client import MAX_QUERY_BYTES, Call, OneC, find_query, guid, text
-from services.onec_gateway.onec.errors import Exists, NoAnswer, Refused
+from services.onec_gateway.onec.client import Call, OneC, guid, text
+from services.onec_gateway.onec.errors import Exists, Refused
+from services.onec_gateway.onec.mapping import DocumentJournal
 from services.onec_gateway.onec.mapping import Mapping as Names
+from services.onec_gateway.onec.search import HISTORY, MARKER, Search, string
 
-_EMPTY_DATE: Final = "0001-01-01T00:00:00"
-_NOT_FOUND: Final = "9"
+State = Literal["active", "expired", "won", "withdrawn"]
+Length = Callable[[str, str], int | None]
+
 _OR: Final = " or "
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEnquiry:
-    """An enquiry that is not marked for deletion; one without a date counts as the oldest there can be."""
-
-    ref: str
-    date: datetime
+_MARKED: Final = re.compile(r"^\[[^\]]*\]\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +42,106 @@ class Entry:
     @property
     def marker(self) -> str:
         """By which a card or an enquiry of ours is known again. The sign of a search, never of an `eq`."""
-        return f"truce:{self.lead_id}"
+        return f"{MARKER}{self.lead_id}"
 
 
 class Journals:
-    """The clients, the partner journal and the general journal of one infobase. All methods raise OneCError."""
+    """The journals of one infobase. All methods raise OneCError.
 
-    def __init__(self, onec: OneC, names: Names, zone: ZoneInfo) -> None:
+    `length(set, field)` is how many characters 1C keeps, None for any number: it cuts the rest off without a word.
+    """
+
+    def __init__(self, onec: OneC, search: Search, names: Names, zone: ZoneInfo, length: Length) -> None:
         self._onec = onec
+        self._search = search
         self._names = names
         self._zone = zone
+        self._length = length
         self._phone_kind: str | None = None
 
-    async def enquiries(self, call: Call, wanted: Sequence[str]) -> dict[str, tuple[FoundEnquiry, ...]]:
-        """Every enquiry of the clients with these E.164 phones."""
-        cards = await self._cards(call, wanted)
-        by_card = await self._enquiries_of(call, sorted({card for found in cards.values() for card in found}))
+    @property
+    def refuses_repeats(self) -> bool:
+        """Whether 1C itself keeps a second entry of a lead out."""
+        return self._names.partner_journal.kind == "register"
+
+    async def enter(self, call: Call, entry: Entry, *, look: bool) -> None:
+        """The entry in the partner journal; with `look` only if it is not there yet."""
+        if look and await self._entry_of(call, entry) is not None:
+            return
+        await self._new_entry(call, entry, "active")
+
+    async def update(self, call: Call, entry: Entry, state: State, *, look: bool) -> None:
+        """What became of the reservation. An entry that was never made is made now: no lead is lost."""
+        wanted = self._says(entry, state)
+        key = self._key_of(entry)
+        if look or key is None:
+            there = await self._entry_of(call, entry)
+            if there is None:
+                await self._new_entry(call, entry, state)
+                return
+            if all(there.get(name) == value for name, value in wanted.items()):
+                return
+            key = self._key_in(there)
+        try:
+            await self._onec.change(call, self._names.partner_journal.set, key, wanted)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            await self._new_entry(call, entry, state)
+
+    async def hand_over(self, call: Call, entry: Entry, ended_at: datetime, *, look: bool) -> str:
+        """Out of the active partner journal, then into the general one. Returns the enquiry's reference."""
+        await self.update(call, entry, "expired", look=look)
+        enquiry = await self._own_enquiry(call, entry) if look else None
+        if enquiry is not None:
+            ref = string(enquiry, self._names.general_journal.ref)
+            if enquiry.get(self._names.general_journal.deletion_mark) is True:
+                await self._delete(call, ref, deleted=False)
+            return ref
+        card = await self._own_card(call, entry) or await self._new_card(call, entry)
+        return await self._new_enquiry(call, entry, card, ended_at)
+
+    async def take_back(self, call: Call, entry: Entry, *, look: bool) -> None:
+        """Out of the general journal, then active in the partner journal again."""
+        enquiry = await self._own_enquiry(call, entry)
+        if enquiry is not None and enquiry.get(self._names.general_journal.deletion_mark) is not True:
+            await self._delete(call, string(enquiry, self._names.general_journal.ref), deleted=True)
+        await self.update(call, entry, "active", look=look)
+
+    async def mark(self, call: Call, enquiry: str, lead_id: str, words: str, *, look: bool) -> None:
+        """`words` in front of what the enquiry says, in brackets; an older mark of ours is replaced."""
+        names = self._names.general_journal
+        there = await self._onec.get(call, names.set, guid(enquiry))
+        if there is None:
+            return
+        before = string(there, names.mark)
+        mark = f"[{words}; {MARKER}{lead_id}] "
+        after = mark + _MARKED.sub("", before, count=1) if MARKER in before[:200] else mark + before
+        if after == before and look:
+            return
+        limit = self._length(names.set, names.mark)
+        if limit is not None and len(after) > limit:
+            raise Refused("mark-too-long")
+        await self._onec.change(call, names.set, guid(enquiry), {names.mark: after})
+
+    # --- the partner journal ---
+
+    def _says(self, entry: Entry, state: State) -> dict[str, str]:
+        names = self._names.partner_journal
+        words = {
+            "active": names.state_active,
+            "expired": names.state_expired,
+            "won": names.state_won,
+            "withdrawn": names.state_withdrawn,
+        }
         return {
-            phone: tuple(enquiry for card in sorted(cards[phone]) for enquiry in by_card.get(card, ()))
-            for phone in wanted
+            names.reserved_through: f"{entry.reserved_through.isoformat()}T00:00:00",
+            names.state: words[state],
         }
 
-    async def enter(self, call: Call, entry: Entry) -> None:
-        """The entry in the partner journal. Its key is the lead id, so doing this again is harmless."""
+    async def _new_entry(self, call: Call, entry: Entry, state: State) -> None:
         names = self._names.partner_journal
-        record = {
+        record: dict[str, Any] = {
             names.lead_id: entry.lead_id,
             names.full_name: entry.full_name,
             names.phone: entry.phone,
@@ -72,71 +149,58 @@ class Journals:
             names.partner_id: entry.partner_id,
             names.agreement: entry.agreement,
             names.registered_at: self._naive(entry.confirmed_at),
-            names.reserved_through: f"{entry.reserved_through.isoformat()}T00:00:00",
-            names.state: names.state_active,
+            **self._says(entry, state),
         }
+        if isinstance(names, DocumentJournal):
+            record["Date"] = self._naive(entry.confirmed_at)
+        record = self._fitted(names.set, record, (names.full_name, names.partner), names.comment)
         try:
-            await self._onec.create(call, names.set, record)
+            made = await self._onec.create(call, names.set, record)
         except Exists:
-            # An attempt whose answer was lost had reached 1C after all.
+            # An attempt whose answer was lost had reached 1C after all, or somebody uses our keys.
+            there = await self._entry_of(call, entry)
+            if there is None or string(there, names.partner_id) != entry.partner_id:
+                raise Refused("foreign-entry") from None
             return
+        _unchanged(record, made)
 
-    async def hand_over(self, call: Call, entry: Entry, expired_at: datetime, *, look: bool) -> str:
-        """Into the general journal, then out of the partner journal: in one of them at every moment.
+    async def _entry_of(self, call: Call, entry: Entry) -> dict[str, Any] | None:
+        names = self._names.partner_journal
+        if not isinstance(names, DocumentJournal):
+            return await self._onec.get(call, names.set, f"{names.lead_id}={text(entry.lead_id)}")
+        unlimited = self._length(names.set, names.lead_id) is None
+        condition = (
+            f"substringof({text(entry.lead_id)},{names.lead_id})"
+            if unlimited
+            else f"{names.lead_id} eq {text(entry.lead_id)}"
+        )
+        fields = (names.ref, names.deletion_mark, names.reserved_through, names.state, names.partner_id)
+        rows = await self._onec.find(call, names.set, condition, fields)
+        return next((row for row in rows if row.get(names.deletion_mark) is not True), None)
 
-        `look`: an earlier attempt may have got anywhere, so look for what it left. Returns the enquiry's reference.
-        """
-        enquiry = await self._own_enquiry(call, entry) if look else None
-        if enquiry is None:
-            card = await self._own_card(call, entry) or await self._new_card(call, entry)
-            enquiry = await self._new_enquiry(call, entry, card, expired_at)
-        await self._leave_partner_journal(call, entry)
-        return enquiry
+    def _key_of(self, entry: Entry) -> str | None:
+        """The key by which the entry can be written to without being read; None: it must be read."""
+        names = self._names.partner_journal
+        return None if isinstance(names, DocumentJournal) else f"{names.lead_id}={text(entry.lead_id)}"
 
-    async def _cards(self, call: Call, wanted: Sequence[str]) -> dict[str, set[str]]:
-        names = self._names.phones
-        fields = (names.client, names.presentation, names.number, names.number_without_codes)
-        conditions = {
-            phone: _OR.join(
-                (
-                    f"substringof({text(phones.last_digits(phone))},{names.number})",
-                    f"substringof({text(phones.last_digits(phone))},{names.number_without_codes})",
-                    f"like({names.presentation},{text(phones.loose_pattern(phone))})",
-                )
-            )
-            for phone in wanted
-        }
-        found: dict[str, set[str]] = {phone: set() for phone in wanted}
-        for condition in _packed(conditions.values(), lambda joined: find_query(joined, fields)):
-            for row in await self._onec.find(call, names.set, condition, fields):
-                columns = [_string(row, name) for name in fields[1:]]
-                for phone in wanted:
-                    if phones.same(phone, columns):
-                        found[phone].add(_string(row, names.client))
-        return found
+    def _key_in(self, there: Mapping[str, Any]) -> str:
+        names = self._names.partner_journal
+        if isinstance(names, DocumentJournal):
+            return guid(string(there, names.ref))
+        return f"{names.lead_id}={text(string(there, names.lead_id))}"
 
-    async def _enquiries_of(self, call: Call, cards: Sequence[str]) -> Mapping[str, Sequence[FoundEnquiry]]:
-        names = self._names.general_journal
-        fields = (names.ref, names.date, names.client, names.deletion_mark)
-        conditions = [f"{names.client} eq {guid(card)}" for card in cards]
-        found: dict[str, list[FoundEnquiry]] = {}
-        for condition in _packed(conditions, lambda joined: find_query(joined, fields)):
-            for row in await self._onec.find(call, names.set, condition, fields):
-                if row.get(names.deletion_mark) is not True:
-                    enquiry = FoundEnquiry(_string(row, names.ref), self._aware(_string(row, names.date)))
-                    found.setdefault(_string(row, names.client), []).append(enquiry)
-        return found
+    # --- the general journal ---
 
     async def _own_card(self, call: Call, entry: Entry) -> str | None:
         """A card of this client, whoever made it: ours of an attempt before, or one of the sales office."""
         names = self._names.clients
         # A client has hardly more than one card, so one request holds them.
-        cards = sorted((await self._cards(call, [entry.phone]))[entry.phone])[:8]
+        cards = sorted((await self._search.cards(call, [entry.phone]))[entry.phone])[:8]
         if not cards:
             return None
         condition = _OR.join(f"{names.ref} eq {guid(card)}" for card in cards)
         rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark))
-        return next((_string(row, names.ref) for row in rows if row.get(names.deletion_mark) is not True), None)
+        return next((string(row, names.ref) for row in rows if row.get(names.deletion_mark) is not True), None)
 
     async def _new_card(self, call: Call, entry: Entry) -> str:
         names, phone = self._names.clients, self._names.phones
@@ -149,12 +213,11 @@ class Journals:
             phone.number: digits,
             phone.number_without_codes: digits[-10:],
         }
-        made = await self._onec.create(
-            call,
-            names.set,
-            {names.full_name: entry.full_name, names.comment: entry.marker, names.phones: [row]},
-        )
-        return _string(made, names.ref)
+        record = {names.full_name: entry.full_name, names.comment: entry.marker, names.phones: [row]}
+        record = self._fitted(names.set, record, (names.full_name,), names.comment)
+        made = await self._onec.create(call, names.set, record)
+        _unchanged({name: record[name] for name in (names.full_name, names.comment)}, made)
+        return string(made, names.ref)
 
     async def _kind_of_phone(self, call: Call) -> str:
         names = self._names.phone_kinds
@@ -162,72 +225,64 @@ class Journals:
             rows = await self._onec.find(call, names.set, f"{names.name} eq {text(names.client_phone)}", (names.ref,))
             if not rows:
                 raise Refused("no-phone-kind")
-            self._phone_kind = _string(rows[0], names.ref)
+            self._phone_kind = string(rows[0], names.ref)
         return self._phone_kind
 
-    async def _own_enquiry(self, call: Call, entry: Entry) -> str | None:
+    async def _own_enquiry(self, call: Call, entry: Entry) -> dict[str, Any] | None:
         names = self._names.general_journal
         condition = f"substringof({text(entry.marker)},{names.comment})"
-        rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark))
-        return next((_string(row, names.ref) for row in rows), None)
+        rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark, names.comment))
+        ours = [row for row in rows if string(row, names.comment).startswith(HISTORY)]
+        return next(iter(ours), None)
 
-    async def _new_enquiry(self, call: Call, entry: Entry, card: str, expired_at: datetime) -> str:
+    async def _new_enquiry(self, call: Call, entry: Entry, card: str, ended_at: datetime) -> str:
         names = self._names.general_journal
         recommended = entry.confirmed_at.astimezone(self._zone)
         history = (
-            f"Клиента рекомендовал партнёр {entry.partner} (договор {entry.agreement}), закреплён за ним"
+            f"{HISTORY} {entry.partner} (договор {entry.agreement}), закреплён за ним"
             f" {recommended:%d.%m.%Y}, закрепление по {entry.reserved_through:%d.%m.%Y} истекло. {entry.marker}"
         )
-        made = await self._onec.create(
-            call,
-            names.set,
-            {
-                names.date: self._naive(expired_at),
-                names.subject: names.subject_handed_over,
-                names.client: card,
-                names.comment: history,
-            },
-        )
-        return _string(made, names.ref)
+        record = {
+            names.date: self._naive(ended_at),
+            names.subject: names.subject_handed_over,
+            names.client: card,
+            names.comment: history,
+        }
+        made = await self._onec.create(call, names.set, self._fitted(names.set, record, (), names.comment))
+        _unchanged(record, made)
+        return string(made, names.ref)
 
-    async def _leave_partner_journal(self, call: Call, entry: Entry) -> None:
-        names = self._names.partner_journal
-        key = f"{names.lead_id}={text(entry.lead_id)}"
-        try:
-            await self._onec.change(call, names.set, key, {names.state: names.state_expired})
-        except Refused as error:
-            # Never entered (parked, say): then there is nothing to take out, and the general journal has it.
-            if error.code != _NOT_FOUND:
-                raise
+    async def _delete(self, call: Call, enquiry: str, *, deleted: bool) -> None:
+        names = self._names.general_journal
+        await self._onec.change(call, names.set, guid(enquiry), {names.deletion_mark: deleted})
+
+    # --- lengths ---
+
+    def _fitted(
+        self, entity: str, record: Mapping[str, Any], may_move: tuple[str, ...], comment: str
+    ) -> dict[str, Any]:
+        """The record with nothing that 1C would cut. A name that is too long is kept whole in the comment."""
+        fitted = dict(record)
+        for name, value in record.items():
+            limit = self._length(entity, name) if isinstance(value, str) else None
+            if limit is None or len(value) <= limit:
+                continue
+            if name not in may_move:
+                raise Refused("too-long")
+            fitted[name] = value[: limit - 1] + "…"
+            fitted[comment] = f"{value}. {fitted.get(comment, '')}".strip()
+        limit = self._length(entity, comment)
+        if limit is not None and len(fitted.get(comment, "")) > limit:
+            raise Refused("too-long")
+        return fitted
 
     def _naive(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).replace(tzinfo=None).isoformat(timespec="seconds")
 
-    def _aware(self, naive: str) -> datetime:
-        if naive == _EMPTY_DATE:
-            return datetime.min.replace(tzinfo=UTC)
-        try:
-            return datetime.fromisoformat(naive).replace(tzinfo=self._zone).astimezone(UTC)
-        except ValueError:
-            raise NoAnswer("not-1c", 200) from None
 
-
-def _packed(conditions: Iterable[str], query: Any) -> Iterator[str]:
-    """The conditions joined by `or` into as few as fit a URL; one that is too long by itself goes alone."""
-    joined = ""
-    for condition in conditions:
-        longer = joined + _OR + condition if joined else condition
-        if joined and len(query(longer)) > MAX_QUERY_BYTES:
-            yield joined
-            longer = condition
-        joined = longer
-    if joined:
-        yield joined
-
-
-def _string(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str):
-        # A field that was asked for is missing: not an answer to build on.
-        raise NoAnswer("not-1c", 200)
-    return value
+def _unchanged(sent: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+    """1C answers with the object as it keeps it. Raises Refused where it kept less than it was given."""
+    for name, value in sent.items():
+        there = kept.get(name)
+        if isinstance(value, str) and isinstance(there, str) and len(there) < len(value):
+            raise Refused("truncated")

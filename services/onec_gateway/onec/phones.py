@@ -17,9 +17,21 @@ def last_digits(phone: str) -> str:
 
 
 def loose_pattern(phone: str) -> str:
-    """A pattern of `like` that finds the last seven digits whatever stands between their groups."""
-    last = last_digits(phone)
-    return f"%{last[:3]}%{last[3:5]}%{last[5:]}%"
+    """A pattern of `like` that finds the last seven digits whatever stands between them."""
+    return f"%{'%'.join(last_digits(phone))}%"
+
+
+def parsed(text: str) -> set[str]:
+    """The numbers written in full in one column, as E.164; those that are no valid number are left out."""
+    found = set()
+    for piece in _BETWEEN_NUMBERS.split(text):
+        try:
+            number = phonenumbers.parse(piece, "RU")
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number(number):
+            found.add(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return found
 
 
 def same(phone: str, columns: Iterable[str]) -> bool:

@@ -48,8 +48,9 @@ _HOLD = """
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING
 """
 _ADD_TERMS = """
-    INSERT INTO terms (lead_id, client_key, confirmed_at, until)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[]) ON CONFLICT DO NOTHING
+    INSERT INTO terms (lead_id, client_key, confirmed_at, until, through)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::date[])
+    ON CONFLICT DO NOTHING
 """
 _ENTERED = "UPDATE terms SET journal_at = $2 WHERE lead_id = ANY($1::uuid[])"
 
@@ -168,8 +169,11 @@ class Gateway:
 
     async def _enrol(self, db: Db, opened: Sequence[tuple[ReservationOpened, Cause]]) -> dict[str, tuple[str, str]]:
         """Store terms. Returns the partners: sealed person and agreement number."""
-        terms = [(term.lead_id, term.client_key, term.confirmed_at, term.reserved_until) for term, _ in opened]
-        await db.execute(_ADD_TERMS, *columns(terms, 4))
+        terms = [
+            (term.lead_id, term.client_key, term.confirmed_at, term.reserved_until, term.reserved_through)
+            for term, _ in opened
+        ]
+        await db.execute(_ADD_TERMS, *columns(terms, 5))
         partners = await db.fetch(_PARTNERS, list({term.partner_id for term, _ in opened}))
         return {row["partner_id"]: (row["person"], row["agreement_number"]) for row in partners}
 

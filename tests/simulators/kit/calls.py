@@ -22,6 +22,7 @@ class Call:
     set: str = ""
     fault: str | None = None
     committed: bool = False
+    lead: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def as_json(self) -> dict[str, Any]:
@@ -38,6 +39,7 @@ class Call:
             "set",
             "fault",
             "committed",
+            "lead",
         )
         return {name: getattr(self, name) for name in shown}
 

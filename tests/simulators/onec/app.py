@@ -1,8 +1,12 @@
 """The published infobase: authentication, OData requests and answers, control calls."""
 
+import asyncio
 import base64
 import binascii
 import hmac
+import re
+import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
@@ -13,9 +17,11 @@ from starlette.responses import Response
 
 from tests.simulators.kit.calls import Call
 from tests.simulators.kit.clock import SimClock
+from tests.simulators.kit.faults import Fault
 from tests.simulators.kit.rows import Rows
 from tests.simulators.kit.serve import Simulator
 from tests.simulators.onec import atom, people
+from tests.simulators.onec.access import Access
 from tests.simulators.onec.config import SETS, Nature
 from tests.simulators.onec.errors import (
     FAILURE,
@@ -37,7 +43,7 @@ from tests.simulators.onec.query import (
     shown,
 )
 from tests.simulators.onec.store import Infobase
-from tests.simulators.onec.trouble import Trouble
+from tests.simulators.onec.trouble import Trouble, no_licence, session_over
 from tests.simulators.onec.values import Row
 
 ROOT = "/odata/standard.odata"
@@ -45,6 +51,8 @@ _BOM = b"\xef\xbb\xbf"
 _XML = "application/xml;charset=utf-8"
 _ATOM = "application/atom+xml;charset=utf-8"
 _NO_USER = "Идентификация пользователя не выполнена\nНеправильное имя или пароль пользователя"
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LEAD = re.compile(f"""ИдентификаторЛида["'=: ]+({_UUID})|truce:({_UUID})""")
 _POSTING = {"Post": True, "Unpost": False}
 
 
@@ -57,11 +65,18 @@ class OneC(Simulator):
         self._zone = zone
         self._infobase = Infobase(rows)
         self._trouble = Trouble()
+        self._access = Access()
+        self._latency_s = 0.0
+        self._late: set[asyncio.Task[None]] = set()
         self.controls |= {
             ("POST", "reset"): self._reset,
             ("POST", "seed"): self._seed,
             ("POST", "fault"): self._fault,
             ("POST", "clock"): self._clock,
+            ("POST", "office"): self._office,
+            ("POST", "access"): self._set_access,
+            ("POST", "latency"): self._set_latency,
+            ("GET", "state"): self._state,
             ("GET", "journal"): self._journal,
             ("GET", "general-journal"): self._general_journal,
         }
@@ -78,20 +93,48 @@ class OneC(Simulator):
             return Response(_NO_USER, 401, {"www-authenticate": 'Basic realm="1C:Enterprise 8.3"'}, "text/plain")
         below = path.removeprefix(base).strip("/")
         call.set = set_name(below)
+        if (refusal := self._access.too_long(request)) is not None:
+            return refusal
+        refusal, session = self._access.admit(request, time.monotonic(), session_over, no_licence)
+        if refusal is not None:
+            return refusal
+        if self._latency_s:
+            await asyncio.sleep(self._latency_s)
+        response = await self._serve(request, call, below)
+        if response is not None and session is not None:
+            response.set_cookie("ibsession", session, path="/")
+        return response
+
+    async def _serve(self, request: Request, call: Call, below: str) -> Response | None:
         as_json = _wants_json(request)
         body = await request.body()
-        fault = self._trouble.strike(call.set, request.method)
+        call.lead = _lead_in(body, below)
+        fault = self._trouble.strike(call.set, request.method, self.clock.now())
         try:
             if fault is not None:
                 call.fault = fault.mode
                 if (instead := await self._trouble.before(fault, "ibsession" in request.headers)) is not None:
                     return instead
             given = options(request.scope["query_string"])
+            if fault is not None and fault.mode == "late_commit":
+                late = asyncio.create_task(self._later(fault, request, call, below, given, body))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+                return None
             response = self._answer(request, below, given, body, as_json)
             call.committed = request.method != "GET"
         except OneCError as refusal:
             response = refusal.response(as_json)
         return response if fault is None else self._trouble.after(fault, response)
+
+    async def _later(
+        self, fault: Fault, request: Request, call: Call, below: str, given: dict[str, str], body: bytes
+    ) -> None:
+        """The client is gone, and the write goes on; what it comes to, nobody is told."""
+        await asyncio.sleep(fault.number("seconds", 3))
+        with suppress(OneCError):
+            self._answer(request, below, given, body, True)
+            call.committed = True
 
     def _known_user(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -156,6 +199,10 @@ class OneC(Simulator):
     async def _reset(self, _: Any) -> Any:
         self._infobase.reset()
         self._trouble = Trouble()
+        self._access = Access()
+        self._latency_s = 0.0
+        for late in self._late:
+            late.cancel()
         self.log.clear()
         self.clock.reset()
         return {"status": "ok"}
@@ -170,6 +217,28 @@ class OneC(Simulator):
             str(item["full_name"])
         now = self.clock.now()
         return {"clients": [people.enter_enquiry(self._infobase, item, now, self._zone) for item in orders]}
+
+    async def _office(self, order: Any) -> Any:
+        return people.act(self._infobase, order, self.clock.now(), self._zone)
+
+    async def _set_access(self, order: Any) -> Any:
+        self._access.order(order)
+        return self._access.as_json()
+
+    async def _set_latency(self, order: Any) -> Any:
+        self._latency_s = float(order["ms"]) / 1000
+        return {"ms": order["ms"]}
+
+    async def _state(self, _: Any) -> Any:
+        most = max((call.concurrent for call in self.log.calls), default=0)
+        latency_ms = round(self._latency_s * 1000)
+        return {
+            **self._access.as_json(),
+            "calls": len(self.log.calls),
+            "most_at_once": most,
+            "latency_ms": latency_ms,
+            "late": len(self._late),
+        }
 
     async def _fault(self, order: Any) -> Any:
         self._trouble.order(order)
@@ -193,6 +262,12 @@ def _wants_json(request: Request) -> bool:
         return chosen[0].partition(";")[0] in JSON_FORMATS
     # `*/*`, which most clients send by themselves, is not a wish for JSON.
     return "application/json" in request.headers.get("accept", "")
+
+
+def _lead_in(body: bytes, below: str) -> str:
+    """The lead that a write is about: its id stands in the key, in a field, or in our mark in a comment."""
+    found = _LEAD.search(f"{below} {body.decode(errors='replace')}")
+    return found[1] or found[2] if found is not None else ""
 
 
 def _only_get(request: Request) -> None:

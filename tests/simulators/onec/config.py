@@ -157,25 +157,37 @@ ENQUIRIES = _document(
     _guid("Ответственный_Key"),
     _string("Комментарий"),
 )
-USERS = _catalog("Пользователи", _flag("Недействителен"), description=100)
+# A sale: the name is ours, every customer calls it otherwise; the fields are a document's usual ones.
+DEALS = _document(
+    "ДоговорПродажи",
+    _guid("ПотенциальныйКлиент_Key"),
+    Field("СуммаДокумента", Kind.DOUBLE),
+    _string("Валюта", 3),
+    _string("НомерДоговора", 50),
+    _date("ДатаДоговора"),
+    _string("Комментарий"),
+)
+USERS = _catalog("Пользователи", _flag("Недействителен"), _CONTACTS, description=100)
 CONTACT_KINDS = _catalog("ВидыКонтактнойИнформации", Field("Тип", Kind.ENUM, enumeration=CONTACT_TYPES))
+_ENTRY = (
+    _string("ИдентификаторЛида", 36),
+    _string("ФИО", 150),
+    _string("Телефон", 20),
+    _string("Партнер", 150),
+    _string("ИдентификаторПартнера", 64),
+    _string("НомерДоговора", 50),
+    _date("ДатаРегистрации"),
+    _date("ЗакрепленДо"),
+    _string("Состояние", 20),
+)
 PARTNER_JOURNAL = EntitySet(
     "InformationRegister_ЖурналПартнеров",
     Nature.REGISTER,
-    (
-        _string("ИдентификаторЛида", 36),
-        _string("ФИО", 150),
-        _string("Телефон", 20),
-        _string("Партнер", 150),
-        _string("ИдентификаторПартнера", 64),
-        _string("НомерДоговора", 50),
-        _date("ДатаРегистрации"),
-        _date("ЗакрепленДо"),
-        _string("Состояние", 20),
-        _string("Комментарий", 1024),
-    ),
+    (*_ENTRY, _string("Комментарий", 1024)),
     key=("ИдентификаторЛида",),
 )
+# The same journal kept as documents: nothing makes the lead's id unique here.
+PARTNER_DOCUMENTS = _document("ЗаявкаПартнера", *_ENTRY, _string("Комментарий"))
 
 
 def _with_tabular_sets(sets: tuple[EntitySet, ...]) -> dict[str, EntitySet]:
@@ -190,7 +202,19 @@ def _with_tabular_sets(sets: tuple[EntitySet, ...]) -> dict[str, EntitySet]:
     return known
 
 
-SETS = _with_tabular_sets((PARTNERS, PARTNER_CONTACTS, CLIENTS, ENQUIRIES, USERS, CONTACT_KINDS, PARTNER_JOURNAL))
+SETS = _with_tabular_sets(
+    (
+        PARTNERS,
+        PARTNER_CONTACTS,
+        CLIENTS,
+        ENQUIRIES,
+        DEALS,
+        USERS,
+        CONTACT_KINDS,
+        PARTNER_JOURNAL,
+        PARTNER_DOCUMENTS,
+    )
+)
 ENUMERATIONS = (CONTACT_TYPES,)
 
 # What the vendor or an administrator put into the infobase before anybody used it; fixed references, so that

@@ -8,7 +8,16 @@ from typing import Any
 import orjson
 
 from tests.simulators.kit.clock import parse_moment
-from tests.simulators.onec.config import CLIENT_PHONE_KIND, CLIENTS, ENQUIRIES, MANAGER, PARTNER_JOURNAL
+from tests.simulators.onec.config import (
+    CLIENT_PHONE_KIND,
+    CLIENTS,
+    DEALS,
+    ENQUIRIES,
+    MANAGER,
+    PARTNER_DOCUMENTS,
+    PARTNER_JOURNAL,
+    USERS,
+)
 from tests.simulators.onec.store import Infobase
 from tests.simulators.onec.values import EMPTY_DATE, Row
 
@@ -58,7 +67,7 @@ def enter_enquiry(infobase: Infobase, order: dict[str, Any], now: datetime, zone
     """A card with a phone, and a direct enquiry of that client dated as asked (backdating included)."""
     said = order.get("date") or order.get("enquired_at")
     moment = parse_moment(str(said), zone) if said else now
-    date = moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
+    date = _naive(moment, zone)
     client = infobase.create(
         CLIENTS,
         {
@@ -86,13 +95,76 @@ def enter_enquiry(infobase: Infobase, order: dict[str, Any], now: datetime, zone
     }
 
 
+def act(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
+    """One thing that somebody at the builder does in 1C. Raises ValueError for what nobody does."""
+    match str(order["action"]):
+        case "redate":
+            date = _naive(parse_moment(str(order["date"]), zone), zone)
+            infobase.update(ENQUIRIES, (str(order["enquiry_ref"]),), {"Date": date})
+            return {"enquiry_ref": str(order["enquiry_ref"])}
+        case "delete":
+            key = (str(order["enquiry_ref"]),)
+            if order.get("physically"):
+                infobase.delete(ENQUIRIES, key)
+            else:
+                infobase.update(ENQUIRIES, key, {"DeletionMark": True})
+            return {"enquiry_ref": key[0]}
+        case "sell":
+            return _sell(infobase, order, now, zone)
+        case "cancel-sale":
+            infobase.update(DEALS, (str(order["deal_ref"]),), {"Posted": False, "DeletionMark": True})
+            return {"deal_ref": str(order["deal_ref"])}
+        case "employ":
+            employee = infobase.create(
+                USERS,
+                {
+                    "Description": str(order["full_name"]),
+                    "КонтактнаяИнформация": [contact_row(str(order["phone"]), str(order.get("form") or ""))],
+                },
+            )
+            return {"employee_ref": employee["Ref_Key"]}
+        case "dismiss":
+            infobase.delete(USERS, (str(order["employee_ref"]),))
+            return {"employee_ref": str(order["employee_ref"])}
+        case unknown:
+            known = "redate, delete, sell, cancel-sale, employ, dismiss"
+            raise ValueError(f"unknown action {unknown!r}; known: {known}")
+
+
+def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
+    """A contract with the client of a card, or of a new card made for the phone given."""
+    card = str(order.get("client_ref") or "")
+    if not card:
+        row = contact_row(str(order["phone"]), str(order.get("form") or ""))
+        body = {"Description": str(order["full_name"]), "КонтактнаяИнформация": [row]}
+        card = infobase.create(CLIENTS, body)["Ref_Key"]
+    signed = parse_moment(str(order["contract_date"]), zone) if order.get("contract_date") else now
+    deal = infobase.create(
+        DEALS,
+        {
+            "Date": _naive(now, zone),
+            "Posted": True,
+            "ПотенциальныйКлиент_Key": card,
+            "СуммаДокумента": float(order.get("amount", 0)),
+            "Валюта": str(order.get("currency", "RUB")),
+            "НомерДоговора": str(order.get("contract_number", "")),
+            "ДатаДоговора": _naive(signed, zone),
+        },
+    )
+    return {"deal_ref": deal["Ref_Key"], "client_ref": card, "number": deal["Number"]}
+
+
+def _naive(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
+
+
 def _moment(naive: str, zone: tzinfo) -> str | None:
     """A date of 1C as RFC 3339 with the infobase's offset; the empty date is None."""
     return None if naive == EMPTY_DATE else datetime.fromisoformat(naive).replace(tzinfo=zone).isoformat()
 
 
 def partner_journal(infobase: Infobase, zone: tzinfo) -> list[dict[str, Any]]:
-    """The partner journal as people would read it off the screen, with the record itself beside."""
+    """The partner journal, register and documents, as people would read it, with the record itself beside."""
     entries = [
         {
             "lead_id": row["ИдентификаторЛида"],
@@ -107,7 +179,9 @@ def partner_journal(infobase: Infobase, zone: tzinfo) -> list[dict[str, Any]]:
             "comment": row["Комментарий"],
             "record": row,
         }
-        for row in infobase.scan(PARTNER_JOURNAL)
+        for entity in (PARTNER_JOURNAL, PARTNER_DOCUMENTS)
+        for row in infobase.scan(entity)
+        if not row.get("DeletionMark")
     ]
     return sorted(entries, key=lambda entry: (entry["record"]["ДатаРегистрации"], entry["lead_id"]))
 

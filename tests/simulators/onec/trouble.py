@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 
 import orjson
 from starlette.responses import Response
@@ -12,13 +13,14 @@ from tests.simulators.onec.errors import FAILURE, RIGHTS, OneCError
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 # A lost answer and a failing handler make sense for writes only; a cold start happens once.
-_WRITE_MODES = frozenset({"commit_then_drop", "handler_error"})
+_WRITE_MODES = frozenset({"commit_then_drop", "late_commit", "handler_error"})
 _ONCE = frozenset({"cold_start"})
 MODES = frozenset(
     [
         "slow",
         "cold_start",
         "commit_then_drop",
+        "late_commit",
         "infobase_locked",
         "licence_exhausted",
         "session_expired",
@@ -52,9 +54,10 @@ class Trouble:
         self.table = FaultTable(MODES, once=_ONCE)
         self._in_pool = 0
 
-    def strike(self, entity: str, method: str) -> Fault | None:
+    def strike(self, entity: str, method: str, now: datetime) -> Fault | None:
         """The fault that strikes a call to this set by this method, if any."""
-        return self.table.strike({"set": entity, "method": method, "write": "yes" if method in WRITES else "no"})
+        facts = {"set": entity, "method": method, "write": "yes" if method in WRITES else "no"}
+        return self.table.strike(facts, now)
 
     def order(self, body: dict[str, object]) -> None:
         """Carry out a `/__sim/fault` call."""
@@ -72,10 +75,9 @@ class Trouble:
             case "infobase_locked":
                 return _vrs_exception(403, "HTTP: Forbidden", _MAINTENANCE_TEXT)
             case "licence_exhausted":
-                status = int(fault.number("status", 406 if asks_session else 500))
-                return _vrs_exception(status, "Ошибка создания сеанса", _LICENCE_TEXT)
+                return no_licence(asks_session, int(fault.number("status", 0)))
             case "session_expired":
-                return _xml_exception("Истекло время ожидания сеанса")
+                return session_over()
             case "lock_conflict":
                 raise OneCError(500, FAILURE, _LOCK_TEXT)
             case "handler_error":
@@ -110,6 +112,16 @@ class Trouble:
         if fault.mode == "encoding":
             return _mangled(response, str(fault.options.get("variant", "bom")))
         return response
+
+
+def no_licence(asks_session: bool, status: int = 0) -> Response:
+    """No session could be had; which status a base gives without `IBSession` is not proven."""
+    return _vrs_exception(status or (406 if asks_session else 500), "Ошибка создания сеанса", _LICENCE_TEXT)
+
+
+def session_over() -> Response:
+    """The session that the client showed is not there any more."""
+    return _xml_exception("Истекло время ожидания сеанса")
 
 
 def _mangled(response: Response, variant: str) -> Response:

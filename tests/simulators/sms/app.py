@@ -74,7 +74,7 @@ class Smsc(Simulator):
                 return Response("<html><body><h1>404 Not Found</h1></body></html>", 404, media_type="text/html")
             if self.log.under_way > _AT_ONCE:
                 raise SmscError(9)
-            fault = self._faults.strike({"method": request.method, "call": call.set})
+            fault = self._faults.strike({"method": request.method, "call": call.set}, self.clock.now())
             if fault is not None:
                 call.fault = fault.mode
                 if (instead := await self._struck(fault)) is not None:

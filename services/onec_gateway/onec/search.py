@@ -1,0 +1,305 @@
+"""What 1C is asked: who knows these phones, what is new in its journals, whose phones its users have.
+
+Calls are the currency: as many clients in one request as the web server lets through. What 1C answers is verified by
+E.164 on our side, since its columns hold phones as people typed them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from services.onec_gateway.onec import phones
+from services.onec_gateway.onec.client import Call, OneC, find_query, guid, moment, text
+from services.onec_gateway.onec.errors import NoAnswer
+from services.onec_gateway.onec.mapping import Deals, Phones
+from services.onec_gateway.onec.mapping import Mapping as Names
+
+MARKER: Final = "truce:"
+HISTORY: Final = "Клиента рекомендовал партнёр"
+_EMPTY_DATE: Final = "0001-01-01T00:00:00"
+_OR: Final = " or "
+_MOST_CLIENTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEnquiry:
+    """An enquiry that is not marked for deletion. `ours`: the gateway wrote it, of a reservation that ran out."""
+
+    ref: str
+    date: datetime
+    number: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEnquiry:
+    """An enquiry as the watching meets it, the deleted ones too. `card` is the client's."""
+
+    ref: str
+    card: str
+    number: str
+    date: datetime
+    ours: bool
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDeal:
+    """A sale. `cancelled`: marked for deletion, or not posted."""
+
+    ref: str
+    card: str
+    number: str
+    amount: Decimal
+    currency: str
+    contract_number: str
+    contract_date: date
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What 1C knows of one client."""
+
+    cards: tuple[str, ...] = ()
+    enquiries: tuple[FoundEnquiry, ...] = ()
+    deals: tuple[FoundDeal, ...] = ()
+
+
+class Search:
+    """Reading one infobase. All methods raise OneCError."""
+
+    def __init__(self, onec: OneC, names: Names, zone: ZoneInfo) -> None:
+        self._onec = onec
+        self._names = names
+        self._zone = zone
+
+    def in_one_request(self) -> int:
+        """How many clients can be asked about in one request."""
+        names = self._names.phones
+        fields = (names.client, names.presentation, names.number, names.number_without_codes)
+        packed = self._packed(names.set, [_of_phone(names, "+79990000000")] * _MOST_CLIENTS, fields)
+        return next(packed).count(_of_phone(names, "+79990000000"))
+
+    async def clients(self, call: Call, wanted: Sequence[str]) -> dict[str, Known]:
+        """Every card, enquiry and sale of the clients with these E.164 phones."""
+        cards = await self.cards(call, wanted)
+        every = sorted({card for found in cards.values() for card in found})
+        enquiries: dict[str, list[FoundEnquiry]] = {}
+        deals: dict[str, list[FoundDeal]] = {}
+        if every:
+            names = self._names.general_journal
+            conditions = [f"{names.client} eq {guid(card)}" for card in every]
+            for one in await self._enquiries(call, conditions):
+                if not one.deleted:
+                    enquiries.setdefault(one.card, []).append(FoundEnquiry(one.ref, one.date, one.number, one.ours))
+            if (deal_names := self._names.deals) is not None:
+                conditions = [f"{deal_names.client} eq {guid(card)}" for card in every]
+                for deal in await self._deals(call, deal_names, conditions):
+                    deals.setdefault(deal.card, []).append(deal)
+        return {
+            phone: Known(
+                tuple(sorted(cards[phone])),
+                tuple(one for card in sorted(cards[phone]) for one in enquiries.get(card, ())),
+                tuple(one for card in sorted(cards[phone]) for one in deals.get(card, ())),
+            )
+            for phone in wanted
+        }
+
+    async def cards(self, call: Call, wanted: Sequence[str]) -> dict[str, set[str]]:
+        """The cards that hold each of these phones."""
+        names = self._names.phones
+        fields = (names.client, names.presentation, names.number, names.number_without_codes)
+        conditions = {phone: _of_phone(names, phone) for phone in wanted}
+        found: dict[str, set[str]] = {phone: set() for phone in wanted}
+        for condition in self._packed(names.set, conditions.values(), fields):
+            rows = await self._onec.find(call, names.set, condition, fields)
+            for phone in wanted:
+                last = phones.last_digits(phone)
+                for row in rows:
+                    columns = [string(row, name) for name in fields[1:]]
+                    # Cheap first: nearly every row of an answer is another client's.
+                    if _may_hold(columns, last) and phones.same(phone, columns):
+                        found[phone].add(string(row, names.client))
+        return found
+
+    async def phones_of(self, call: Call, cards: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Every phone of these cards that is written in full, as E.164."""
+        names = self._names.phones
+        fields = (names.client, names.presentation, names.number, names.number_without_codes)
+        conditions = [f"{names.client} eq {guid(card)}" for card in cards]
+        found: dict[str, set[str]] = {card: set() for card in cards}
+        for condition in self._packed(names.set, conditions, fields):
+            for row in await self._onec.find(call, names.set, condition, fields):
+                full = {number for name in fields[1:] for number in phones.parsed(string(row, name))}
+                found.setdefault(string(row, names.client), set()).update(full)
+        return {card: tuple(sorted(numbers)) for card, numbers in found.items()}
+
+    async def enquiries_since(
+        self, call: Call, *, number: str | None, date: datetime | None, limit: int
+    ) -> list[SeenEnquiry]:
+        """Enquiries with a number above `number` (or, without one, dated at or after `date`), portion by portion."""
+        names = self._names.general_journal
+        found: list[SeenEnquiry] = []
+        while True:
+            condition = _since(names.number, names.date, number, date, self._zone)
+            portion = await self._enquiries(call, [condition], order_by=names.number, top=limit)
+            found.extend(portion)
+            if len(portion) < limit:
+                return found
+            number = portion[-1].number
+
+    async def enquiries_by_ref(self, call: Call, refs: Sequence[str]) -> list[SeenEnquiry]:
+        """Those of these enquiries that are still there."""
+        return await self._enquiries(call, [f"{self._names.general_journal.ref} eq {guid(ref)}" for ref in refs])
+
+    async def deals_since(
+        self, call: Call, *, number: str | None, date: datetime | None, limit: int
+    ) -> list[FoundDeal]:
+        """Sales likewise; none where sales are not mapped."""
+        names = self._names.deals
+        found: list[FoundDeal] = []
+        while names is not None:
+            condition = _since(names.number, names.date, number, date, self._zone)
+            portion = await self._deals(call, names, [condition], order_by=names.number, top=limit)
+            found.extend(portion)
+            if len(portion) < limit:
+                break
+            number = portion[-1].number
+        return found
+
+    async def deals_by_ref(self, call: Call, refs: Sequence[str]) -> list[FoundDeal]:
+        """Those of these sales that are still there."""
+        names = self._names.deals
+        if names is None:
+            return []
+        return await self._deals(call, names, [f"{names.ref} eq {guid(ref)}" for ref in refs])
+
+    async def staff_phones(self, call: Call) -> frozenset[str]:
+        """The phones of the builder's people, as E.164; none where they are not mapped."""
+        names = self._names.staff_phones
+        if names is None:
+            return frozenset()
+        fields = (names.presentation, names.number, names.number_without_codes)
+        rows = await self._onec.find(call, names.set, f"{names.type} eq {text(names.type_phone)}", fields)
+        return frozenset(number for row in rows for name in fields for number in phones.parsed(string(row, name)))
+
+    async def _enquiries(
+        self, call: Call, conditions: Sequence[str], *, order_by: str = "", top: int | None = None
+    ) -> list[SeenEnquiry]:
+        names = self._names.general_journal
+        fields = (names.ref, names.number, names.date, names.client, names.deletion_mark, names.comment)
+        return [
+            SeenEnquiry(
+                ref=string(row, names.ref),
+                card=string(row, names.client),
+                number=string(row, names.number),
+                date=self._aware(string(row, names.date)),
+                ours=_is_handed_over(string(row, names.comment)),
+                deleted=row.get(names.deletion_mark) is True,
+            )
+            for condition in self._packed(names.set, conditions, fields)
+            for row in await self._onec.find(call, names.set, condition, fields, order_by=order_by, top=top)
+        ]
+
+    async def _deals(
+        self, call: Call, names: Deals, conditions: Sequence[str], *, order_by: str = "", top: int | None = None
+    ) -> list[FoundDeal]:
+        fields = [
+            names.ref,
+            names.client,
+            names.date,
+            names.number,
+            names.amount,
+            names.contract_number,
+            names.contract_date,
+            names.posted,
+            names.deletion_mark,
+            *([names.currency] if names.currency else []),
+        ]
+        return [
+            FoundDeal(
+                ref=string(row, names.ref),
+                card=string(row, names.client),
+                number=string(row, names.number),
+                # Edm.Double on the wire: by way of its shortest text, then to the cent.
+                amount=Decimal(str(row.get(names.amount, 0))).quantize(Decimal("0.01")),
+                currency=string(row, names.currency) if names.currency else names.currency_code,
+                contract_number=string(row, names.contract_number),
+                contract_date=self._day(string(row, names.contract_date), string(row, names.date)),
+                cancelled=row.get(names.deletion_mark) is True or row.get(names.posted) is not True,
+            )
+            for condition in self._packed(names.set, conditions, fields)
+            for row in await self._onec.find(call, names.set, condition, fields, order_by=order_by, top=top)
+        ]
+
+    def _packed(self, entity: str, conditions: Iterable[str], fields: Sequence[str]) -> Iterator[str]:
+        """The conditions joined by `or` into as few as fit a URL; one that is too long by itself goes alone."""
+        room = self._onec.room(entity)
+        # With all options that a search may have besides its condition.
+        empty = len(find_query("0", fields, order_by=fields[0], top=9999))
+        joined: list[str] = []
+        taken = empty
+        for condition in conditions:
+            size = len(quote(_OR + condition, safe="(),"))
+            if joined and taken + size > room:
+                yield _OR.join(joined)
+                joined, taken = [], empty
+            joined.append(condition)
+            taken += size
+        if joined:
+            yield _OR.join(joined)
+
+    def _aware(self, naive: str) -> datetime:
+        if naive == _EMPTY_DATE:
+            # An enquiry without a date counts as the oldest there can be.
+            return datetime.min.replace(tzinfo=UTC)
+        try:
+            return datetime.fromisoformat(naive).replace(tzinfo=self._zone).astimezone(UTC)
+        except ValueError:
+            raise NoAnswer("not-1c", 200) from None
+
+    def _day(self, naive: str, otherwise: str) -> date:
+        try:
+            return datetime.fromisoformat(otherwise if naive == _EMPTY_DATE else naive).date()
+        except ValueError:
+            raise NoAnswer("not-1c", 200) from None
+
+
+def string(row: Mapping[str, Any], name: str) -> str:
+    """A text field of an answer. Raises NoAnswer without it: not an answer to build on."""
+    value = row.get(name)
+    if not isinstance(value, str):
+        raise NoAnswer("not-1c", 200)
+    return value
+
+
+def _of_phone(names: Phones, phone: str) -> str:
+    pattern = text(phones.loose_pattern(phone))
+    return _OR.join(
+        f"like({column},{pattern})" for column in (names.number, names.number_without_codes, names.presentation)
+    )
+
+
+def _may_hold(columns: Sequence[str], last: str) -> bool:
+    for column in columns:
+        digits = "".join(character for character in column if character.isascii() and character.isdigit())
+        if last in digits:
+            return True
+    return False
+
+
+def _since(number_field: str, date_field: str, number: str | None, date: datetime | None, zone: ZoneInfo) -> str:
+    if number is not None:
+        return f"{number_field} gt {text(number)}"
+    naive = (date or datetime.now(UTC)).astimezone(zone).replace(tzinfo=None)
+    return f"{date_field} ge {moment(naive)}"
+
+
+def _is_handed_over(comment: str) -> bool:
+    # The mark of a reserved client stands on the office's own enquiries too; ours begin with the history.
+    return comment.startswith(HISTORY) and MARKER in comment

@@ -1,0 +1,182 @@
+"""What a lead costs 1C, in requests, the currency that matters there; and how near its own latency the gateway comes.
+
+The gateway and reservations at work on the simulator of 1C; every request counts: checks, entries, the watching,
+the verification at the start.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from aiokafka import AIOKafkaProducer
+
+from chassis.decision import Cause
+from chassis.envelope import encode
+from contracts.client import Client, client_key
+from contracts.leads import LeadSubmitted
+from contracts.portal import Consent
+from contracts.sealing import Sealer
+from tests.bench.bed import PARTNER, Bed, Variant
+from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, started
+
+REAL = Variant("onec", lambda service: [f"services.{service}", "run"], has_health=True)
+AT_ONCE = 4
+BACKLOG_LATENCY_MS = 50
+CALM_LEADS, CALM_EVERY_S = 60, 0.5
+PLAIN_LEADS = 50
+LEADS_AT_MS = {100: 400, 500: 160, 2000: 40}
+PATIENCE_S = 600.0
+
+_PHONES = "Catalog_CRM_ПотенциальныеКлиенты_КонтактнаяИнформация"
+_PARTNERS = "Catalog_Партнеры_КонтактнаяИнформация"
+_JOURNAL = "InformationRegister_ЖурналПартнеров"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Requests that 1C got, for so many leads, in so many seconds."""
+
+    leads: int
+    calls: int
+    seconds: float
+
+
+def onec(bed: Bed, leads: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A line for each kind of web server before 1C."""
+    lines = []
+    for profile in ("apache", "iis"):
+        with _simulator(bed, profile) as sim:
+            sim.post("latency", {"ms": BACKLOG_LATENCY_MS})
+            backlog = _run(bed, sim, profile, leads)
+            say(f"onec: {profile}: backlog {backlog.calls / leads:.2f} requests a lead")
+            sim.post("latency", {"ms": 0})
+            calm = _run(bed, sim, profile, CALM_LEADS, every_s=CALM_EVERY_S)
+            say(f"onec: {profile}: calm {calm.calls / calm.leads:.2f} requests a lead")
+            plain = _plain(sim, PLAIN_LEADS)
+            at_ms: dict[str, float] = {}
+            reached: dict[str, float] = {}
+            for ms, number in LEADS_AT_MS.items():
+                sim.post("latency", {"ms": ms})
+                one = _run(bed, sim, profile, number)
+                at_ms[str(ms)] = round(one.leads / one.seconds, 2)
+                reached[str(ms)] = round(one.calls / one.seconds / (AT_ONCE * 1000 / ms), 3)
+                say(f"onec: {profile}: at {ms} ms {at_ms[str(ms)]} leads/s, {reached[str(ms)]:.0%} of what it allows")
+        lines.append(
+            {
+                "bench": "onec",
+                "profile": profile,
+                "backlog_leads": leads,
+                "backlog_calls_per_lead": round(backlog.calls / leads, 3),
+                "calm_calls_per_lead": round(calm.calls / calm.leads, 3),
+                "plain_calls_per_lead": round(plain.calls / plain.leads, 3),
+                "leads_per_s_at_latency_ms": at_ms,
+                "of_what_latency_allows": reached,
+            }
+        )
+    return lines
+
+
+@contextmanager
+def _simulator(bed: Bed, profile: str) -> Iterator[OneCSim]:
+    folder = bed.folder / f"onec-{profile}"
+    folder.mkdir()
+    with started(ONEC, folder, CLOCK_FILE="") as (base, _), httpx.Client(trust_env=False, timeout=60) as http:
+        sim = OneCSim(base, http)
+        sim.post("access", {"profile": profile})
+        yield sim
+
+
+def _run(bed: Bed, sim: OneCSim, profile: str, number: int, every_s: float = 0.0) -> Measured:
+    """`number` new leads, at once or one by one, until 1C holds an entry of each."""
+    latency = sim.get("state")["latency_ms"]
+    sim.post("reset")
+    sim.post("access", {"profile": profile})
+    sim.post("latency", {"ms": latency})
+    operator = {
+        "ONEC_URL": f"{sim.base}/crm",
+        "ONEC_USER": USER,
+        "ONEC_PASSWORD": PASSWORD,
+        "ONEC_WEB_SERVER": profile,
+        "ONEC_CONCURRENCY": str(AT_ONCE),
+    }
+    with bed.running(REAL, ("onec_gateway", "reservations"), operator) as running:
+        leads = _leads(bed, number)
+        before, start = sim.get("state")["calls"] if every_s else 0, time.monotonic()
+        asyncio.run(_publish(bed.kafka.bootstrap, leads, every_s))
+        while len(sim.get("journal")) < number:
+            running.must_live()
+            if time.monotonic() - start > PATIENCE_S:
+                raise RuntimeError(f"not all leads are in 1C's journal; see {bed.folder}")
+            time.sleep(0.1)
+        seconds = time.monotonic() - start
+        calls = sim.get("state")["calls"] - before
+        assert sim.get("state")["most_at_once"] <= AT_ONCE
+    return Measured(number, calls, seconds)
+
+
+def _leads(bed: Bed, number: int) -> list[LeadSubmitted]:
+    sealer = Sealer(bed.secrets["sealing_keys"])
+    secret = bytes.fromhex(bed.secrets["client_key_secret"])
+    now = datetime.now(UTC)
+    leads = []
+    for n in range(number):
+        lead_id, phone = uuid.uuid4(), f"+7917{n:07d}"
+        leads.append(
+            LeadSubmitted(
+                lead_id=lead_id,
+                client_key=client_key(secret, phone),
+                partner_id=PARTNER,
+                client=sealer.seal(Client("Клиентов Клим Климович", phone, phone), str(lead_id)),
+                received_at=now + timedelta(microseconds=n),
+                number=n + 1,
+                consent=Consent(given_at=now),
+            )
+        )
+    return leads
+
+
+async def _publish(bootstrap: str, leads: Sequence[LeadSubmitted], every_s: float) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5) as producer:
+        sent = []
+        for lead in leads:
+            cause = Cause(str(lead.lead_id), str(lead.lead_id))
+            event = encode(
+                lead,
+                event_id=uuid.uuid4(),
+                source="bench",
+                at=lead.received_at,
+                cause=cause,
+                sequence=None,
+            )
+            key = event.key.encode()
+            sent.append(await producer.send(event.topic, event.value, key=key, headers=event.headers))
+            if every_s:
+                await asyncio.sleep(every_s)
+        await asyncio.gather(*sent)
+
+
+def _plain(sim: OneCSim, number: int) -> Measured:
+    """The plain way: each form of the phone in each set, a search for the entry, the write, and a look at it."""
+    before, start = sim.get("state")["calls"], time.monotonic()
+    for n in range(number):
+        digits = f"7918{n:07d}"
+        for entity in (_PHONES, _PARTNERS):
+            for field, form in (
+                ("НомерТелефона", digits),
+                ("НомерТелефонаБезКодов", digits[-10:]),
+                ("НомерТелефонаБезКодов", digits[-7:]),
+            ):
+                sim.rows(entity, filter=f"substringof('{form}',{field})", select="Ref_Key")
+        lead_id = str(uuid.uuid4())
+        sim.rows(_JOURNAL, filter=f"ИдентификаторЛида eq '{lead_id}'")
+        made = sim.call("POST", _JOURNAL, {"ИдентификаторЛида": lead_id, "ФИО": "Клиентов Клим", "Телефон": digits})
+        assert made.status_code == 200
+        assert sim.call("GET", f"{_JOURNAL}(ИдентификаторЛида='{quote(lead_id)}')").status_code == 200
+    return Measured(number, sim.get("state")["calls"] - before, time.monotonic() - start)

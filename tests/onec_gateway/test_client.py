@@ -1,0 +1,177 @@
+"""The client against the simulator: what trouble means, how it behaves to 1C, and what its log says."""
+
+import asyncio
+from datetime import date
+from typing import Any
+
+import pytest
+
+from deploy.local.ports import free_port
+from services.onec_gateway.onec.client import Exchange, OneC
+from services.onec_gateway.onec.errors import Exists, NoAnswer, NoRights, NotReached, OneCError, Paused, Refused
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.manners import Manners
+from services.onec_gateway.onec.search import Search
+from tests.onec_gateway.conftest import connected
+from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, PHONE, REGISTER
+from tests.simulators.tests.processes import PASSWORD, USER, OneCSim
+
+ANY = "DeletionMark eq false"
+RECORD = {"ИдентификаторЛида": ENTRY.lead_id, "ФИО": ENTRY.full_name}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "reason"),
+    [
+        ({"mode": "infobase_locked"}, NotReached, "infobase-locked"),
+        ({"mode": "session_expired"}, NotReached, "no-session"),
+        ({"mode": "licence_exhausted"}, NotReached, "no-licence"),
+        ({"mode": "licence_exhausted", "status": 500}, NotReached, "no-licence"),
+        ({"mode": "lock_conflict"}, NotReached, "lock-conflict"),
+        ({"mode": "rights"}, NoRights, "no-rights"),
+        ({"mode": "html_page"}, NoAnswer, "server-error"),
+        ({"mode": "html_page", "status": 200}, NoAnswer, "not-1c"),
+        ({"mode": "encoding", "variant": "truncated"}, NoAnswer, "not-1c"),
+        ({"mode": "handler_error"}, Refused, "refused"),
+        ({"mode": "commit_then_drop"}, NoAnswer, "broken-off"),
+        ({"mode": "late_commit", "seconds": 0.1}, NoAnswer, "broken-off"),
+    ],
+)
+async def test_trouble_is_told_apart_by_what_it_means(
+    sim: OneCSim, onec: OneC, fault: dict[str, Any], error: type[OneCError], reason: str
+) -> None:
+    sim.post("fault", {**fault, "match": {"set": REGISTER}})
+
+    with pytest.raises(error) as raised:
+        await onec.create(CALL, REGISTER, RECORD)
+
+    assert type(raised.value) is error
+    assert raised.value.reason == reason
+
+
+async def test_address_that_the_web_server_does_not_take_is_a_refusal(sim: OneCSim, onec: OneC) -> None:
+    for profile in ("iis", "apache"):
+        sim.post("access", {"profile": profile})
+        with pytest.raises(Refused, match="address-not-served"):
+            await onec.find(CALL, CLIENTS, " or ".join([ANY] * 400), ("Ref_Key",))
+
+
+async def test_mark_of_byte_order_and_a_lying_charset_do_no_harm(sim: OneCSim, onec: OneC) -> None:
+    sim.post("fault", {"mode": "encoding"})
+
+    made = await onec.create(CALL, REGISTER, RECORD)
+
+    assert made["ФИО"] == ENTRY.full_name
+
+
+async def test_second_record_with_a_key_is_refused_by_1c_itself(sim: OneCSim, onec: OneC) -> None:
+    await onec.create(CALL, REGISTER, RECORD)
+
+    with pytest.raises(Exists):
+        await onec.create(CALL, REGISTER, RECORD)
+    assert len(sim.get("journal")) == 1
+
+
+async def test_object_that_is_not_there_is_no_trouble(onec: OneC, exchanges: list[Exchange]) -> None:
+    assert await onec.get(CALL, REGISTER, f"ИдентификаторЛида='{ENTRY.lead_id}'") is None
+    assert exchanges[-1].outcome == "not-found"
+
+
+async def test_nobody_listening_is_certain_to_have_done_nothing() -> None:
+    onec = OneC(
+        f"http://127.0.0.1:{free_port()}/crm",
+        USER,
+        PASSWORD,
+        manners=Manners(at_once=1, per_second=10),
+        record=lambda _: None,
+        web_server="iis",
+        places=1,
+        probe_set=CLIENTS,
+    )
+
+    with pytest.raises(NotReached, match="not-connected"):
+        await onec.find(CALL, CLIENTS, ANY, ("Ref_Key",))
+    await onec.close()
+
+
+async def test_1c_never_sees_more_requests_at_once_than_allowed(sim: OneCSim) -> None:
+    sim.post("latency", {"ms": 30})
+    onec = connected(sim, [], at_once=2)
+
+    await asyncio.gather(*(onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",)) for _ in range(12)))
+
+    assert sim.get("state")["most_at_once"] == 2
+    await onec.close()
+
+
+async def test_sessions_are_kept_one_for_a_place_and_ended_at_the_close(sim: OneCSim) -> None:
+    sim.post("latency", {"ms": 20})
+    onec = connected(sim, [], at_once=3)
+
+    for _ in range(4):
+        await asyncio.gather(*(onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",)) for _ in range(3)))
+
+    assert sim.get("state")["most_sessions"] == 3
+    await onec.close()
+    assert sim.get("state")["sessions"] == 0
+
+
+async def test_session_that_has_run_out_is_replaced_without_anybody_noticing(sim: OneCSim, onec: OneC) -> None:
+    await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+    sim.post("access", {"session_s": 0})
+    sim.get("state")
+
+    await onec.create(CALL, REGISTER, RECORD)
+
+    assert [call["status"] for call in sim.get("calls")][-2:] == [406, 200]
+    assert len(sim.get("journal")) == 1
+
+
+async def test_publication_without_sessions_is_used_without(sim: OneCSim, onec: OneC) -> None:
+    sim.post("access", {"keeps_sessions": False})
+
+    for _ in range(3):
+        await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+
+    assert {call["status"] for call in sim.get("calls")} == {200}
+
+
+async def test_no_free_licence_makes_the_gateway_wait(sim: OneCSim, onec: OneC) -> None:
+    sim.post("access", {"licences": 0})
+
+    with pytest.raises(NotReached, match="no-licence"):
+        await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+    with pytest.raises(Paused, match="no-licence"):
+        await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+
+
+async def test_1c_that_is_too_slow_is_not_waited_for_for_ever(sim: OneCSim) -> None:
+    sim.post("fault", {"mode": "slow", "seconds": 5})
+    onec = connected(sim, [], timeout_s=0.2)
+
+    with pytest.raises(NoAnswer, match="timeout"):
+        await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+    await onec.close()
+
+
+async def test_exchange_is_logged_for_an_administrator_without_personal_data(
+    sim: OneCSim,
+    journals: Journals,
+    search: Search,
+    exchanges: list[Exchange],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said_by_1c = f"Клиент Иванова Петра, тел. 8 (916) 123-45-67, {date(1990, 1, 2)} уже есть у Сидоровой Анны"
+    sim.post("fault", {"mode": "handler_error", "text": said_by_1c, "count": 1})
+    call = type(CALL)("partner-journal", (ENTRY.lead_id,), 2, "story", (ENTRY.full_name, PHONE, ENTRY.partner))
+
+    with pytest.raises(Refused) as raised:
+        await journals.enter(call, ENTRY, look=False)
+    await search.clients(call, [PHONE])
+
+    told = capsys.readouterr().out + str(exchanges) + str(raised.value.text)
+    assert "1С отклонила запрос" in told
+    assert ENTRY.lead_id in told
+    assert exchanges[-2].text == "Клиент …, тел. … уже есть у …"
+    for secret in ("Иванов", "Петр", "1234567", "123-45-67", "916", "Сидоров", "filter", "1990"):
+        assert secret not in told

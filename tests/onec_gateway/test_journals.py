@@ -1,0 +1,240 @@
+"""What is written in 1C: once, whole, and right again after any request was cut off. In both kinds of journal."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.onec_gateway.onec.errors import NoAnswer, OneCError, Refused
+from services.onec_gateway.onec.journals import Entry, Journals
+from services.onec_gateway.onec.search import Search
+from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, EXPIRED_AT, PHONE, REGISTER, enquiry
+from tests.simulators.tests.processes import OneCSim
+
+Move = Callable[[Journals, bool], Awaitable[Any]]
+
+
+async def test_entry_of_the_partner_journal_says_who_and_until_when(sim: OneCSim, journals: Journals) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+
+    (row,) = sim.get("journal")
+    del row["record"], row["comment"]
+    assert row == {
+        "lead_id": ENTRY.lead_id,
+        "full_name": ENTRY.full_name,
+        "phone": PHONE,
+        "partner": "Агентова Анна",
+        "partner_id": "p-1",
+        "agreement": "А-17/26",
+        "registered_at": "2026-03-15T00:30:00+03:00",
+        "reserved_through": "2026-09-15",
+        "state": "Активен",
+    }
+
+
+async def test_new_entry_costs_one_request(sim: OneCSim, journals: Journals) -> None:
+    before = len(sim.get("calls"))
+
+    await journals.enter(CALL, ENTRY, look=False)
+
+    assert len(sim.get("calls")) - before == 1
+
+
+async def test_somebody_elses_record_under_our_key_is_not_taken_for_ours(sim: OneCSim, journals: Journals) -> None:
+    if not journals.refuses_repeats:
+        pytest.skip("documents have no key of ours")
+    sim.call("POST", REGISTER, {"ИдентификаторЛида": ENTRY.lead_id, "ИдентификаторПартнера": "another"})
+
+    with pytest.raises(Refused, match="foreign-entry"):
+        await journals.enter(CALL, ENTRY, look=False)
+
+
+async def test_extension_moves_the_date_and_nothing_else(sim: OneCSim, journals: Journals) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+
+    later = replace(ENTRY, reserved_through=ENTRY.reserved_through + timedelta(days=181))
+    await journals.update(CALL, later, "active", look=False)
+
+    (row,) = sim.get("journal")
+    assert (row["reserved_through"], row["state"], row["full_name"]) == ("2027-03-15", "Активен", ENTRY.full_name)
+
+
+async def test_state_of_an_entry_that_was_never_made_is_not_lost(sim: OneCSim, journals: Journals) -> None:
+    await journals.update(CALL, ENTRY, "withdrawn", look=False)
+
+    (row,) = sim.get("journal")
+    assert (row["state"], row["full_name"]) == ("Отозван", ENTRY.full_name)
+
+
+async def test_hand_over_leaves_the_client_to_the_general_journal(sim: OneCSim, journals: Journals) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+
+    ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+    (row,) = sim.get("general-journal")
+    assert (row["ref"], row["full_name"], row["phones"]) == (ref, ENTRY.full_name, ["79161234567"])
+    assert row["subject"] == "Передан из журнала партнёров"
+    assert row["date"] == "2026-09-16T00:00:00+03:00"
+    for part in ("Агентова Анна", "А-17/26", "15.03.2026", "15.09.2026", f"truce:{ENTRY.lead_id}"):
+        assert part in row["comment"]
+    assert [entry["state"] for entry in sim.get("journal")] == ["Истек"]
+
+
+async def test_hand_over_uses_the_card_the_sales_office_made_meanwhile(sim: OneCSim, journals: Journals) -> None:
+    known = enquiry(sim)
+    await journals.enter(CALL, ENTRY, look=False)
+
+    ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+    ours = next(row for row in sim.get("general-journal") if row["ref"] == ref)
+    assert ours["client_ref"] == known["client_ref"]
+    assert len(sim.rows(CLIENTS)) == 1
+
+
+async def test_client_who_was_handed_over_is_known_to_the_builder(journals: Journals, search: Search) -> None:
+    ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+    (one,) = (await search.clients(CALL, [PHONE]))[PHONE].enquiries
+
+    assert (one.ref, one.date, one.ours) == (ref, EXPIRED_AT, True)
+
+
+async def test_returned_client_leaves_the_general_journal_and_is_active_again(sim: OneCSim, journals: Journals) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+    await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+    await journals.take_back(
+        CALL, replace(ENTRY, reserved_through=ENTRY.reserved_through.replace(year=2027)), look=False
+    )
+
+    assert [row["deletion_mark"] for row in sim.get("general-journal")] == [True]
+    assert [(row["state"], row["reserved_through"]) for row in sim.get("journal")] == [("Активен", "2027-09-15")]
+
+
+async def test_second_expiry_uses_the_enquiry_of_the_first(sim: OneCSim, journals: Journals) -> None:
+    first = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    await journals.take_back(CALL, ENTRY, look=False)
+
+    assert await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=True) == first
+    assert [row["deletion_mark"] for row in sim.get("general-journal")] == [False]
+
+
+async def test_mark_stands_before_the_managers_words_and_is_replaced_not_doubled(
+    sim: OneCSim, journals: Journals
+) -> None:
+    known = enquiry(sim)
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "[срочно] перезвонить в пять"})
+
+    for words in ("Закреплён за партнёром А по 15.09.2026", "Закреплён за партнёром А по 15.03.2027"):
+        await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, words, look=False)
+
+    (row,) = sim.get("general-journal")
+    mark = f"[Закреплён за партнёром А по 15.03.2027; truce:{ENTRY.lead_id}]"
+    assert row["comment"] == f"{mark} [срочно] перезвонить в пять"
+
+
+async def test_name_that_is_too_long_is_kept_whole_in_the_comment(sim: OneCSim, journals: Journals) -> None:
+    name = "Очень-Длинное Имя " * 10 + "Конец"
+
+    await journals.enter(CALL, replace(ENTRY, full_name=name), look=False)
+
+    (row,) = sim.get("journal")
+    assert row["full_name"] == name[:149] + "…"
+    assert row["comment"].startswith(name)
+
+
+async def test_agreement_number_that_is_too_long_is_a_persons_to_decide(sim: OneCSim, journals: Journals) -> None:
+    with pytest.raises(Refused, match="too-long"):
+        await journals.enter(CALL, replace(ENTRY, agreement="А" * 51), look=False)
+    assert sim.get("journal") == []
+
+
+async def _prepared(journals: Journals, move: str) -> None:
+    if move != "enter":
+        await journals.enter(CALL, ENTRY, look=False)
+    if move == "take_back":
+        await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+
+MOVES: dict[str, Move] = {
+    "enter": lambda journals, look: journals.enter(CALL, ENTRY, look=look),
+    "update": lambda journals, look: journals.update(CALL, ENTRY, "withdrawn", look=look),
+    "hand_over": lambda journals, look: journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=look),
+    "take_back": lambda journals, look: journals.take_back(CALL, ENTRY, look=look),
+}
+ENDS = {
+    "enter": (["Активен"], []),
+    "update": (["Отозван"], []),
+    "hand_over": (["Истек"], [False]),
+    "take_back": (["Активен"], [True]),
+}
+
+
+def _cut(sim: OneCSim, mode: str, number: int) -> None:
+    writes = {"write": "yes"} if mode in ("commit_then_drop", "late_commit") else {}
+    sim.post("fault", {"mode": mode, "match": writes, "skip": number, "count": 1, "seconds": 0.3, "status": 500})
+
+
+def _keeps_the_client(sim: OneCSim) -> None:
+    """The client is in at least one journal, and active in at most one."""
+    partner = [row["state"] == "Активен" for row in sim.get("journal")]
+    general = [not row["deletion_mark"] for row in sim.get("general-journal")]
+    assert partner or general
+    assert sum(partner) + sum(general) <= 1
+
+
+@pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "commit_then_drop", "late_commit"])
+@pytest.mark.parametrize("move", MOVES)
+async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
+    sim: OneCSim, journals: Journals, move: str, mode: str
+) -> None:
+    for number in range(12):
+        sim.post("reset")
+        await _prepared(journals, move)
+        before = len(sim.get("calls"))
+        _cut(sim, mode, number)
+        failed = False
+        for attempt in range(5):
+            try:
+                await MOVES[move](journals, attempt > 0)
+                break
+            except OneCError as error:
+                failed = True
+                if attempt or move != "enter":
+                    _keeps_the_client(sim)
+                if isinstance(error, NoAnswer):
+                    _wait_until_1c_is_done(sim)
+        else:
+            raise AssertionError("it never went through")
+        sim.post("fault", {"mode": "none"})
+
+        partner = [row["state"] for row in sim.get("journal")]
+        assert (partner, [row["deletion_mark"] for row in sim.get("general-journal")]) == ENDS[move]
+        assert len(sim.rows(CLIENTS)) == (1 if ENDS[move][1] else 0)
+        _nothing_twice(sim, before)
+        if not failed:
+            return
+    raise AssertionError("a move has more than twelve requests")
+
+
+def _wait_until_1c_is_done(sim: OneCSim) -> None:
+    # The caller waits as long as the longest call takes; here until the simulator says that nothing is under way.
+    while any(call["fault"] == "late_commit" and not call["committed"] for call in sim.get("calls")):
+        pass
+
+
+def _nothing_twice(sim: OneCSim, since: int) -> None:
+    done = [(call["method"], call["path"], call["lead"]) for call in sim.get("calls")[since:] if call["committed"]]
+    created = [one for one in done if one[0] == "POST"]
+    assert len(created) == len(set(created))
+
+
+async def test_entry_of_another_lead_is_another_entry(sim: OneCSim, journals: Journals) -> None:
+    other: Entry = replace(ENTRY, lead_id="00000000-0000-0000-0000-000000000002")
+
+    await journals.enter(CALL, ENTRY, look=False)
+    await journals.enter(CALL, other, look=True)
+
+    assert len(sim.get("journal")) == 2

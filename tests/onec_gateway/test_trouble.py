@@ -1,0 +1,271 @@
+"""Every trouble that 1C can have, at two hundred leads: one verdict and one entry each, and nothing done twice."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from chassis.migrations import upgrade
+from contracts.leads import LeadSubmitted
+from contracts.reservations import ReservationReinstated
+from tests.infra import DatabaseFactory
+from tests.onec_gateway.conftest import MAPPINGS
+from tests.onec_gateway.process import Gateway, listening
+from tests.process import until
+from tests.simulators.tests.processes import ROOT, OneCSim
+
+pytestmark = [pytest.mark.infra, pytest.mark.timeout(900)]
+
+LEADS = 200
+_NUMBERS = count()
+WRITES = {"write": "yes"}
+MODES: dict[str, list[dict[str, Any]]] = {
+    "slow": [{"mode": "slow", "seconds": 0.3, "probability": 0.5}],
+    "cold_start": [{"mode": "cold_start", "seconds": 3}],
+    "commit_then_drop": [{"mode": "commit_then_drop", "probability": 0.3}],
+    "late_commit": [{"mode": "late_commit", "probability": 0.3, "seconds": 1}],
+    "infobase_locked": [{"mode": "infobase_locked", "count": 3}],
+    "licence_exhausted": [{"mode": "licence_exhausted", "count": 2}],
+    "session_expired": [{"mode": "session_expired", "probability": 0.3}],
+    "lock_conflict": [{"mode": "lock_conflict", "probability": 0.3}],
+    "handler_error": [{"mode": "handler_error", "count": 10}],
+    "pool_full": [{"mode": "pool_full", "limit": 2, "work_seconds": 0.02, "seconds": 0.1}],
+    "rights": [{"mode": "rights", "count": 3}],
+    "html_page": [{"mode": "html_page", "probability": 0.1}, {"mode": "html_page", "status": 200, "probability": 0.1}],
+    "encoding": [{"mode": "encoding"}, {"mode": "encoding", "variant": "truncated", "probability": 0.1}],
+}
+PAIRS = [random.Random(seed).sample(sorted(MODES), 2) for seed in range(12)]
+SAID_EACH_TIME = ["late_commit"]
+
+
+def phones(number: int) -> list[str]:
+    """Clients that no other test has."""
+    return [f"+7917{next(_NUMBERS):07d}" for _ in range(number)]
+
+
+@pytest.fixture(params=["register", "document"])
+async def gateway(
+    request: pytest.FixtureRequest,
+    fresh_topics: str,
+    database_factory: DatabaseFactory,
+    sim: OneCSim,
+    tmp_path: Path,
+) -> AsyncIterator[Gateway]:
+    database = database_factory(
+        "onec_gateway", lambda url: upgrade(url, ROOT / "services" / "onec_gateway" / "migrations")
+    )
+    async with AIOKafkaProducer(bootstrap_servers=fresh_topics) as producer, listening(fresh_topics) as consumer:
+        gateway = Gateway(fresh_topics, database, sim, tmp_path, producer, consumer)
+        if request.param == "document":
+            gateway.settings["ONEC_MAPPING_FILE"] = str(MAPPINGS / "document.toml")
+        yield gateway
+        gateway.stop()
+
+
+async def entered(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
+    """Wait until each lead has its entry, parked ones having been tried again as an administrator would."""
+    ids = {str(lead.lead_id) for lead in leads}
+
+    async def there() -> bool | None:
+        await gateway.query("UPDATE work SET state = 'waiting', due_at = now() WHERE state = 'parked' RETURNING id")
+        return ids <= {entry["lead_id"] for entry in gateway.sim.get("journal")} or None
+
+    await until(there, "every lead has its entry", 300)
+
+    async def settled() -> bool | None:
+        return not await gateway.query("SELECT id FROM work WHERE state <> 'done'") or None
+
+    await until(settled, "nothing is left to do", 120)
+
+
+def assert_once(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
+    """One verdict and one entry a lead, and nothing written again that 1C had committed."""
+    verdicts = Counter(body["lead_id"] for body in gateway.told("lead-confirmed") + gateway.told("lead-rejected"))
+    assert verdicts == Counter(str(lead.lead_id) for lead in leads)
+    entries = Counter(entry["lead_id"] for entry in gateway.sim.get("journal"))
+    assert entries == verdicts
+    committed: set[str] = set()
+    for call in gateway.sim.get("calls"):
+        if call["method"] == "POST":
+            assert call["lead"] not in committed, f"written again: {call}"
+            if call["committed"] and call["fault"] != "late_commit":
+                committed.add(call["lead"])
+
+
+async def run(gateway: Gateway, faults: Sequence[dict[str, Any]], number: int = LEADS) -> None:
+    await gateway.start()
+    await gateway.partner("p1")
+    for seed, fault in enumerate(faults):
+        gateway.sim.post("fault", {**fault, "seed": seed} if "probability" in fault else fault)
+    leads = await gateway.stake(phones(number))
+    await asyncio.sleep(0)
+    gateway.sim.post("fault", {"mode": "none"})
+    await entered(gateway, leads)
+    assert_once(gateway, leads)
+
+
+@pytest.mark.parametrize("mode", SAID_EACH_TIME)
+async def test_trouble_costs_no_lead_and_doubles_none(gateway: Gateway, mode: str) -> None:
+    await run(gateway, MODES[mode])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", sorted(set(MODES) - set(SAID_EACH_TIME)))
+async def test_any_other_trouble_costs_no_lead_either(gateway: Gateway, mode: str) -> None:
+    await run(gateway, MODES[mode])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+async def test_two_troubles_at_once_cost_no_lead(gateway: Gateway, pair: list[str]) -> None:
+    await run(gateway, [fault for mode in pair for fault in MODES[mode]])
+
+
+@pytest.mark.parametrize("gateway", ["register"], indirect=True)
+async def test_night_of_maintenance_is_waited_out_with_one_probe_at_a_time(gateway: Gateway, sim: OneCSim) -> None:
+    await night(gateway, sim, 300, probe_s=2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("gateway", ["register"], indirect=True)
+async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Gateway, sim: OneCSim) -> None:
+    await night(gateway, sim, 5000, probe_s=10)
+
+
+async def night(gateway: Gateway, sim: OneCSim, number: int, probe_s: int) -> None:
+    gateway.settings["ONEC_PROBE_EVERY"] = f"PT{probe_s}S"
+    await gateway.start()
+    await gateway.partner("p1")
+    sim.post("fault", {"mode": "infobase_locked"})
+    known = phones(2)
+    leads = [await gateway.lead(phone) for phone in [*known, *phones(number - 2)]]
+
+    async def probed() -> list[dict[str, Any]] | None:
+        refused = [call for call in sim.get("calls") if call["status"] == 403]
+        return refused if len(refused) >= 4 else None
+
+    refused = await until(probed, "four refusals", 20 * probe_s)
+    # What was under way when it began is one thing; from then on 1C is asked once in so long.
+    alone = [call for call in refused if call["concurrent"] == 1][-3:]
+    moments = [_seconds(call["at"]) for call in alone]
+    assert all(later - earlier >= probe_s - 0.1 for earlier, later in pairwise(moments))
+
+    # The office enters two of the clients meanwhile: one dated before the lead, one after.
+    for phone, off in zip(known, (timedelta(hours=-1), timedelta(hours=1)), strict=True):
+        received = leads[known.index(phone)].received_at
+        sim.post("seed", {"full_name": "Клиентов Клим", "phone": phone, "date": (received + off).isoformat()})
+    sim.post("fault", {"mode": "none"})
+
+    async def decided() -> bool | None:
+        await gateway.listen()
+        return len(gateway.told("lead-confirmed")) + len(gateway.told("lead-rejected")) == number or None
+
+    await until(decided, "the backlog clears", 300)
+    (rejected,) = gateway.told("lead-rejected")
+    assert (rejected["lead_id"], rejected["reason"]) == (str(leads[0].lead_id), "known-to-builder")
+    assert sim.get("state")["most_at_once"] <= 4
+
+
+def _seconds(at: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(at).timestamp()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("move", ["enter", "hand_over", "take_back"])
+async def test_gateway_killed_between_any_two_steps_of_a_move_leaves_the_journals_right(
+    gateway: Gateway, sim: OneCSim, move: str
+) -> None:
+    await gateway.start()
+    await gateway.partner("p1")
+    for step in count():
+        phone = phones(1)[0]
+        if move == "enter":
+            lead = await gateway.lead(phone)
+            terms = await _terms(gateway, lead)
+        else:
+            lead, terms = await gateway.held(phone)
+        if move == "take_back":
+            await gateway.expired(terms)
+            await _quiet(gateway)
+        # The step is held, the gateway dies, and 1C carries it out when nobody waits for it any more.
+        before = len(sim.get("calls"))
+        sim.post("fault", {"mode": "slow", "seconds": 1, "match": _kind(step), "skip": step // 2, "count": 1})
+        await _begin(gateway, move, lead, terms)
+        struck = await _struck(gateway, before)
+        if struck:
+            gateway.instances[-1].process.send_signal(signal.SIGKILL)
+            gateway.instances[-1].process.wait(10)
+        sim.post("fault", {"mode": "none"})
+        if struck:
+            await gateway.start(wait=False)
+        await _quiet(gateway)
+        _right(sim, move, str(lead.lead_id))
+        if not struck and step % 2:
+            return
+
+
+def _kind(step: int) -> dict[str, str]:
+    return WRITES if step % 2 else {"write": "no"}
+
+
+async def _terms(gateway: Gateway, lead: LeadSubmitted) -> dict[str, Any]:
+    return {"lead": lead, "confirmed_at": (await gateway.verdict(lead))["confirmed_at"]}
+
+
+async def _begin(gateway: Gateway, move: str, lead: LeadSubmitted, terms: dict[str, Any]) -> None:
+    match move:
+        case "enter":
+            await gateway.opened(lead, terms["confirmed_at"])
+        case "hand_over":
+            await gateway.expired(terms)
+        case _:
+            later = terms["reserved_until"] + timedelta(days=181)
+            fresh = {**terms, "reserved_until": later, "reserved_through": later.date()}
+            await gateway.say(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
+
+
+async def _struck(gateway: Gateway, before: int) -> bool:
+    """Whether the held request came; it did not if the move was over without one."""
+
+    async def came() -> str | None:
+        calls = gateway.sim.get("calls")[before:]
+        if any(call["fault"] == "slow" and not call["set"].startswith("Document_Договор") for call in calls):
+            return "struck"
+        left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
+        return "over" if not left and await _all_read(gateway) else None
+
+    return await until(came, "the move is struck or over", 60) == "struck"
+
+
+async def _all_read(gateway: Gateway) -> bool:
+    """Whether what was last said about a reservation has become work: the inbox has it all."""
+    (seen,) = await gateway.query("SELECT count(*) AS n FROM inbox")
+    await asyncio.sleep(0.3)
+    (again,) = await gateway.query("SELECT count(*) AS n FROM inbox")
+    return bool(seen["n"] == again["n"])
+
+
+async def _quiet(gateway: Gateway) -> None:
+    async def quiet() -> bool | None:
+        left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
+        return (not left and await _all_read(gateway)) or None
+
+    await until(quiet, "nothing is left to do", 90)
+
+
+def _right(sim: OneCSim, move: str, lead_id: str) -> None:
+    states = [entry["state"] for entry in sim.get("journal") if entry["lead_id"] == lead_id]
+    general = [row["deletion_mark"] for row in sim.get("general-journal") if lead_id in row["comment"]]
+    wanted = {"enter": (["Активен"], []), "hand_over": (["Истек"], [False]), "take_back": (["Активен"], [True])}
+    assert (states, general) == wanted[move]

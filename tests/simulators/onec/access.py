@@ -1,0 +1,85 @@
+"""What stands before the infobase: the web server's limits, sessions, and the licences they take."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+IIS_QUERY = 2048
+APACHE_LINE = 8190
+PROFILES = ("none", "iis", "apache")
+_COOKIE = "ibsession"
+_IIS_PAGE = (
+    "<!DOCTYPE html><html><head><title>IIS 404.15</title></head><body><h1>HTTP Error 404.15 - Not Found</h1>"
+    "<p>The request filtering module denies a query string that is too long.</p></body></html>"
+)
+_APACHE_PAGE = "<html><head><title>414</title></head><body><h1>Request-URI Too Long</h1></body></html>"
+
+
+@dataclass(slots=True)
+class Access:
+    """`profile`: which web server publishes the base. `licences`: so many sessions at most; None: no limit.
+    `session_s`: a session that was idle for longer is over."""
+
+    profile: str = "none"
+    licences: int | None = None
+    session_s: float = 1200.0
+    keeps_sessions: bool = True
+    sessions: dict[str, float] = field(default_factory=dict)
+    most_sessions: int = 0
+
+    def order(self, body: dict[str, object]) -> None:
+        """Carry out a `/__sim/access` call."""
+        if (profile := str(body.get("profile", self.profile))) not in PROFILES:
+            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
+        self.profile = profile
+        if "licences" in body:
+            self.licences = None if body["licences"] is None else int(str(body["licences"]))
+        self.session_s = float(str(body.get("session_s", self.session_s)))
+        self.keeps_sessions = bool(body.get("keeps_sessions", self.keeps_sessions))
+
+    def too_long(self, request: Request) -> Response | None:
+        """The web server's own refusal of an address that is too long: 1C does not hear of it."""
+        query = request.scope["query_string"]
+        if self.profile == "iis" and len(query) > IIS_QUERY:
+            return Response(_IIS_PAGE, 404, media_type="text/html")
+        path = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+        line = len(f"{request.method} ? HTTP/1.1") + len(path) + len(query)
+        if self.profile == "apache" and line > APACHE_LINE:
+            return Response(_APACHE_PAGE, 414, media_type="text/html")
+        return None
+
+    def admit(
+        self, request: Request, now: float, over: Callable[[], Response], unlicensed: Callable[[bool], Response]
+    ) -> tuple[Response | None, str | None]:
+        """A refusal, or the session to be given to the client: the one it asked to start."""
+        self.sessions = {key: seen for key, seen in self.sessions.items() if now - seen <= self.session_s}
+        wish = request.headers.get("ibsession", "").lower()
+        shown = request.cookies.get(_COOKIE)
+        if shown is not None and self.keeps_sessions:
+            if shown not in self.sessions:
+                return over(), None
+            if wish == "finish":
+                del self.sessions[shown]
+                return None, None
+            self.sessions[shown] = now
+            return None, None
+        if self.licences is not None and len(self.sessions) >= self.licences:
+            return unlicensed(bool(wish)), None
+        if wish != "start" or not self.keeps_sessions:
+            return None, None
+        key = str(uuid.uuid4())
+        self.sessions[key] = now
+        self.most_sessions = max(self.most_sessions, len(self.sessions))
+        return None, key
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "profile": self.profile,
+            "licences": self.licences,
+            "sessions": len(self.sessions),
+            "most_sessions": self.most_sessions,
+        }
