@@ -58,7 +58,9 @@ class ExchangeJournal:
                     await together(tx, [insert(Rows(ExchangeRow, [_row(one) for one in batch], new=True))])
             except Exception as error:
                 if not is_transient(error):
-                    raise
+                    # They stand in the log, and a row that cannot be kept must not stop the exchange with 1C.
+                    log.error("exchanges cannot be kept", rows=len(batch), exc_info=error)
+                    continue
                 self._waiting.extendleft(reversed(batch))
                 log.warning("exchanges wait for the database", waiting=len(self._waiting), dropped=self._dropped)
                 return

@@ -108,6 +108,9 @@ class Handlers:
         if stale:
             try:
                 again = await self._look_up("second-check", stale)
+            except Refused:
+                # The entry matters more: what the office entered meanwhile the watching finds as well.
+                log.warning("second check refused", leads=[_lead_of(job) for job, _ in stale])
             except OneCError as error:
                 for job, _ in stale:
                     yield job, self._again(error, job)

@@ -126,7 +126,7 @@ class Watch:
                     await self._tell(runtime, key, one, None)
                 else:
                     gone = EnquirySeen(Enquiry(ref, runtime.clock.now()), runtime.clock.now(), deleted=True)
-                    await runtime.decide(Input(key, gone, _cause("enquiry", ref)))
+                    await _decided(runtime, Input(key, gone, _cause("enquiry", ref)))
         tied = await sightings.tied_sales() if self._sales else {}
         if tied:
             found = await self._search.deals_by_ref(_call("reread-sales"), list(tied))
@@ -136,7 +136,7 @@ class Watch:
     async def _tell(self, runtime: Runtime, key: str, one: SeenEnquiry, absent: datetime | None) -> None:
         enquiry = Enquiry(one.ref, one.date, one.number, one.ours)
         seen = EnquirySeen(enquiry, runtime.clock.now(), absent, one.deleted)
-        await runtime.decide(Input(key, seen, _cause("enquiry", one.ref)))
+        await _decided(runtime, Input(key, seen, _cause("enquiry", one.ref)))
 
     async def _keep_sales(
         self,
@@ -150,7 +150,7 @@ class Watch:
             tied: tuple[str | None, UUID | None] = (None, None)
             for key in by_card.get(deal.card, ()):
                 seen = SaleSeen(sale_of(deal), runtime.clock.now())
-                lead_id = await runtime.decide(Input(key, seen, _cause("sale", deal.ref)))
+                lead_id = await _decided(runtime, Input(key, seen, _cause("sale", deal.ref)))
                 if lead_id is not None:
                     tied = (key, lead_id)
             kept.append(
@@ -183,6 +183,17 @@ class Watch:
         }
         ours = await sightings.ours(sorted({key for of_card in keys.values() for key in of_card}))
         return {card: [key for key in of_card if key in ours] for card, of_card in keys.items()}
+
+
+async def _decided(runtime: Runtime, item: Input) -> Any:
+    """The rule's reply. One thing that cannot be decided must not end the watching of all others."""
+    try:
+        return await runtime.decide(item)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.error("cannot be decided", cause=item.cause.id, exc_info=error, message="Найденное в 1С не учтено")
+        return None
 
 
 def earlier_number(number: str, by: int) -> str:

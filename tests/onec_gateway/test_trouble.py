@@ -5,7 +5,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -151,12 +151,13 @@ async def night(gateway: Gateway, sim: OneCSim, number: int, probe_s: int) -> No
 
     async def probed() -> list[dict[str, Any]] | None:
         refused = [call for call in sim.get("calls") if call["status"] == 403]
-        return refused if len(refused) >= 4 else None
+        return refused if sum("$top=1" in call["query"] for call in refused) >= 3 else None
 
-    refused = await until(probed, "four refusals", 20 * probe_s)
-    # What was under way when it began is one thing; from then on 1C is asked once in so long.
-    alone = [call for call in refused if call["concurrent"] == 1][-3:]
-    moments = [_seconds(call["at"]) for call in alone]
+    refused = await until(probed, "three probes", 20 * probe_s)
+    # What was under way when it began is one thing; from then on 1C gets a probe in so long, and nothing else.
+    began = next(n for n, call in enumerate(refused) if "$top=1" in call["query"])
+    assert all("$top=1" in call["query"] for call in refused[began:])
+    moments = [datetime.fromisoformat(call["at"]).timestamp() for call in refused[max(began - 1, 0) :]]
     assert all(later - earlier >= probe_s - 0.1 for earlier, later in pairwise(moments))
 
     # The office enters two of the clients meanwhile: one dated before the lead, one after.
@@ -173,12 +174,6 @@ async def night(gateway: Gateway, sim: OneCSim, number: int, probe_s: int) -> No
     (rejected,) = gateway.told("lead-rejected")
     assert (rejected["lead_id"], rejected["reason"]) == (str(leads[0].lead_id), "known-to-builder")
     assert sim.get("state")["most_at_once"] <= 4
-
-
-def _seconds(at: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(at).timestamp()
 
 
 @pytest.mark.long

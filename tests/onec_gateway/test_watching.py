@@ -99,6 +99,25 @@ async def test_enquiry_set_back_between_receipt_and_check_decides_and_is_told(ga
     assert (rejected["reason"], rejected["evidence"]) == ("known-to-builder", walk_in["enquiry_ref"])
 
 
+async def test_enquiry_entered_between_the_check_and_the_entry_is_told_by_the_second_check(
+    gateway: Gateway, sim: OneCSim, tmp_path: Path
+) -> None:
+    clock = tmp_path / "clock.json"
+    gateway.settings |= {"ALLOW_CLOCK_SHIFT": "true", "CLOCK_FILE": str(clock), "ONEC_WATCH_EVERY": "PT1H"}
+    await gateway.start()
+    await gateway.partner("p1")
+    lead = await gateway.lead(PHONE)
+    confirmed = await gateway.verdict(lead)
+    walk_in = walks_in(sim, datetime.now(UTC) - timedelta(hours=1))
+    clock.write_text('{"shift_seconds": 120}')
+    await gateway.opened(lead, confirmed["confirmed_at"])
+    await gateway.journal()
+
+    collision = await gateway.heard("collision-detected")
+    assert (collision["kind"], collision["enquiry"]) == ("backdated", walk_in["enquiry_ref"])
+    assert [entry["state"] for entry in sim.get("journal")] == ["Активен"]
+
+
 async def test_enquiry_whose_date_is_changed_afterwards_is_told(gateway: Gateway, sim: OneCSim) -> None:
     gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()

@@ -33,7 +33,7 @@ _OPENING: Final = frozenset(
 def scrubbed(text: str, personal: Sequence[str]) -> str:
     """The text without anything personal, at most LONGEST characters. `personal`: what the request was about."""
     stems = {word[:_STEM] for value in personal for word in _words(value)}
-    text = _QUOTED.sub(_quoted, text)
+    text = _QUOTED.sub(_quoted, text.replace("\x00", ""))
     text = _ADDRESS.sub(CUT, text)
     text = _DIGITS.sub(CUT, text)
     text = _WORD.sub(lambda word: CUT if _is_somebodys(word, text, stems) else word[0], text)
