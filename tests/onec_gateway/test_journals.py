@@ -51,6 +51,17 @@ async def test_somebody_elses_record_under_our_key_is_not_taken_for_ours(sim: On
         await journals.enter(CALL, ENTRY, look=False)
 
 
+@pytest.mark.parametrize("look", [False, True])
+async def test_entry_of_another_client_is_not_taken_for_ours(sim: OneCSim, journals: Journals, look: bool) -> None:
+    if not (look or journals.refuses_repeats):
+        pytest.skip("documents have no key of ours")
+    await journals.enter(CALL, replace(ENTRY, phone="+79990000000"), look=False)
+
+    with pytest.raises(Refused, match="foreign-entry"):
+        await journals.enter(CALL, ENTRY, look=look)
+    assert len(sim.get("journal")) == 1
+
+
 async def test_extension_moves_the_date_and_nothing_else(sim: OneCSim, journals: Journals) -> None:
     await journals.enter(CALL, ENTRY, look=False)
 
@@ -113,11 +124,44 @@ async def test_returned_client_leaves_the_general_journal_and_is_active_again(si
     assert [(row["state"], row["reserved_through"]) for row in sim.get("journal")] == [("Активен", "2027-09-15")]
 
 
-async def test_second_expiry_uses_the_enquiry_of_the_first(sim: OneCSim, journals: Journals) -> None:
-    first = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+@pytest.mark.parametrize("look", [False, True])
+async def test_each_expiry_has_its_own_enquiry_and_only_the_last_stands(
+    sim: OneCSim, journals: Journals, look: bool
+) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+    standing = []
+    # Enough rounds that no order of references can hide a mistake.
+    for year in range(2026, 2032):
+        ended_at = EXPIRED_AT.replace(year=year)
+        standing.append(await journals.hand_over(CALL, ENTRY, ended_at, look=look))
+        _is_active_once(sim)
+        (row,) = (row for row in sim.get("general-journal") if not row["deletion_mark"])
+        assert (row["ref"], row["date"][:4]) == (standing[-1], str(year))
+        await journals.take_back(CALL, ENTRY, look=look)
+        _is_active_once(sim)
+
+    assert len(set(standing)) == len(standing)
+    assert len(sim.rows(CLIENTS)) == 1
+
+
+async def test_returned_client_leaves_the_general_journal_though_a_manager_wrote_in_front(
+    sim: OneCSim, journals: Journals
+) -> None:
+    ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    (row,) = sim.get("general-journal")
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{ref}')", {"Комментарий": f"Перезвонил. {row['comment']}"})
+
     await journals.take_back(CALL, ENTRY, look=False)
 
-    assert await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=True) == first
+    _is_active_once(sim)
+
+
+async def test_return_leaves_the_offices_own_marked_enquiry_alone(sim: OneCSim, journals: Journals) -> None:
+    known = enquiry(sim)
+    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)
+
+    await journals.take_back(CALL, ENTRY, look=True)
+
     assert [row["deletion_mark"] for row in sim.get("general-journal")] == [False]
 
 
@@ -133,6 +177,53 @@ async def test_mark_stands_before_the_managers_words_and_is_replaced_not_doubled
     (row,) = sim.get("general-journal")
     mark = f"[Закреплён за партнёром А по 15.03.2027; truce:{ENTRY.lead_id}]"
     assert row["comment"] == f"{mark} [срочно] перезвонить в пять"
+
+
+@pytest.mark.parametrize("typed", ["[срочно] ", "Звонил, просил ждать. "])
+async def test_what_a_manager_wrote_in_front_of_the_mark_is_kept(sim: OneCSim, journals: Journals, typed: str) -> None:
+    known = enquiry(sim)
+    address = f"{ENQUIRIES}(guid'{known['enquiry_ref']}')"
+    sim.call("PATCH", address, {"Комментарий": "перезвонить"})
+    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)
+    (row,) = sim.get("general-journal")
+    sim.call("PATCH", address, {"Комментарий": typed + row["comment"]})
+
+    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.03.2027", look=False)
+
+    (row,) = sim.get("general-journal")
+    mark = f"[Закреплён за партнёром А по 15.03.2027; truce:{ENTRY.lead_id}]"
+    assert row["comment"] == f"{mark} {typed}перезвонить"
+
+
+async def test_brackets_in_a_partners_name_do_not_break_the_mark(sim: OneCSim, journals: Journals) -> None:
+    known = enquiry(sim)
+
+    for through in ("15.09.2026", "15.03.2027"):
+        words = f"Закреплён за партнёром ООО [Дом] по {through}"
+        await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, words, look=False)
+
+    (row,) = sim.get("general-journal")
+    assert row["comment"] == f"[Закреплён за партнёром ООО (Дом) по 15.03.2027; truce:{ENTRY.lead_id}] "
+
+
+@pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "handler_error", "commit_then_drop", "late_commit"])
+@pytest.mark.parametrize("number", range(2))
+async def test_mark_that_is_cut_at_any_request_stands_once(
+    sim: OneCSim, journals: Journals, mode: str, number: int
+) -> None:
+    known = enquiry(sim)
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "перезвонить"})
+    _cut(sim, mode, number)
+
+    for attempt in range(3):
+        try:
+            await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён", look=attempt > 0)
+            break
+        except OneCError:
+            _wait_until_1c_is_done(sim)
+
+    (row,) = sim.get("general-journal")
+    assert row["comment"] == f"[Закреплён; truce:{ENTRY.lead_id}] перезвонить"
 
 
 async def test_name_that_is_too_long_is_kept_whole_in_the_comment(sim: OneCSim, journals: Journals) -> None:
@@ -154,7 +245,11 @@ async def test_agreement_number_that_is_too_long_is_a_persons_to_decide(sim: One
 async def _prepared(journals: Journals, move: str) -> None:
     if move != "enter":
         await journals.enter(CALL, ENTRY, look=False)
-    if move == "take_back":
+    if move in ("take_back", "hand_over_again", "take_back_again"):
+        await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    if move in ("hand_over_again", "take_back_again"):
+        await journals.take_back(CALL, ENTRY, look=False)
+    if move == "take_back_again":
         await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
 
 
@@ -163,12 +258,16 @@ MOVES: dict[str, Move] = {
     "update": lambda journals, look: journals.update(CALL, ENTRY, "withdrawn", look=look),
     "hand_over": lambda journals, look: journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=look),
     "take_back": lambda journals, look: journals.take_back(CALL, ENTRY, look=look),
+    "hand_over_again": lambda journals, look: journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=look),
+    "take_back_again": lambda journals, look: journals.take_back(CALL, ENTRY, look=look),
 }
 ENDS = {
     "enter": (["Активен"], []),
     "update": (["Отозван"], []),
     "hand_over": (["Истек"], [False]),
     "take_back": (["Активен"], [True]),
+    "hand_over_again": (["Истек"], [False, True]),
+    "take_back_again": (["Активен"], [True, True]),
 }
 
 
@@ -185,7 +284,13 @@ def _keeps_the_client(sim: OneCSim) -> None:
     assert sum(partner) + sum(general) <= 1
 
 
-@pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "commit_then_drop", "late_commit"])
+def _is_active_once(sim: OneCSim) -> None:
+    partner = [row["state"] == "Активен" for row in sim.get("journal")]
+    general = [not row["deletion_mark"] for row in sim.get("general-journal")]
+    assert sum(partner) + sum(general) == 1
+
+
+@pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "handler_error", "commit_then_drop", "late_commit"])
 @pytest.mark.parametrize("move", MOVES)
 async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
     sim: OneCSim, journals: Journals, move: str, mode: str
@@ -211,7 +316,7 @@ async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
         sim.post("fault", {"mode": "none"})
 
         partner = [row["state"] for row in sim.get("journal")]
-        assert (partner, [row["deletion_mark"] for row in sim.get("general-journal")]) == ENDS[move]
+        assert (partner, sorted(row["deletion_mark"] for row in sim.get("general-journal"))) == ENDS[move]
         assert len(sim.rows(CLIENTS)) == (1 if ENDS[move][1] else 0)
         _nothing_twice(sim, before)
         if not failed:

@@ -1,16 +1,101 @@
 """What 1C is asked, and that no client it knows is missed."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from services.onec_gateway.onec import phones
 from services.onec_gateway.onec.client import OneC
-from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.search import HISTORY, MARKER, Search, is_handed_over
 from tests.onec_gateway.office import CALL, ENQUIRIES, PHONE, enquiry
+from tests.simulators.onec.people import contact_row
+from tests.simulators.onec.predicates import like_pattern
 from tests.simulators.tests.processes import OneCSim
+
+COLUMNS = ("НомерТелефона", "НомерТелефонаБезКодов", "Представление")
+FORMS = ("digits", "formatted", "short", "dashed", "presentation")
+numbers = st.integers(0, 10**7 - 1).map(lambda last: f"+7916{last:07d}")
+others = numbers.map(lambda phone: phone.replace("+7916", "+7495"))
+
+
+def written(phone: str) -> list[str]:
+    """A number as people write it into a field."""
+    code, last = phone[2:5], phone[5:]
+    grouped = f"{last[:3]}-{last[3:5]}-{last[5:]}"
+    return [
+        phone,
+        f"8{code}{last}",
+        f"{code}{last}",
+        last,
+        grouped,
+        f"{last[:2]}-{last[2:4]}-{last[4:]}",
+        f"+7 ({code}) {grouped}",
+        f"8 {code} {last[:3]} {last[3:5]} {last[5:]}",
+        f"8-{code}-{grouped} доб. 12",
+    ]
+
+
+@given(phone=numbers, form=st.sampled_from(FORMS))
+def test_every_form_of_1c_is_let_through_by_the_pattern_and_known_again(phone: str, form: str) -> None:
+    row = contact_row(phone, form)
+    pattern = re.compile(like_pattern(phones.loose_pattern(phone)))
+
+    assert any(pattern.fullmatch(row[name]) for name in COLUMNS)
+    assert phones.same(phone, [row[name] for name in COLUMNS])
+
+
+@given(
+    phone=numbers,
+    other=others,
+    between=st.sampled_from([", ", "; ", " / ", " и ", " моб. ", " ", "\n"]),
+    data=st.data(),
+)
+def test_number_is_known_again_beside_another_in_one_field(
+    phone: str, other: str, between: str, data: st.DataObject
+) -> None:
+    # Bare digits that end the full number beside them are that number once more.
+    assume(phone[5:] != other[5:])
+    pair = [data.draw(st.sampled_from(written(one))) for one in (phone, other)]
+    field = between.join(data.draw(st.permutations(pair)))
+
+    assert re.fullmatch(like_pattern(phones.loose_pattern(phone)), field, re.DOTALL)
+    assert phones.same(phone, [field])
+
+
+@given(phone=numbers, other=others, form=st.sampled_from(FORMS))
+def test_stranger_whose_number_is_written_in_full_is_nobody_we_know(phone: str, other: str, form: str) -> None:
+    stranger = other[:5] + phone[5:]
+    row = contact_row(stranger, form)
+
+    assert not phones.same(phone, [row[name] for name in COLUMNS])
+
+
+def test_number_of_another_country_with_the_same_ten_digits_is_not_ours() -> None:
+    assert not phones.same(PHONE, ["+1 (916) 123-45-67", "1234567"])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "+79161234567+74951112233",
+        "8 916 123-45-67 8 495 111-22-33",
+        "8 (495) 111-22-33, 8-916-123-45-67 доб. 12",
+        "8 916 123-45-67 Иван 8 495 111-22-33",
+        "810 7 916 123 45 67",
+    ],
+)
+def test_every_full_number_of_a_field_is_read_off(field: str) -> None:
+    assert PHONE in phones.parsed(field)
+
+
+def test_seven_digits_are_nobodys_number_when_clients_are_looked_for_by_card() -> None:
+    assert phones.parsed("123-45-67") == set()
 
 
 @pytest.mark.parametrize("form", ["digits", "formatted", "short", "dashed", "presentation"])
@@ -112,6 +197,41 @@ async def test_enquiry_entered_later_is_found_by_its_number_whatever_its_date(si
     new = await search.enquiries_since(CALL, number=first["number"], date=None, limit=100)
 
     assert [one.ref for one in new] == [later["enquiry_ref"]]
+
+
+async def test_numbering_that_begins_again_hides_nothing_that_is_dated_since(sim: OneCSim, search: Search) -> None:
+    last_year = enquiry(sim, when="2026-12-30T12:00:00+03:00")
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{last_year['enquiry_ref']}')", {"Number": "0000-000900"})
+    this_year = [
+        enquiry(sim, phone=f"+7916000000{n}", when="2027-01-02T12:00:00+03:00")["enquiry_ref"] for n in range(3)
+    ]
+
+    new = await search.enquiries_since(CALL, number="0000-000900", date=datetime(2027, 1, 1, tzinfo=UTC), limit=2)
+
+    assert [one.ref for one in new] == this_year
+
+
+async def test_enquiry_with_hardly_a_date_counts_as_the_oldest(sim: OneCSim, search: Search) -> None:
+    known = enquiry(sim)
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Date": "0001-01-01T00:30:00"})
+
+    (one,) = (await search.clients(CALL, [PHONE]))[PHONE].enquiries
+
+    assert one.date == datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("comment", "ours"),
+    [
+        (f"{HISTORY} А (договор 1), закрепление истекло. {MARKER}7", True),
+        (f"Перезвонил. {HISTORY} А (договор 1), закрепление истекло. {MARKER}7 Ждёт ключей", True),
+        (f"[Закреплён за партнёром А по 15.09.2026; {MARKER}7] перезвонить", False),
+        (f"[Закреплён за партнёром А по 15.09.2026; {MARKER}7] {HISTORY} сосед", False),
+        ("", False),
+    ],
+)
+def test_enquiry_is_ours_by_its_history_whatever_people_wrote_around_it(comment: str, ours: bool) -> None:
+    assert is_handed_over(comment) is ours
 
 
 async def test_all_that_is_new_is_read_however_small_the_portions(sim: OneCSim, search: Search) -> None:

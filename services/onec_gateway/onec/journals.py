@@ -5,7 +5,6 @@ Every move may then have got anywhere, so each step looks for what it may have l
 at least one of the journals, and active in at most one.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,13 +16,13 @@ from services.onec_gateway.onec.client import Call, OneC, guid, text
 from services.onec_gateway.onec.errors import Exists, Refused
 from services.onec_gateway.onec.mapping import DocumentJournal
 from services.onec_gateway.onec.mapping import Mapping as Names
-from services.onec_gateway.onec.search import HISTORY, MARKER, Search, string
+from services.onec_gateway.onec.search import HISTORY, MARK, MARKER, Search, is_handed_over, string
 
 State = Literal["active", "expired", "won", "withdrawn"]
 Length = Callable[[str, str], int | None]
 
 _OR: Final = " or "
-_MARKED: Final = re.compile(r"^\[[^\]]*\]\s*")
+_BRACKETS: Final = str.maketrans("[]", "()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ class Journals:
 
     async def enter(self, call: Call, entry: Entry, *, look: bool) -> None:
         """The entry in the partner journal; with `look` only if it is not there yet."""
-        if look and await self._entry_of(call, entry) is not None:
+        if look and (there := await self._entry_of(call, entry)) is not None:
+            self._must_be_ours(there, entry)
             return
         await self._new_entry(call, entry, "active")
 
@@ -90,33 +90,32 @@ class Journals:
             await self._new_entry(call, entry, state)
 
     async def hand_over(self, call: Call, entry: Entry, ended_at: datetime, *, look: bool) -> str:
-        """Out of the active partner journal, then into the general one. Returns the enquiry's reference."""
+        """Out of the active partner journal, then into the general one. Returns the enquiry's reference.
+
+        Each expiry has an enquiry of its own, with its date and history; those of expiries that were undone stay
+        marked for deletion.
+        """
         await self.update(call, entry, "expired", look=look)
-        enquiry = await self._own_enquiry(call, entry) if look else None
-        if enquiry is not None:
-            ref = string(enquiry, self._names.general_journal.ref)
-            if enquiry.get(self._names.general_journal.deletion_mark) is True:
-                await self._delete(call, ref, deleted=False)
-            return ref
+        if look and (there := await self._own_enquiries(call, entry)):
+            return there[0]
         card = await self._own_card(call, entry) or await self._new_card(call, entry)
         return await self._new_enquiry(call, entry, card, ended_at)
 
     async def take_back(self, call: Call, entry: Entry, *, look: bool) -> None:
         """Out of the general journal, then active in the partner journal again."""
-        enquiry = await self._own_enquiry(call, entry)
-        if enquiry is not None and enquiry.get(self._names.general_journal.deletion_mark) is not True:
-            await self._delete(call, string(enquiry, self._names.general_journal.ref), deleted=True)
+        names = self._names.general_journal
+        for enquiry in await self._own_enquiries(call, entry):
+            await self._onec.change(call, names.set, guid(enquiry), {names.deletion_mark: True})
         await self.update(call, entry, "active", look=look)
 
     async def mark(self, call: Call, enquiry: str, lead_id: str, words: str, *, look: bool) -> None:
-        """`words` in front of what the enquiry says, in brackets; an older mark of ours is replaced."""
+        """`words` in front of what the enquiry says, in brackets; an older mark of ours goes, wherever it stands."""
         names = self._names.general_journal
         there = await self._onec.get(call, names.set, guid(enquiry))
         if there is None:
             return
         before = string(there, names.mark)
-        mark = f"[{words}; {MARKER}{lead_id}] "
-        after = mark + _MARKED.sub("", before, count=1) if MARKER in before[:200] else mark + before
+        after = f"[{words.translate(_BRACKETS)}; {MARKER}{lead_id}] " + MARK.sub("", before)
         if after == before and look:
             return
         limit = self._length(names.set, names.mark)
@@ -158,11 +157,18 @@ class Journals:
             made = await self._onec.create(call, names.set, record)
         except Exists:
             # An attempt whose answer was lost had reached 1C after all, or somebody uses our keys.
-            there = await self._entry_of(call, entry)
-            if there is None or string(there, names.partner_id) != entry.partner_id:
-                raise Refused("foreign-entry") from None
+            self._must_be_ours(await self._entry_of(call, entry), entry)
             return
         _unchanged(record, made)
+
+    def _must_be_ours(self, there: Mapping[str, Any] | None, entry: Entry) -> None:
+        names = self._names.partner_journal
+        if (
+            there is None
+            or string(there, names.partner_id) != entry.partner_id
+            or not phones.same(entry.phone, [string(there, names.phone)])
+        ):
+            raise Refused("foreign-entry")
 
     async def _entry_of(self, call: Call, entry: Entry) -> dict[str, Any] | None:
         names = self._names.partner_journal
@@ -174,7 +180,7 @@ class Journals:
             if unlimited
             else f"{names.lead_id} eq {text(entry.lead_id)}"
         )
-        fields = (names.ref, names.deletion_mark, names.reserved_through, names.state, names.partner_id)
+        fields = (names.ref, names.deletion_mark, names.reserved_through, names.state, names.partner_id, names.phone)
         rows = await self._onec.find(call, names.set, condition, fields)
         return next((row for row in rows if row.get(names.deletion_mark) is not True), None)
 
@@ -228,12 +234,16 @@ class Journals:
             self._phone_kind = string(rows[0], names.ref)
         return self._phone_kind
 
-    async def _own_enquiry(self, call: Call, entry: Entry) -> dict[str, Any] | None:
+    async def _own_enquiries(self, call: Call, entry: Entry) -> list[str]:
+        """What the gateway wrote of this lead and nobody marked for deletion: one, unless people copied it."""
         names = self._names.general_journal
         condition = f"substringof({text(entry.marker)},{names.comment})"
         rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark, names.comment))
-        ours = [row for row in rows if string(row, names.comment).startswith(HISTORY)]
-        return next(iter(ours), None)
+        return [
+            string(row, names.ref)
+            for row in rows
+            if row.get(names.deletion_mark) is not True and is_handed_over(string(row, names.comment), entry.marker)
+        ]
 
     async def _new_enquiry(self, call: Call, entry: Entry, card: str, ended_at: datetime) -> str:
         names = self._names.general_journal
@@ -251,10 +261,6 @@ class Journals:
         made = await self._onec.create(call, names.set, self._fitted(names.set, record, (), names.comment))
         _unchanged(record, made)
         return string(made, names.ref)
-
-    async def _delete(self, call: Call, enquiry: str, *, deleted: bool) -> None:
-        names = self._names.general_journal
-        await self._onec.change(call, names.set, guid(enquiry), {names.deletion_mark: deleted})
 
     # --- lengths ---
 

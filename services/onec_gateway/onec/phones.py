@@ -6,9 +6,13 @@ from typing import Final
 
 import phonenumbers
 
-_BETWEEN_NUMBERS: Final = re.compile(r"[,;/|\n]|доб\.?|ext\.?|вн\.?", re.IGNORECASE)
+# Letters stand between numbers, never inside one; a plus begins one.
+_BETWEEN_NUMBERS: Final = re.compile(r"[,;/|\n]|[^\W\d_]+\.?|(?=\+)")
+_TRUNK_PREFIX: Final = re.compile(r"\s(?=8[\s(-])")
+_ABROAD: Final = re.compile(r"^(?:00|810)")
 _LOCAL: Final = 7  # digits of a number without any code
-_LONGEST: Final = 15  # digits of one number, by E.164
+_FULL: Final = 10  # digits of a number with the code of its city or operator
+_SEVERAL: Final = 2 * _LOCAL
 
 
 def last_digits(phone: str) -> str:
@@ -25,28 +29,26 @@ def parsed(text: str) -> set[str]:
     """The numbers written in full in one column, as E.164; those that are no valid number are left out."""
     found = set()
     for piece in _BETWEEN_NUMBERS.split(text):
-        try:
-            number = phonenumbers.parse(piece, "RU")
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(number):
-            found.add(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        # With nothing but spaces between them, numbers are told apart by the 8 that one begins with.
+        for part in (piece, *_TRUNK_PREFIX.split(piece)):
+            for match in phonenumbers.PhoneNumberMatcher(part, "RU"):
+                found.add(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
     return found
 
 
 def same(phone: str, columns: Iterable[str]) -> bool:
     """Whether the columns of one contact hold the E.164 `phone`.
 
-    A number written in full decides. Seven bare digits with no full number beside them are taken for ours: that
-    they would be a stranger's by chance is one in ten million.
+    A number written in full decides, and also what the same number means where it stands again without its codes.
+    Other bare digits that hold our last seven are taken for ours: that they would be a stranger's by chance is one
+    in ten million, and a client is never confirmed on doubt.
     """
-    candidates = [
-        digits for column in columns for piece in _BETWEEN_NUMBERS.split(column) if (digits := _digits(piece))
-    ]
-    full = [digits for digits in candidates if len(digits) >= 10]
-    if full:
-        return any(_equal(phone.removeprefix("+"), digits) for digits in full)
-    return last_digits(phone) in candidates
+    numbers = [digits for column in columns for piece in _BETWEEN_NUMBERS.split(column) if (digits := _digits(piece))]
+    full = [number for number in numbers if len(number) >= _FULL]
+    if any(_equal(phone.removeprefix("+"), number) for number in full):
+        return True
+    bare = (number for number in numbers if len(number) < _FULL and last_digits(phone) in number)
+    return any(not any(number.endswith(short) for number in full) for short in bare)
 
 
 def pretty(phone: str) -> str:
@@ -55,12 +57,14 @@ def pretty(phone: str) -> str:
 
 
 def _equal(ours: str, digits: str) -> bool:
-    if len(digits) > _LONGEST:
-        # Several numbers with only spaces between them.
-        return ours[-10:] in digits
+    if len(digits) >= _SEVERAL:
+        # Several numbers with nothing but spaces between them, or one as dialled from abroad: on doubt it is ours.
+        return last_digits(ours) in digits
+    number = _ABROAD.sub("", digits)
     if ours.startswith("7") and len(ours) == 11:
-        return digits[-10:] == ours[-10:] and (len(digits) == 10 or (len(digits) == 11 and digits[0] in "78"))
-    return digits.removeprefix("00").removeprefix("810") == ours
+        # Eleven digits are a country's code and ten; in more of them another number's extension stands before it.
+        return number.endswith(ours[1:]) and (len(number) != 11 or number[0] in "78")
+    return number == ours
 
 
 def _digits(text: str) -> str:

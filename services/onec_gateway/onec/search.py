@@ -4,10 +4,11 @@ Calls are the currency: as many clients in one request as the web server lets th
 E.164 on our side, since its columns hold phones as people typed them.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -20,7 +21,9 @@ from services.onec_gateway.onec.mapping import Mapping as Names
 
 MARKER: Final = "truce:"
 HISTORY: Final = "Клиента рекомендовал партнёр"
-_EMPTY_DATE: Final = "0001-01-01T00:00:00"
+# What stands on an enquiry of the office whose client is reserved; the brackets are the mark's alone.
+MARK: Final = re.compile(rf"\[[^\[\]]*; {MARKER}[^\[\]]*\] ?")
+_EMPTY_DAY: Final = "0001-01-01T"
 _OR: Final = " or "
 _MOST_CLIENTS: Final = 100
 
@@ -142,16 +145,20 @@ class Search:
     async def enquiries_since(
         self, call: Call, *, number: str | None, date: datetime | None, limit: int
     ) -> list[SeenEnquiry]:
-        """Enquiries with a number above `number` (or, without one, dated at or after `date`), portion by portion."""
+        """Enquiries with a number above `number` or dated at or after `date`, in portions of `limit`, by number.
+
+        Numbers begin again with a year or another prefix: then only the date finds what is new.
+        """
         names = self._names.general_journal
+        since = self._since(names.number, names.date, number, date)
+        condition = since
         found: list[SeenEnquiry] = []
         while True:
-            condition = _since(names.number, names.date, number, date, self._zone)
             portion = await self._enquiries(call, [condition], order_by=names.number, top=limit)
             found.extend(portion)
             if len(portion) < limit:
                 return found
-            number = portion[-1].number
+            condition = f"({since}) and {names.number} gt {text(portion[-1].number)}"
 
     async def enquiries_by_ref(self, call: Call, refs: Sequence[str]) -> list[SeenEnquiry]:
         """Those of these enquiries that are still there."""
@@ -162,15 +169,17 @@ class Search:
     ) -> list[FoundDeal]:
         """Sales likewise; none where sales are not mapped."""
         names = self._names.deals
+        if names is None:
+            return []
+        since = self._since(names.number, names.date, number, date)
+        condition = since
         found: list[FoundDeal] = []
-        while names is not None:
-            condition = _since(names.number, names.date, number, date, self._zone)
+        while True:
             portion = await self._deals(call, names, [condition], order_by=names.number, top=limit)
             found.extend(portion)
             if len(portion) < limit:
-                break
-            number = portion[-1].number
-        return found
+                return found
+            condition = f"({since}) and {names.number} gt {text(portion[-1].number)}"
 
     async def deals_by_ref(self, call: Call, refs: Sequence[str]) -> list[FoundDeal]:
         """Those of these sales that are still there."""
@@ -199,7 +208,7 @@ class Search:
                 card=string(row, names.client),
                 number=string(row, names.number),
                 date=self._aware(string(row, names.date)),
-                ours=_is_handed_over(string(row, names.comment)),
+                ours=is_handed_over(string(row, names.comment)),
                 deleted=row.get(names.deletion_mark) is True,
             )
             for condition in self._packed(names.set, conditions, fields)
@@ -226,8 +235,7 @@ class Search:
                 ref=string(row, names.ref),
                 card=string(row, names.client),
                 number=string(row, names.number),
-                # Edm.Double on the wire: by way of its shortest text, then to the cent.
-                amount=Decimal(str(row.get(names.amount, 0))).quantize(Decimal("0.01")),
+                amount=_money(row, names.amount),
                 currency=string(row, names.currency) if names.currency else names.currency_code,
                 contract_number=string(row, names.contract_number),
                 contract_date=self._day(string(row, names.contract_date), string(row, names.date)),
@@ -254,9 +262,15 @@ class Search:
         if joined:
             yield _OR.join(joined)
 
+    def _since(self, number_field: str, date_field: str, number: str | None, date: datetime | None) -> str:
+        either = [] if number is None else [f"{number_field} gt {text(number)}"]
+        if date is not None:
+            either.append(f"{date_field} ge {moment(date.astimezone(self._zone).replace(tzinfo=None))}")
+        return _OR.join(either)
+
     def _aware(self, naive: str) -> datetime:
-        if naive == _EMPTY_DATE:
-            # An enquiry without a date counts as the oldest there can be.
+        if naive.startswith(_EMPTY_DAY):
+            # An enquiry without a date counts as the oldest there can be; of a mere time of day 1C makes this day too.
             return datetime.min.replace(tzinfo=UTC)
         try:
             return datetime.fromisoformat(naive).replace(tzinfo=self._zone).astimezone(UTC)
@@ -265,7 +279,7 @@ class Search:
 
     def _day(self, naive: str, otherwise: str) -> date:
         try:
-            return datetime.fromisoformat(otherwise if naive == _EMPTY_DATE else naive).date()
+            return datetime.fromisoformat(otherwise if naive.startswith(_EMPTY_DAY) else naive).date()
         except ValueError:
             raise NoAnswer("not-1c", 200) from None
 
@@ -276,6 +290,23 @@ def string(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise NoAnswer("not-1c", 200)
     return value
+
+
+def is_handed_over(comment: str, marker: str = MARKER) -> bool:
+    """Whether the gateway wrote the enquiry with this comment, of any lead or of the one with this marker.
+
+    The mark of a reserved client names a lead too, but stands on enquiries of the office; and what a manager wrote
+    around our history does not make it the office's.
+    """
+    return marker in MARK.sub("", comment).partition(HISTORY)[2]
+
+
+def _money(row: Mapping[str, Any], name: str) -> Decimal:
+    # Edm.Double on the wire: by way of its shortest text, then to the cent.
+    try:
+        return Decimal(str(row[name])).quantize(Decimal("0.01"))
+    except (KeyError, InvalidOperation):
+        raise NoAnswer("not-1c", 200) from None
 
 
 def _of_phone(names: Phones, phone: str) -> str:
@@ -291,15 +322,3 @@ def _may_hold(columns: Sequence[str], last: str) -> bool:
         if last in digits:
             return True
     return False
-
-
-def _since(number_field: str, date_field: str, number: str | None, date: datetime | None, zone: ZoneInfo) -> str:
-    if number is not None:
-        return f"{number_field} gt {text(number)}"
-    naive = (date or datetime.now(UTC)).astimezone(zone).replace(tzinfo=None)
-    return f"{date_field} ge {moment(naive)}"
-
-
-def _is_handed_over(comment: str) -> bool:
-    # The mark of a reserved client stands on the office's own enquiries too; ours begin with the history.
-    return comment.startswith(HISTORY) and MARKER in comment
