@@ -2,7 +2,8 @@
 
 1C tells nobody anything, so it is asked again and again. Document numbers grow in the order of entry whatever date
 a document is given, so a backdated one is found by its number; a few numbers are read again each time, since a
-transaction may be committed after one that began later.
+transaction may be committed after one that began later. Numbers begin again with a year or another prefix, so what is
+dated since shortly before the last look is read too.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 OVERLAP: Final = 50
 STAFF_EVERY_S: Final = 600.0
-FIRST_LOOK_BACK: Final = timedelta(days=1)
+LOOK_BACK: Final = timedelta(days=1)
 PORTION: Final = 500
 _ENQUIRIES: Final = "enquiries"
 _SALES: Final = "sales"
@@ -84,14 +85,8 @@ class Watch:
     async def _new_enquiries(self, runtime: Runtime, sightings: Sightings) -> None:
         began = runtime.clock.now()
         mark = await sightings.mark(_ENQUIRIES)
-        if mark is None:
-            found = await self._search.enquiries_since(
-                _call("watch-enquiries"), number=None, date=began - FIRST_LOOK_BACK, limit=PORTION
-            )
-        else:
-            found = await self._search.enquiries_since(
-                _call("watch-enquiries"), number=earlier_number(mark[0], OVERLAP), date=None, limit=PORTION
-            )
+        number, day = _since(mark, began)
+        found = await self._search.enquiries_since(_call("watch-enquiries"), number=number, date=day, limit=PORTION)
         fresh = [one for one in found if (one.ref, one.date, one.deleted) not in self._done and not one.ours]
         by_key = await self._keys(fresh, sightings)
         for one in fresh:
@@ -107,9 +102,8 @@ class Watch:
     async def _new_sales(self, runtime: Runtime, sightings: Sightings) -> None:
         began = runtime.clock.now()
         mark = await sightings.mark(_SALES)
-        since = earlier_number(mark[0], OVERLAP) if mark is not None else None
-        day = None if mark is not None else began - FIRST_LOOK_BACK
-        found = await self._search.deals_since(_call("watch-sales"), number=since, date=day, limit=PORTION)
+        number, day = _since(mark, began)
+        found = await self._search.deals_since(_call("watch-sales"), number=number, date=day, limit=PORTION)
         by_key = await self._keys(found, sightings)
         await self._keep_sales(runtime, sightings, found, by_key)
         highest = _highest([*(one.number for one in found), *([mark[0]] if mark is not None else [])])
@@ -194,6 +188,13 @@ async def _decided(runtime: Runtime, item: Input) -> Any:
             raise
         log.error("cannot be decided", cause=item.cause.id, exc_info=error, message="Найденное в 1С не учтено")
         return None
+
+
+def _since(mark: tuple[str, datetime] | None, began: datetime) -> tuple[str | None, datetime]:
+    """The number and the date either of which makes a document one to look at."""
+    if mark is None:
+        return None, began - LOOK_BACK
+    return earlier_number(mark[0], OVERLAP), mark[1] - LOOK_BACK
 
 
 def earlier_number(number: str, by: int) -> str:

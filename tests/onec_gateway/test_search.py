@@ -76,6 +76,15 @@ def test_stranger_whose_number_is_written_in_full_is_nobody_we_know(phone: str, 
     assert not phones.same(phone, [row[name] for name in COLUMNS])
 
 
+@pytest.mark.parametrize("field", ["8/916/123/45/67", "916,123,45,67", "+7, 916, 1234567"])
+def test_separators_within_a_number_hide_nobody(field: str) -> None:
+    assert phones.same(PHONE, [field])
+
+
+def test_two_numbers_in_full_are_each_taken_by_themselves() -> None:
+    assert not phones.same(PHONE, ["+7 495 123-45-67, +7 916 765-43-21"])
+
+
 def test_number_of_another_country_with_the_same_ten_digits_is_not_ours() -> None:
     assert not phones.same(PHONE, ["+1 (916) 123-45-67", "1234567"])
 

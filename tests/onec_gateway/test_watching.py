@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.migrations import upgrade
 from tests.infra import DatabaseFactory
+from tests.onec_gateway.office import ENQUIRIES
 from tests.onec_gateway.process import Gateway, listening
 from tests.process import until
 from tests.simulators.tests.processes import ROOT, OneCSim
@@ -84,6 +85,21 @@ async def test_enquiry_backdated_after_the_confirmation_does_not_break_the_hold(
     assert collision["enquiry_date"] < collision["received_at"] < collision["first_seen_at"]
     assert collision["not_there_at"] is not None
     assert (await gateway.verdict(await gateway.lead(PHONE, "p2")))["evidence"] == str(lead.lead_id)
+
+
+async def test_walk_in_is_noticed_though_1c_begins_its_numbers_again(gateway: Gateway, sim: OneCSim) -> None:
+    (first,) = sim.get("general-journal")
+    sim.call("PATCH", f"{ENQUIRIES}(guid'{first['ref']}')", {"Number": "0000-000900"})
+    await gateway.start()
+    await gateway.partner("p1")
+    await seen_first(sim)
+    await gateway.held(PHONE)
+    walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
+
+    collision = await gateway.heard("collision-detected")
+
+    assert walk_in["number"] < "0000-000900"
+    assert collision["enquiry"] == walk_in["enquiry_ref"]
 
 
 async def test_enquiry_set_back_between_receipt_and_check_decides_and_is_told(gateway: Gateway, sim: OneCSim) -> None:

@@ -43,9 +43,12 @@ def same(phone: str, columns: Iterable[str]) -> bool:
     Other bare digits that hold our last seven are taken for ours: that they would be a stranger's by chance is one
     in ten million, and a client is never confirmed on doubt.
     """
-    numbers = [digits for column in columns for piece in _BETWEEN_NUMBERS.split(column) if (digits := _digits(piece))]
+    fields = list(columns)
+    numbers = [digits for field in fields for piece in _BETWEEN_NUMBERS.split(field) if (digits := _digits(piece))]
     full = [number for number in numbers if len(number) >= _FULL]
-    if any(_equal(phone.removeprefix("+"), number) for number in full):
+    # Slashes and commas stand within a number too, where a field holds no more than one.
+    whole = (digits for field in fields if len(digits := _digits(field)) < _SEVERAL)
+    if any(_equal(phone.removeprefix("+"), number) for number in (*full, *whole)):
         return True
     bare = (number for number in numbers if len(number) < _FULL and last_digits(phone) in number)
     return any(not any(number.endswith(short) for number in full) for short in bare)
