@@ -114,7 +114,8 @@ class Handlers:
             except OneCError as error:
                 for job, _ in stale:
                     yield job, self._again(error, job)
-                jobs = [job for job in jobs if not self._is_stale(job)]
+                waiting = {job.ref for job, _ in stale}
+                jobs = [job for job in jobs if job.ref not in waiting]
         newer = {job.ref: _enquiries(again[client.phone].enquiries) for job, client in stale if client.phone in again}
         enter = partial(self._enter, newer=newer, watched=watched)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)

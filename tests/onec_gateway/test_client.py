@@ -1,6 +1,8 @@
 """The client against the simulator: what trouble means, how it behaves to 1C, and what its log says."""
 
 import asyncio
+import uuid
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -47,6 +49,16 @@ async def test_trouble_is_told_apart_by_what_it_means(
 
     assert type(raised.value) is error
     assert raised.value.reason == reason
+
+
+@pytest.mark.parametrize("name", ["Не найдена Лицензия", "Конфликт Блокировок", "Deadlock Дмитрий"])
+async def test_client_whose_name_sounds_like_trouble_stops_nobody_else(sim: OneCSim, onec: OneC, name: str) -> None:
+    text = f"Клиент {name} уже есть"
+    sim.post("fault", {"mode": "handler_error", "text": text, "match": {"set": REGISTER}})
+    call = replace(CALL, personal=(name, PHONE))
+
+    with pytest.raises(Refused, match="refused"):
+        await onec.create(call, REGISTER, RECORD)
 
 
 async def test_address_that_the_web_server_does_not_take_is_a_refusal(sim: OneCSim, onec: OneC) -> None:
@@ -116,6 +128,19 @@ async def test_sessions_are_kept_one_for_a_place_and_ended_at_the_close(sim: One
     assert sim.get("state")["sessions"] == 0
 
 
+async def test_session_whose_answer_was_lost_is_used_again_and_ended(sim: OneCSim) -> None:
+    onec = connected(sim, [])
+    for _ in range(3):
+        await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
+        sim.post("fault", {"mode": "commit_then_drop", "count": 1, "match": {"method": "POST"}})
+        with pytest.raises(NoAnswer):
+            await onec.create(CALL, REGISTER, RECORD | {"ИдентификаторЛида": str(uuid.uuid4())})
+
+    assert sim.get("state")["most_sessions"] == 1
+    await onec.close()
+    assert sim.get("state")["sessions"] == 0
+
+
 async def test_session_that_has_run_out_is_replaced_without_anybody_noticing(sim: OneCSim, onec: OneC) -> None:
     await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
     sim.post("access", {"session_s": 0})
@@ -173,5 +198,5 @@ async def test_exchange_is_logged_for_an_administrator_without_personal_data(
     assert "1С отклонила запрос" in told
     assert ENTRY.lead_id in told
     assert exchanges[-2].text == "Клиент …, тел. … уже есть у …"
-    for secret in ("Иванов", "Петр", "1234567", "123-45-67", "916", "Сидоров", "filter", "1990"):
+    for secret in ("Иванов", "Петр", "1234567", "123-45-67", "(916)", "Сидоров", "filter", "1990-01"):
         assert secret not in told

@@ -234,7 +234,13 @@ class OneC:
     async def _in_session(self, method: str, url: str, record: Mapping[str, Any] | None) -> tuple[int, bytes]:
         """With a session of the base that is kept for the next request; one that has ended is replaced, once."""
         session = self._sessions.pop() if self._sessions else None
-        response = await self._http_request(method, url, record, session)
+        try:
+            response = await self._http_request(method, url, record, session)
+        except OneCError:
+            if session is not None:
+                # It lives on in 1C and holds a licence; the last to be used again, since 1C may still be busy in it.
+                self._sessions.insert(0, session)
+            raise
         if response.status_code == 406 and session is not None:
             # The session is over: 1C has not even looked at the request.
             session = None
