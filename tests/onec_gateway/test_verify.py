@@ -94,6 +94,12 @@ async def test_missing_right_is_named_with_the_object_it_is_missing_for(
     assert "нет права чтения Document_CRM_Интерес" in problem.message
 
 
+async def test_field_too_short_for_the_history_of_a_client_is_a_warning(onec: OneC, tmp_path: Path) -> None:
+    found = await problems(onec, DEFAULT.replace('mark = "Комментарий"', 'mark = "Тема"', 1), tmp_path)
+
+    assert [(one.severity, one.place) for one in found] == [("warning", "[general_journal] mark")]
+
+
 async def test_short_name_field_is_a_warning_only(onec: OneC, tmp_path: Path) -> None:
     text = DEFAULT.replace('full_name = "ФИО"', 'full_name = "НомерДоговора"', 1)
 

@@ -19,6 +19,7 @@ from services.onec_gateway.onec.errors import NoAnswer, NoRights, OneCError, Ref
 from services.onec_gateway.onec.manners import NOT_VERIFIED, Manners
 from services.onec_gateway.onec.mapping import Mapping as Names
 from services.onec_gateway.onec.metadata import EntitySet
+from services.onec_gateway.onec.search import MARKER
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,12 @@ _KINDS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(_DATES, ("DateTime",)),
     **dict.fromkeys(_NUMBERS, ("Double", "Decimal", "Int64", "Int32", "Int16")),
 }
-_NEEDED: Final = {"lead_id": _LEAD_ID, "phone": _PHONE, "partner_id": 64, "agreement": 50}
+_NEEDED: Final = {
+    "partner_journal": {"lead_id": _LEAD_ID, "phone": _PHONE, "partner_id": 64, "agreement": 50},
+    "clients": {"comment": len(MARKER) + _LEAD_ID},
+}
+# The history of a client, and the mark of a reserved one with what the manager wrote behind it.
+_USUAL_HISTORY: Final = 500
 _RUSSIAN: Final = {
     "Guid": "ссылка",
     "Boolean": "да/нет",
@@ -155,11 +161,18 @@ def _field(section: str, key: str, name: str, entity_name: str, entity: EntitySe
     if field.kind not in wanted:
         is_now, should = _RUSSIAN.get(field.kind, field.kind), _RUSSIAN[wanted[0]]
         yield Problem("error", place, f"поле {name} в {entity_name}: это {is_now}, а нужна {should}")
-    needed = _NEEDED.get(key) if section == "partner_journal" else None
+    needed = _NEEDED.get(section, {}).get(key)
     if needed is not None and field.length is not None and field.length < needed:
         kept = f"поле {name} в {entity_name} хранит {field.length} знаков"
         message = f"{kept}, а нужно не меньше {needed}: лишнее 1С молча отрежет"
         yield Problem("error", place, message)
+    if (
+        section == "general_journal"
+        and key in ("comment", "mark")
+        and (field.length or _USUAL_HISTORY) < _USUAL_HISTORY
+    ):
+        message = f"поле {name} хранит {field.length} знаков: история клиента или отметка может не поместиться"
+        yield Problem("warning", place, message)
     if key == "full_name" and field.length is not None and field.length < _USUAL_NAME:
         message = f"поле {name} хранит {field.length} знаков: более длинные имена будут целиком в поле комментария"
         yield Problem("warning", place, message)
