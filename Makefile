@@ -27,8 +27,9 @@ help:
 run: $(INSTALLED)
 	@$(BIN)/python -m deploy.local run
 
+# Two files at a time, each with servers of its own, unless servers are given; the long files come first.
 test: $(INSTALLED)
-	@$(PYTEST) -m 'not long'
+	@$(PYTEST) -m 'not long' -n $(if $(KAFKA_BOOTSTRAP_SERVERS),0,2) --dist loadfile --no-loadscope-reorder
 
 test-long: $(INSTALLED)
 	@$(PYTEST) -m long

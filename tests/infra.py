@@ -35,12 +35,23 @@ from chassis.settings import KafkaSettings
 from contracts.topics import PORTAL_REQUESTS
 from deploy import topics
 from deploy.local import Kafka, Postgres
+from deploy.local.ports import RANGE_VARIABLE
 
 KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
 POSTGRES_IMAGE = "postgres:18"
 PORTAL = "demo"
 
 T = TypeVar("T")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of one run (`-n 2`) have servers of their own, and must not take each other's ports for them."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        if _running():
+            raise pytest.UsageError("tests on servers that already run empty each other's topics: use -n 0")
+        number, each = int(worker["workerid"].removeprefix("gw")), 19_900 // worker["workercount"]
+        os.environ[RANGE_VARIABLE] = f"{12_000 + number * each}-{12_000 + (number + 1) * each - 1}"
 
 
 class DatabaseFactory(Protocol):

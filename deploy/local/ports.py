@@ -1,5 +1,6 @@
 """Which ports the local system takes, and who is in the way when one is taken."""
 
+import os
 import random
 import socket
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from deploy.local.errors import LocalError
 
 HOST = "127.0.0.1"
+RANGE_VARIABLE = "TRUCE_FREE_PORTS"
 
 # The variable that moves each port, for messages and --help.
 VARIABLES = {
@@ -82,12 +84,17 @@ def is_free(port: int) -> bool:
 
 
 def free_port(row: int = 1) -> int:
-    """A port (the first of `row` ports) that is free now, below the range the kernel hands to clients."""
+    """A port (the first of `row` ports) that is free now, below the range the kernel hands to clients.
+
+    Nobody else takes it before its server listens, as long as those who start at one time have ranges of their own
+    (`TRUCE_FREE_PORTS`, such as 12000-21949).
+    """
+    first, last = map(int, os.environ.get(RANGE_VARIABLE, "12000-31899").split("-"))
     for _ in range(200):
-        port = random.randint(12_000, 31_900)
+        port = random.randint(first, last - row + 1)
         if all(is_free(port + step) for step in range(row)):
             return port
-    raise LocalError("no free port found between 12000 and 31900")
+    raise LocalError(f"no free port found between {first} and {last}")
 
 
 def require_free(wanted: Mapping[str, tuple[int, str]]) -> None:
