@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 S = TypeVar("S")
 
+_VERSION_BITS = 0xF000_C000_0000_0000_0000
+_VERSION_5 = 0x5000_8000_0000_0000_0000
 _EVENTS = UUID("6f1b1c0e-5b0f-4a52-9d5a-3c1d9c6f9a10")
 
 
@@ -78,4 +81,11 @@ class Decision(Generic[S]):
 @lru_cache(4096)
 def derived_id(cause_id: str, kind: str, counter: int = 0) -> UUID:
     """The id of what follows from a cause: doing the same again, after a restore too, yields the same id."""
-    return uuid5(_EVENTS, f"{cause_id}/{kind}/{counter}")
+    return named_id(_EVENTS, f"{cause_id}/{kind}/{counter}")
+
+
+def named_id(namespace: UUID, name: str) -> UUID:
+    """A UUIDv5, as `uuid.uuid5` makes it in twice the time: each message needs several."""
+    digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big")
+    return UUID(int=(number & ~_VERSION_BITS) | _VERSION_5)

@@ -1,13 +1,13 @@
 """CloudEvents 1.0 in Kafka binary mode: the headers of a record, written and read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
-from chassis.decision import Cause, Message
+from chassis.decision import Cause, Message, named_id
 
 Headers = list[tuple[str, bytes]]
 
@@ -16,7 +16,8 @@ _SEEN = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event ready for the wire; `stored` is its headers as the outbox keeps them."""
+    """An event ready for the wire. `stored` is its headers as the outbox keeps them, `summary` what the log says of it:
+    what is told, about which lead, in which story."""
 
     event_id: UUID
     topic: str
@@ -24,20 +25,11 @@ class Outgoing:
     headers: Headers
     value: bytes
     stored: str
+    summary: Mapping[str, str] = field(default_factory=dict)
 
     def size(self) -> int:
         """Bytes of the value and the headers together, these as they are stored."""
         return len(self.value) + len(self.stored)
-
-    def summary(self) -> dict[str, str]:
-        """For the log: what is told, about which lead, in which story."""
-        headers = dict(self.headers)
-        return {
-            "type": headers["ce_type"].decode(),
-            "id": str(self.event_id),
-            "subject": headers.get("ce_subject", b"").decode(),
-            "correlation": headers["ce_correlationid"].decode(),
-        }
 
 
 def headers_from_json(text: str) -> Headers:
@@ -48,9 +40,10 @@ def encode(
     message: Message, *, event_id: UUID, source: str, at: datetime, cause: Cause, sequence: int | None
 ) -> Outgoing:
     """The record of one event. `sequence` counts what this producer says about this key."""
+    identity = str(event_id)
     headers = [
         ("ce_specversion", "1.0"),
-        ("ce_id", str(event_id)),
+        ("ce_id", identity),
         ("ce_type", message.ce_type),
         ("ce_source", source),
         ("ce_time", at.isoformat()),
@@ -71,6 +64,12 @@ def encode(
         [(name, value.encode()) for name, value in headers],
         message.model_dump_json().encode(),
         orjson.dumps(headers).decode(),
+        {
+            "type": message.ce_type,
+            "id": identity,
+            "subject": message.subject or "",
+            "correlation": cause.correlation,
+        },
     )
 
 
@@ -90,7 +89,7 @@ def cause_of(headers: dict[str, str]) -> Cause:
 
 def seen_id(source: str, message_id: str) -> UUID:
     """The inbox key of a message: the same (`ce_source`, `ce_id`) is the same message."""
-    return uuid5(_SEEN, f"{source}\n{message_id}")
+    return named_id(_SEEN, f"{source}\n{message_id}")
 
 
 def _next_span(traceparent: str | None, event_id: UUID) -> str | None:

@@ -279,7 +279,7 @@ class Processor:
         if handover is not None:
             handover.release()
         if ledger.events:
-            log.info("told", events=[event.summary() for event in ledger.events])
+            log.info("told", events=[event.summary for event in ledger.events])
         for kind, asked in ledger.claimed.items():
             self._takers[kind].take(asked)
         return outcomes

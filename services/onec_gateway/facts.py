@@ -161,8 +161,9 @@ class Client:
     def head(self) -> Lead | Reinstatement | None:
         """Whose turn it is: leads and requests to return the client stand in one queue, by their receipt."""
         waiting: list[Lead | Reinstatement] = [lead for lead in self.leads.values() if lead.verdict is None]
-        waiting.extend(one for one in self.reinstatements.values() if one.answered_at is None)
-        return min(waiting, key=lambda one: one.place, default=None)
+        if self.reinstatements:
+            waiting.extend(one for one in self.reinstatements.values() if one.answered_at is None)
+        return min(waiting, key=lambda one: one.place) if len(waiting) > 1 else waiting[0] if waiting else None
 
     def held_by(self) -> Lead | None:
         """The lead whose hold is live: granted, and its end not seen."""

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from chassis.clock import Clock, ClockSettings, advance
-from chassis.decision import Cause, derived_id
+from chassis.decision import Cause, derived_id, named_id
 from chassis.envelope import cause_of, encode, headers_from_json, read_headers, seen_id
 from chassis.logging import scrub
 from chassis.settings import ServiceSettings, load
@@ -176,3 +177,8 @@ def test_a_wrong_setting_is_named_without_its_value(
     printed = capsys.readouterr().err
     assert "SOME_ADMIN_PORT" in printed
     assert "seventy" not in printed
+
+
+@given(st.text(max_size=100))
+def test_derived_ids_are_those_of_rfc_9562(name: str) -> None:
+    assert named_id(uuid.NAMESPACE_URL, name) == uuid.uuid5(uuid.NAMESPACE_URL, name)
