@@ -259,7 +259,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         records = tuple(record for records in found.values() for record in records)
         # A crowd is served in larger groups: what a batch costs by itself is then shared by more.
-        self._pace_s = BUSY_PACE_S if len(records) >= BUSY_RECORDS else PACE_S
+        self._pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else PACE_S
         return records
 
     async def _handle(self, records: Any) -> None:
