@@ -28,6 +28,7 @@ class Access:
     licences: int | None = None
     session_s: float = 1200.0
     keeps_sessions: bool = True
+    strict_412: bool = False
     sessions: dict[str, float] = field(default_factory=dict)
     most_sessions: int = 0
 
@@ -40,6 +41,7 @@ class Access:
             self.licences = None if body["licences"] is None else int(str(body["licences"]))
         self.session_s = float(str(body.get("session_s", self.session_s)))
         self.keeps_sessions = bool(body.get("keeps_sessions", self.keeps_sessions))
+        self.strict_412 = bool(body.get("strict_412", self.strict_412))
 
     def too_long(self, request: Request) -> Response | None:
         """The web server's own refusal of an address that is too long: 1C does not hear of it."""
@@ -80,6 +82,7 @@ class Access:
         return {
             "profile": self.profile,
             "licences": self.licences,
+            "strict_412": self.strict_412,
             "sessions": len(self.sessions),
             "most_sessions": self.most_sessions,
         }

@@ -26,9 +26,11 @@ from tests.simulators.onec.config import SETS, Nature
 from tests.simulators.onec.errors import (
     FAILURE,
     HTTP_METHOD,
+    PRECONDITION,
     UNKNOWN_METHOD,
     UNSUPPORTED,
     OneCError,
+    bad_option,
 )
 from tests.simulators.onec.metadata import metadata
 from tests.simulators.onec.query import (
@@ -159,6 +161,8 @@ class OneC(Simulator):
         target = resource(below)
         if request.method == "GET":
             return self._read(target, given, render)
+        if target.key is not None and self._access.strict_412:
+            self._must_match(request, target)
         return self._write(request.method, target, body, render)
 
     def _read(self, target: Resource, given: dict[str, str], render: "_Renderer") -> Response:
@@ -171,8 +175,17 @@ class OneC(Simulator):
         if target.key is None:
             found = page(self._infobase, entity, given)
             return render.collection(entity.name, found.rows, found.count)
+        if given.get("$expand"):
+            raise bad_option("$expand", "для одной сущности не поддерживается")
         row = self._infobase.get(entity, target.key)
         return render.element(entity.name, shown(row, selected(entity, given)))
+
+    def _must_match(self, request: Request, target: Resource) -> None:
+        """As the vendor's guide says; live, whatever stands in `If-Match` is not looked at."""
+        wanted = request.headers.get("if-match", "*").removeprefix("W/").strip('"')
+        assert target.key is not None
+        if wanted not in ("*", self._infobase.get(target.entity, target.key).get("DataVersion", "*")):
+            raise OneCError(412, PRECONDITION, "Версия данных сущности не совпадает с переданной в If-Match")
 
     def _write(self, method: str, target: Resource, body: bytes, render: "_Renderer") -> Response:
         entity, key = target.entity, target.key

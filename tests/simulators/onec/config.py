@@ -39,13 +39,15 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. A string of length 0 has no limit. `rows` are the fields of a tabular part."""
+    """One field. A string of length 0 has no limit. `rows` are the fields of a tabular part, `refers` the set that a
+    reference points into."""
 
     name: str
     kind: Kind
     length: int = 0
     enumeration: Enumeration | None = None
     rows: tuple["Field", ...] = ()
+    refers: str = ""
 
     @property
     def unlimited(self) -> bool:
@@ -74,9 +76,14 @@ class EntitySet:
         """The fields for look-ups."""
         return {field.name: field for field in self.fields}
 
+    @cached_property
+    def navigation(self) -> dict[str, Field]:
+        """The references by the names under which they are expanded."""
+        return {field.name.removesuffix("_Key"): field for field in self.fields if field.refers}
 
-def _guid(name: str) -> Field:
-    return Field(name, Kind.GUID)
+
+def _guid(name: str, refers: str = "") -> Field:
+    return Field(name, Kind.GUID, refers=refers)
 
 
 def _string(name: str, length: int = 0) -> Field:
@@ -145,22 +152,22 @@ PARTNERS = _catalog("Партнеры", _string("НаименованиеПол�
 PARTNER_CONTACTS = _catalog("КонтактныеЛицаПартнеров", _guid("Owner_Key"), _string("Комментарий"), _CONTACTS)
 CLIENTS = _catalog(
     "CRM_ПотенциальныеКлиенты",
-    _guid("Партнер_Key"),
-    _guid("Ответственный_Key"),
+    _guid("Партнер_Key", "Catalog_Партнеры"),
+    _guid("Ответственный_Key", "Catalog_Пользователи"),
     _string("Комментарий"),
     _CONTACTS,
 )
 ENQUIRIES = _document(
     "CRM_Интерес",
     _string("Тема", 150),
-    _guid("ПотенциальныйКлиент_Key"),
-    _guid("Ответственный_Key"),
+    _guid("ПотенциальныйКлиент_Key", CLIENTS.name),
+    _guid("Ответственный_Key", "Catalog_Пользователи"),
     _string("Комментарий"),
 )
 # A sale: the name is ours, every customer calls it otherwise; the fields are a document's usual ones.
 DEALS = _document(
     "ДоговорПродажи",
-    _guid("ПотенциальныйКлиент_Key"),
+    _guid("ПотенциальныйКлиент_Key", CLIENTS.name),
     Field("СуммаДокумента", Kind.DOUBLE),
     _string("Валюта", 3),
     _string("НомерДоговора", 50),

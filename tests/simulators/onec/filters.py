@@ -56,7 +56,7 @@ class Binary:
 Node = Name | Literal | Call | Not | Binary
 
 # Name → number of arguments.
-FUNCTIONS = {"substringof": 2, "startswith": 2, "endswith": 2, "like": 2}
+FUNCTIONS = {"substringof": 2, "startswith": 2, "endswith": 2, "like": 2, "cast": 2}
 # In the platform, but not in this simulator: said apart from what 1C itself does not know.
 _NOT_SIMULATED = frozenset(
     [
@@ -73,7 +73,6 @@ _NOT_SIMULATED = frozenset(
         "quarter",
         "second",
         "year",
-        "cast",
         "isof",
         "round",
     ]

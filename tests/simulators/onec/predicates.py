@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulators.onec.config import EntitySet, Kind
+from tests.simulators.onec.config import SETS, EntitySet, Kind
 from tests.simulators.onec.errors import FUNCTION, OneCError, bad_option, unlimited_comparison
 from tests.simulators.onec.filters import Binary, Call, Literal, Name, Node, Not
-from tests.simulators.onec.values import Row
+from tests.simulators.onec.values import ZERO_GUID, Row
 
 Value = Callable[[Row], Any]
 
@@ -80,6 +80,8 @@ def _compiled(node: Node, entity: EntitySet) -> tuple[Kind, Value]:
             return Kind.BOOLEAN, _until(tests, decisive=operator_ == "or")
         case Binary(name, left, right):
             return Kind.BOOLEAN, _comparison(name, left, right, entity)
+        case Call("cast", arguments):
+            return _cast(arguments, entity)
         case Call(function, arguments):
             return Kind.BOOLEAN, _call(function, arguments, entity)
 
@@ -168,6 +170,19 @@ def _call(function: str, arguments: tuple[Node, ...], entity: EntitySet) -> Valu
         case _:
             test = _TEXT[function]
             return lambda row: test(first(row), second(row))
+
+
+def _cast(arguments: tuple[Node, ...], entity: EntitySet) -> tuple[Kind, Value]:
+    """A reference said to be of a set, as fields of several types need it; of one type, as all are here, it is the same
+    reference, and of another set none at all."""
+    value, type_ = arguments
+    if not isinstance(type_, Literal) or type_.text not in SETS:
+        raise OneCError(400, FUNCTION, "Неизвестный тип в функции cast")
+    kind, read = _compiled(value, entity)
+    if kind is not Kind.GUID:
+        raise OneCError(400, FUNCTION, "Неверный тип аргумента функции cast")
+    refers = entity.by_name[value.name].refers if isinstance(value, Name) else type_.text
+    return kind, read if refers in ("", type_.text) else lambda _: ZERO_GUID
 
 
 def _in_order(pieces: list[str], text: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from tests.simulators.onec.config import SETS, EntitySet, Kind
+from tests.simulators.onec.config import SETS, EntitySet, Field, Kind, Nature
 from tests.simulators.onec.errors import (
     BAD_REQUEST,
     BAD_URL,
@@ -27,7 +27,6 @@ _RESOURCE = re.compile(r"(?P<set>[^(/]+)(?:\((?P<key>(?:[^'()]|'[^']*')*)\))?(?:
 _KEY_PART = re.compile(
     r"\s*(?:(?P<name>\w+)\s*=\s*)?(?:(?P<type>guid|datetime)?'(?P<text>(?:[^']|'')*)'|(?P<number>-?\d+))\s*(?:,|$)"
 )
-# `$expand` is accepted and does nothing, as live where the navigation is not in `$select`.
 _OPTIONS = frozenset(
     ["$filter", "$top", "$skip", "$orderby", "$select", "$inlinecount", "$format", "$expand", "$allowedOnly"]
 )
@@ -168,13 +167,14 @@ def page(infobase: Infobase, entity: EntitySet, given: dict[str, str]) -> Page:
         raise bad_option("$inlinecount", f"«{counted}»")
     skip = _natural("$skip", given.get("$skip", "0"))
     top = _natural("$top", given["$top"]) if "$top" in given else None
-    names = selected(entity, given)
+    names, expand = selected(entity, given), expanded(entity, given)
     rows = matching(infobase, entity, given)
     total = len(rows)
     # The vendor's guide: with `$inlinecount` the paging options are ignored.
     if counted == "none":
         rows = rows[skip:] if top is None else rows[skip : skip + top]
-    return Page([shown(row, names) for row in rows], total if counted == "allpages" else None)
+    found = [shown(row, names) | _behind(infobase, row, expand, names) for row in rows]
+    return Page(found, total if counted == "allpages" else None)
 
 
 def selected(entity: EntitySet, given: dict[str, str]) -> tuple[str, ...] | None:
@@ -185,11 +185,36 @@ def selected(entity: EntitySet, given: dict[str, str]) -> tuple[str, ...] | None
     if "**" in wanted:
         return tuple(field.name for field in entity.fields if field.kind is not Kind.ROWS)
     for name in wanted:
-        if name not in entity.by_name:
+        if name not in entity.by_name and name not in expanded(entity, given):
             raise OneCError(400, BAD_URL, f"Неверный URL: сегмент пути «{name}» не найден в {entity.name}")
     return tuple(wanted)
 
 
 def shown(row: Row, names: tuple[str, ...] | None) -> Row:
     """The row cut to the selected fields."""
-    return row if names is None else {name: row[name] for name in names}
+    return row if names is None else {name: row[name] for name in names if name in row}
+
+
+def expanded(entity: EntitySet, given: dict[str, str]) -> dict[str, Field]:
+    """The references of `$expand`, by their navigation. Rows of tabular parts cannot be expanded."""
+    wanted = [name for name in (part.strip(" ") for part in given.get("$expand", "").split(",")) if name]
+    if wanted and entity.nature is Nature.TABULAR:
+        raise bad_option("$expand", "для табличных частей не поддерживается")
+    for name in wanted:
+        if name not in entity.navigation:
+            raise bad_option("$expand", f"«{name}» не является навигационным свойством {entity.name}")
+    return {name: entity.navigation[name] for name in wanted}
+
+
+def _behind(
+    infobase: Infobase, row: Row, expand: dict[str, Field], names: tuple[str, ...] | None
+) -> dict[str, Row | None]:
+    """What the references point at; live, only of those that `$select` names too. A dangling one is null."""
+    found: dict[str, Row | None] = {}
+    for name, field in expand.items():
+        if names is not None and name in names:
+            try:
+                found[name] = infobase.get(SETS[field.refers], (row[field.name],))
+            except OneCError:
+                found[name] = None
+    return found

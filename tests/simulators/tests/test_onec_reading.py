@@ -176,3 +176,36 @@ def test_the_phone_kind_is_found_by_its_predefined_name(onec: OneCSim) -> None:
     kinds = onec.rows("Catalog_ВидыКонтактнойИнформации", filter="PredefinedDataName eq 'ТелефонПотенциальногоКлиента'")
     _seed(onec, _client())
     assert onec.rows(PHONES)[0]["Вид_Key"] == kinds[0]["Ref_Key"]
+
+
+def test_reference_is_expanded_only_where_it_is_selected_too(onec: OneCSim) -> None:
+    (seeded,) = _seed(onec, _client())
+
+    (silent,) = onec.rows(ENQUIRIES, expand="ПотенциальныйКлиент")
+    (shown,) = onec.rows(ENQUIRIES, select="Ref_Key,ПотенциальныйКлиент", expand="ПотенциальныйКлиент")
+
+    assert "ПотенциальныйКлиент" not in silent
+    assert shown["ПотенциальныйКлиент"]["Ref_Key"] == seeded["client_ref"]
+
+
+def test_one_entity_and_tabular_rows_cannot_be_expanded(onec: OneCSim) -> None:
+    (seeded,) = _seed(onec, _client())
+
+    one = onec.call("GET", f"{ENQUIRIES}(guid'{seeded['enquiry_ref']}')", expand="ПотенциальныйКлиент")
+    rows = onec.call("GET", PHONES, expand="Вид")
+    unknown = onec.call("GET", ENQUIRIES, expand="Тема")
+
+    assert {refused(answer)[:2] for answer in (one, rows, unknown)} == {(400, "14")}
+
+
+def test_cast_says_of_which_set_a_reference_is(onec: OneCSim) -> None:
+    (seeded,) = _seed(onec, _client())
+    ref = seeded["client_ref"]
+
+    found = onec.rows(ENQUIRIES, filter=f"ПотенциальныйКлиент_Key eq cast(guid'{ref}','{CLIENTS}')")
+    other = onec.rows(ENQUIRIES, filter=f"cast(ПотенциальныйКлиент_Key,'Catalog_Партнеры') eq guid'{ref}'")
+    unknown = onec.call("GET", ENQUIRIES, filter=f"ПотенциальныйКлиент_Key eq cast(guid'{ref}','Catalog_Нет')")
+
+    assert [row["Ref_Key"] for row in found] == [seeded["enquiry_ref"]]
+    assert other == []
+    assert refused(unknown)[:2] == (400, "21")

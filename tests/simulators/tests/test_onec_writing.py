@@ -190,3 +190,21 @@ def test_everything_survives_a_kill_and_numbers_go_on(data: Path, http: httpx.Cl
         assert refused(after.call("POST", JOURNAL, _entry()))[:2] == (400, "15")
         assert _created(after, ENQUIRIES, {})["Number"] == "0000-000002"
         assert len(after.rows("Catalog_Пользователи")) == 1
+
+
+def test_stale_version_is_refused_where_the_base_is_as_the_guide_says(onec: OneCSim) -> None:
+    before = _created(onec, ENQUIRIES, {"Тема": "Сайт"})
+    path = f"{ENQUIRIES}(guid'{before['Ref_Key']}')"
+    onec.post("access", {"strict_412": True})
+    auth = httpx.BasicAuth(USER.encode(), PASSWORD.encode())
+
+    def patched(version: str | None) -> int:
+        headers = {} if version is None else {"if-match": version}
+        return onec.http.patch(onec.url(path), json={"Тема": "Звонок"}, auth=auth, headers=headers).status_code
+
+    assert [patched(before["DataVersion"]), patched(before["DataVersion"]), patched(None), patched("*")] == [
+        200,
+        412,
+        200,
+        200,
+    ]
