@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from contracts import topics
 from contracts.compatibility import Schema
+from contracts.leads import RequestRefused
 from contracts.message import Message
 
 PORTAL: Final = topics.portal_requests("{portal}")
@@ -16,12 +17,15 @@ BINDING: Final = {"bindingVersion": "0.5.0"}
 FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.PORTAL_REQUESTS: (("portal",), ("intake",)),
     topics.PARTNERS: (("intake",), ("onec_gateway", "notifier")),
-    topics.LEADS: (("intake",), ("onec_gateway",)),
+    topics.LEADS: (("intake",), ("onec_gateway", "reservations")),
     topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier")),
     topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake")),
     topics.MESSAGES: (("notifier",), ()),
     topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier", "operator"), ("operator",)),
 }
+
+# Kinds that a second service says too, on its own topic.
+ALSO: Final = {topics.RESERVATIONS: (RequestRefused.ce_type,)}
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _TIME: Final = {"type": "string", "format": "date-time"}
@@ -97,7 +101,7 @@ def document(messages: Sequence[type[Message]]) -> Schema:
             "description": "Every message that crosses a topic. Readers ignore fields and kinds they do not know.",
         },
         "defaultContentType": "application/json",
-        "channels": {topic: _channel(topic, [m.ce_type for m in messages if m.topic == topic]) for topic in FLOW},
+        "channels": {topic: _channel(topic, [*(m.ce_type for m in messages if m.topic == topic), *ALSO.get(topic, ())]) for topic in FLOW},
         "operations": {
             f"{service}.{action}.{topic}": {
                 "action": action,

@@ -3,19 +3,30 @@
 from typing import Final
 
 from contracts.dead_letters import DeadLetter, DeadLetterResolved
-from contracts.leads import LeadSubmitted, RequestRefused
+from contracts.leads import (
+    LeadSubmitted,
+    RequestRefused,
+    ReturnRequested,
+    RewardClaimed,
+    RewardSettlementRequested,
+    WithdrawalRequested,
+)
 from contracts.message import Message
 from contracts.messages import SmsStatus
 from contracts.partners import Partner
-from contracts.portal import RegisterPartner, SubmitLead
+from contracts.portal import ClaimReward, RegisterPartner, ReturnLead, SettleReward, SubmitLead, WithdrawLead
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
     ReservationExpired,
+    ReservationExpiring,
     ReservationExtended,
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    RewardAccrued,
+    RewardClaimAccepted,
+    RewardDeclined,
 )
 from contracts.verdicts import (
     CollisionDetected,
@@ -31,8 +42,16 @@ from contracts.verdicts import (
 MESSAGES: Final[tuple[type[Message], ...]] = (
     RegisterPartner,
     SubmitLead,
+    ReturnLead,
+    WithdrawLead,
+    ClaimReward,
+    SettleReward,
     Partner,
     LeadSubmitted,
+    ReturnRequested,
+    WithdrawalRequested,
+    RewardClaimed,
+    RewardSettlementRequested,
     RequestRefused,
     LeadConfirmed,
     LeadRejected,
@@ -43,12 +62,16 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     DealCancelled,
     CollisionDetected,
     ReservationOpened,
+    ReservationExpiring,
     ReservationExpired,
     ReservationExtended,
     ReinstatementRequested,
     ReservationReinstated,
     ReservationClosed,
     ReservationReopened,
+    RewardClaimAccepted,
+    RewardAccrued,
+    RewardDeclined,
     SmsStatus,
     DeadLetter,
     DeadLetterResolved,

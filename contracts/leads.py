@@ -1,12 +1,23 @@
 """Topic `leads`: what intake took from portals, in the order of receipt, and what it had to refuse."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import ClientMessage, Message, PartnerId, Sealed, Time
+from contracts.message import (
+    Amount,
+    ClientKey,
+    ClientMessage,
+    Currency,
+    Message,
+    PartnerId,
+    Person,
+    Sealed,
+    Time,
+    Words,
+)
 from contracts.portal import Consent
 
 
@@ -22,8 +33,62 @@ class LeadSubmitted(ClientMessage):
     consent: Consent
 
 
+class _Request(ClientMessage):
+    request_id: UUID
+    portal: str
+    portal_request_id: Annotated[str, Field(description="ce_id of the portal's request")]
+    requested_at: Time
+
+
+class ReturnRequested(_Request):
+    """A partner manager returns a client: intake has found the lead by phone, and the name was right."""
+
+    ce_type: ClassVar[str] = "return-requested.v1"
+    topic: ClassVar[str] = topics.LEADS
+
+    manager: Person
+    reason: Words
+
+
+class WithdrawalRequested(_Request):
+    """The client is to be free again. Without a `manager` the partner itself says so, and only for a day."""
+
+    ce_type: ClassVar[str] = "withdrawal-requested.v1"
+    topic: ClassVar[str] = topics.LEADS
+
+    manager: Person | None = None
+    reason: Words
+
+
+class RewardClaimed(_Request):
+    """A partner claims the reward for a sale; reservations knows whether there was one."""
+
+    ce_type: ClassVar[str] = "reward-claimed.v1"
+    topic: ClassVar[str] = topics.LEADS
+
+    claim_id: UUID
+    note: Words | None = None
+
+
+class RewardSettlementRequested(_Request):
+    """The builder's decision about a claim; `amount` and `currency` where it is to be accrued."""
+
+    ce_type: ClassVar[str] = "reward-settlement-requested.v1"
+    topic: ClassVar[str] = topics.LEADS
+
+    claim_id: UUID
+    decision: Literal["accrue", "decline"]
+    amount: Amount | None = None
+    currency: Currency | None = None
+    reason: Words
+    decided_by: Person
+
+
 class RequestRefused(Message):
-    """A portal's request that could be read but not taken. `reason` is one of the published codes."""
+    """A portal's request that could be read but not taken. `reason` is one of the published codes.
+
+    Intake says it on `leads`, keyed by the request; reservations on `reservations`, keyed by the client.
+    """
 
     ce_type: ClassVar[str] = "request-refused.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -34,6 +99,8 @@ class RequestRefused(Message):
     request_type: str
     reason: str
     partner_id: PartnerId | None = None
+    lead_id: UUID | None = None
+    client_key: ClientKey | None = None
     refused_at: Time
 
     @property

@@ -1,12 +1,13 @@
 """Requests that portals send, over HTTP (as bodies) or on their own topic `portal-requests.<portal>`."""
 
 from datetime import date
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from contracts import topics
-from contracts.message import Message, PartnerId, PartnerStatus, Time
+from contracts.message import Amount, Currency, Message, PartnerId, PartnerStatus, Person, Time, Words
 
 FullName = Annotated[str, StringConstraints(max_length=300)]
 RawPhone = Annotated[str, StringConstraints(max_length=64)]
@@ -61,3 +62,55 @@ class SubmitLead(Message):
     client: PlainClient | str
     consent: Consent | None = None
     note: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class ReturnLead(Message):
+    """A partner manager returns a client to the partner who reserved it, as the partner names it on the telephone.
+
+    `client` as in `SubmitLead`: the phone finds the lead, the name must be the one it was submitted with.
+    """
+
+    ce_type: ClassVar[str] = "return-lead.v1"
+    topic: ClassVar[str] = topics.PORTAL_REQUESTS
+
+    partner_id: PartnerId
+    client: PlainClient | str
+    manager: Person
+    reason: Words
+
+
+class WithdrawLead(Message):
+    """The client was staked by mistake. One of `partner_id` and `manager`: who says so."""
+
+    ce_type: ClassVar[str] = "withdraw-lead.v1"
+    topic: ClassVar[str] = topics.PORTAL_REQUESTS
+
+    lead_id: UUID
+    partner_id: PartnerId | None = None
+    manager: Person | None = None
+    reason: Words
+
+
+class ClaimReward(Message):
+    """The partner claims the reward for a sale to the client of this lead."""
+
+    ce_type: ClassVar[str] = "claim-reward.v1"
+    topic: ClassVar[str] = topics.PORTAL_REQUESTS
+
+    lead_id: UUID
+    partner_id: PartnerId
+    note: Words | None = None
+
+
+class SettleReward(Message):
+    """The builder's decision about a claim. To accrue takes `amount` and `currency`."""
+
+    ce_type: ClassVar[str] = "settle-reward.v1"
+    topic: ClassVar[str] = topics.PORTAL_REQUESTS
+
+    claim_id: UUID
+    decision: Literal["accrue", "decline"]
+    amount: Amount | None = None
+    currency: Currency | None = None
+    reason: Words
+    decided_by: Person

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import ClientMessage, Sealed, Time
+from contracts.leads import RequestRefused
+from contracts.message import Amount, ClientMessage, Currency, Person, Sealed, Time, Words
 
 
 class _Reservation(ClientMessage):
@@ -16,6 +17,8 @@ class _Reservation(ClientMessage):
     confirmed_at: Annotated[Time, Field(description="the anchor every term is counted from")]
     reserved_through: Annotated[date, Field(description="last day of the reservation, in the builder's zone")]
     reserved_until: Annotated[Time, Field(description="first instant after the reservation")]
+    history_count: Annotated[int | None, Field(description="entries of the client's history, this one included")] = None
+    history_head: Annotated[str | None, Field(description="hex keyed hash of the last of them")] = None
 
 
 class ReservationOpened(_Reservation):
@@ -23,6 +26,15 @@ class ReservationOpened(_Reservation):
 
     ce_type: ClassVar[str] = "reservation-opened.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
+
+
+class ReservationExpiring(_Reservation):
+    """So many days are left. Told once a threshold, and only if it is true when it is told."""
+
+    ce_type: ClassVar[str] = "reservation-expiring.v1"
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    days_left: Annotated[int, Field(ge=1)]
 
 
 class ReservationExpired(_Reservation):
@@ -73,6 +85,10 @@ class ReservationClosed(_Reservation):
     closed_at: Time
     outcome: Literal["won", "withdrawn"]
     deal: Annotated[str | None, Field(description="1C's reference of the sale that won it")] = None
+    request_id: Annotated[UUID | None, Field(description="the request that withdrew it")] = None
+    corrects: Annotated[
+        Literal["expired"] | None, Field(description="news of a sale inside the term came after the expiry")
+    ] = None
 
 
 class ReservationReopened(_Reservation):
@@ -82,3 +98,57 @@ class ReservationReopened(_Reservation):
     topic: ClassVar[str] = topics.RESERVATIONS
 
     reopened_at: Time
+
+
+class _Reward(ClientMessage):
+    claim_id: UUID
+    request_id: Annotated[UUID | None, Field(description="the request it answers; none for a cancelled sale")] = None
+    deal: Annotated[str, Field(description="1C's reference of the sale")]
+    contract_number: str
+
+
+class RewardClaimAccepted(_Reward):
+    """The sale was made inside the reservation: the claim is under review by the builder."""
+
+    ce_type: ClassVar[str] = "reward-claim-accepted.v1"
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    accepted_at: Time
+
+
+class RewardAccrued(_Reward):
+    """An entry of the partner's ledger. A correction is the difference, a cancelled sale takes all back: negative."""
+
+    ce_type: ClassVar[str] = "reward-accrued.v1"
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    amount: Amount
+    currency: Currency
+    decided_by: Person
+    reason: Words
+    accrued_at: Time
+
+
+class RewardDeclined(_Reward):
+    """The builder declined the claim, or its sale is void."""
+
+    ce_type: ClassVar[str] = "reward-declined.v1"
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    decided_by: Person
+    reason: Words
+    declined_at: Time
+
+
+class ReservationRequestRefused(RequestRefused):
+    """`request-refused` as reservations says it: about a lead, in the client's partition."""
+
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    @property
+    def key(self) -> str:
+        return str(self.client_key)
+
+    @property
+    def subject(self) -> str | None:
+        return str(self.lead_id)
