@@ -101,7 +101,10 @@ def document(messages: Sequence[type[Message]]) -> Schema:
             "description": "Every message that crosses a topic. Readers ignore fields and kinds they do not know.",
         },
         "defaultContentType": "application/json",
-        "channels": {topic: _channel(topic, [*(m.ce_type for m in messages if m.topic == topic), *ALSO.get(topic, ())]) for topic in FLOW},
+        "channels": {
+            topic: _channel(topic, [*(m.ce_type for m in messages if m.topic == topic), *ALSO.get(topic, ())])
+            for topic in FLOW
+        },
         "operations": {
             f"{service}.{action}.{topic}": {
                 "action": action,

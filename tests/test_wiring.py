@@ -25,6 +25,8 @@ _COMMON = {
 }
 _SEALING = {"sealing_keys": json.dumps({"keys": [KEY]})}
 _SECRET = {"client_key_secret": "5f" * 32}
+_HISTORY = {"history_key": "6a" * 32}
+_HISTORY = {"history_key": "6a" * 32}
 
 
 def wiring() -> dict[str, Service]:
@@ -36,7 +38,7 @@ def wiring() -> dict[str, Service]:
     return {
         "intake": intake.build(IntakeSettings.model_validate({**_COMMON, **_SEALING, **_SECRET, **own})),
         "onec_gateway": onec_gateway.build(GatewaySettings.model_validate({**_COMMON, **_SEALING, **_SECRET, **onec})),
-        "reservations": reservations.build(ReservationsSettings.model_validate(_COMMON)),
+        "reservations": reservations.build(ReservationsSettings.model_validate({**_COMMON, **_HISTORY})),
         "notifier": notifier.build(NotifierSettings.model_validate({**_COMMON, **_SEALING, **smsc})),
     }
 

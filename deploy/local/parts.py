@@ -149,6 +149,9 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
             "USER": ONEC_USER,
             "PASSWORD": secrets["onec_password"],
         },
+        "reservations": lambda: {
+            "HISTORY_KEY": secrets["history_key"],
+        },
         "notifier": lambda: {
             "SEALING_KEYS": secrets["sealing_keys"],
             "SMSC_URL": plan.sms,

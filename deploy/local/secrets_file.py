@@ -17,6 +17,7 @@ KINDS = {
     "onec_password": "password",
     "sms_password": "password",
     "client_key_secret": "hex",
+    "history_key": "hex",
     "sealing_keys": "sealing",
     "receipt_key": "Ed25519",
     "unsealing_key": "P-256",

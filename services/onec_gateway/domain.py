@@ -220,7 +220,8 @@ def reservation_closed(
     """Won, the client is a buyer; withdrawn, free again. The partner journal says which."""
     _agree(client, message.lead_id)
     term = client.terms.get(message.lead_id) or _term(message)
-    if term.ended_at is not None:
+    # Of a sale within the term the news may come after the expiry, and corrects it.
+    if term.ended_at is not None and not (term.ended_as == "expired" and message.outcome == "won"):
         return Decision(client)
     after = client.with_term(replace(term, ended_at=message.closed_at, ended_as=message.outcome))
     if message.outcome == "withdrawn":

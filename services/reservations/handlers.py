@@ -6,17 +6,21 @@ from datetime import datetime
 from chassis.database import Connection
 from chassis.decision import Cause
 from chassis.processor import Input
-from services.reservations.domain import TermReached
-from services.reservations.store import due_reservations
+from services.reservations.domain import TermReached, WaitOver
+from services.reservations.store import due_requests, due_reservations
 
 
 async def terms_reached(tx: Connection, now: datetime, limit: int) -> Sequence[Input]:
-    """An input for each reservation that may be over."""
+    """An input for each reservation that may be over, or is to be reminded of."""
     return [
-        Input(
-            key=client_key,
-            body=TermReached(reservation_id),
-            cause=Cause(id=str(reservation_id), correlation=str(reservation_id)),
-        )
-        for reservation_id, client_key in await due_reservations(tx, now, limit)
+        Input(client_key, TermReached(lead_id), Cause(str(lead_id), str(lead_id)))
+        for lead_id, client_key in await due_reservations(tx, now, limit)
+    ]
+
+
+async def waits_over(tx: Connection, now: datetime, limit: int) -> Sequence[Input]:
+    """An input for each request that may have waited for long enough."""
+    return [
+        Input(client_key, WaitOver(request_id), Cause(str(request_id), str(request_id)))
+        for request_id, client_key in await due_requests(tx, now, limit)
     ]

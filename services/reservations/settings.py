@@ -1,13 +1,15 @@
 """`RESERVATIONS_…`, and what all services share."""
 
+from datetime import timedelta
+from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import ServiceSettings
-from services.reservations.domain import Term
+from services.reservations.terms import Term
 
 
 def _is_term(text: str) -> str:
@@ -23,11 +25,50 @@ def _is_zone(text: str) -> str:
     return text
 
 
+def _are_days(text: str) -> str:
+    days = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(day.isdigit() and int(day) > 0 for day in days):
+        raise ValueError("not numbers of days such as 30,7,1")
+    return text
+
+
+def _is_secret(secret: SecretStr) -> SecretStr:
+    try:
+        enough = len(bytes.fromhex(secret.get_secret_value())) >= 32
+    except ValueError:
+        enough = False
+    if not enough:
+        raise ValueError("needs at least 64 hexadecimal digits")
+    return secret
+
+
 class Settings(ServiceSettings):
-    """`term` is an ISO 8601 duration; one with hours or minutes (a demonstration) is not rounded to a day."""
+    """`term` is an ISO 8601 duration; one with hours or minutes (a demonstration) is not rounded to a day.
+
+    `reminder_days`: so many days before the end the partner is reminded, comma-separated, empty for never.
+    `extension_limit`: how often a client may be returned; none for any number. `extension_window`: how shortly before
+    the end a live reservation may be extended; none for any time. `withdraw_within`: how long the partner itself may
+    withdraw a lead. `sale_grace`: how late the news of a sale inside the term may come. `claim_waits`: how long a claim
+    waits for it. `history_key`: with it histories are proved; whoever has the database must not have it.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RESERVATIONS_", hide_input_in_errors=True)
 
     term: Annotated[str, AfterValidator(_is_term)] = "P6M"
     time_zone: Annotated[str, AfterValidator(_is_zone)] = "Europe/Moscow"
+    reminder_days: Annotated[str, NoDecode, AfterValidator(_are_days)] = "30,7,1"
+    extension_limit: Annotated[int, Field(ge=0)] | None = None
+    extension_window: timedelta | None = None
+    withdraw_within: timedelta = timedelta(hours=24)
+    sale_grace: timedelta = timedelta(days=30)
+    claim_waits: timedelta = timedelta(days=14)
+    history_key: Annotated[SecretStr, AfterValidator(_is_secret)]
     dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
+
+    @property
+    def reminders(self) -> list[int]:
+        return [int(day) for day in self.reminder_days.split(",") if day.strip()]
+
+    @cached_property
+    def history_secret(self) -> bytes:
+        return bytes.fromhex(self.history_key.get_secret_value())

@@ -1,19 +1,30 @@
 """Reservations at rest. The client stays sealed; a partial unique index allows one live reservation a client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Index, text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Rows, fetch, rows
+from chassis.database import Connection, Rows, fetch, row_of, rows
 from chassis.decision import Cause
 from chassis.processor import Input
-from services.reservations.domain import Client, Reservation
+from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
+from services.reservations.domain import TermReached
+from services.reservations.facts import Asked, Claim, Client, Deal, LedgerEntry, Request, Reservation
+from services.reservations.history import Head
+
+_MOMENT = DateTime(timezone=True)
+_REQUESTS: Final[dict[str, type[Request]]] = {
+    kind.ce_type: kind for kind in (ReturnRequested, WithdrawalRequested, RewardClaimed, RewardSettlementRequested)
+}
 
 
 class Table(SQLModel, registry=registry()):
@@ -26,8 +37,9 @@ class ReservationRow(Table, table=True):
     __tablename__ = "reservations"
     __table_args__ = (
         Index("one_live_reservation", "client_key", unique=True, postgresql_where=text("status = 'live'")),
-        Index("reservations_due", "reserved_until", postgresql_where=text("status = 'live'")),
+        Index("reservations_due", "next_due", postgresql_where=text("status = 'live'")),
         Index("reservations_client", "client_key"),
+        Index("reservations_partner", "partner_id", "opened_at"),
     )
 
     reservation_id: UUID = Field(primary_key=True)
@@ -35,58 +47,236 @@ class ReservationRow(Table, table=True):
     client_key: str
     partner_id: str
     client: str
-    confirmed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    opened_at: datetime = Field(sa_type=_MOMENT)
+    confirmed_at: datetime = Field(sa_type=_MOMENT)
     reserved_through: date
-    reserved_until: datetime = Field(sa_type=DateTime(timezone=True))
+    reserved_until: datetime = Field(sa_type=_MOMENT)
+    rule: str
+    zone: str
+    since: date
+    next_due: datetime = Field(sa_type=_MOMENT)
+    next_step: int
+    told_step: int | None = None
     status: str
+    extensions: int
+    returns: int
+    ended_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    deal: str | None = None
+    earlier: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
     cause: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class FactRow(Table, table=True):
+    """What else is known of a client: requests, sales, claims, leads that were rejected. `due_at`: when the clock looks
+    at it."""
+
+    __tablename__ = "facts"
+    __table_args__ = (Index("facts_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+    client_key: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    ref: str = Field(primary_key=True)
+    due_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class HistoryRow(Table, table=True):
+    """An entry of a client's history. `entry` is its canonical JSON, `hash` chains it to the one before."""
+
+    __tablename__ = "history"
+
+    client_key: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    entry: str
+    hash: str
+
+
+class HeadRow(Table, table=True):
+    """How many entries a client's history has, and the last hash, sealed."""
+
+    __tablename__ = "heads"
+
+    client_key: str = Field(primary_key=True)
+    count: int
+    hash: str
+    seal: str
+
+
+class LedgerRow(Table, table=True):
+    """A line of a partner's account, never edited; `ledger_balances` shows it with running balances."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index("ledger_partner", "partner_id", "currency", "number"),)
+
+    number: int | None = Field(default=None, sa_type=BigInteger, unique=True)
+    entry_id: UUID = Field(primary_key=True)
+    partner_id: str
+    client_key: str
+    lead_id: UUID
+    claim_id: UUID
+    deal: str
+    contract_number: str
+    kind: str
+    amount: Decimal = Field(sa_type=Numeric(18, 2))
+    currency: str
+    decided_by: str
+    reason: str
+    at: datetime = Field(sa_type=_MOMENT)
+
+
+@dataclass(frozen=True, slots=True)
 class Clients:
-    """State by client key: all reservations of the client."""
+    """State by client key. `history_key` seals the heads of histories."""
+
+    history_key: bytes
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
-        found: dict[str, list[Reservation]] = {key: [] for key in keys}
-        for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="confirmed_at"):
-            cause = Cause(**row.pop("cause"))
-            found[row["client_key"]].append(Reservation(**row, cause=cause))
-        return {key: Client(tuple(reservations)) for key, reservations in found.items()}
+        reservations: dict[str, dict[UUID, Reservation]] = {key: {} for key in keys}
+        for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="opened_at"):
+            reservations[row["client_key"]][row["lead_id"]] = _reservation(row)
+        heads = {row["client_key"]: row for row in await fetch(tx, HeadRow, "client_key", keys)}
+        # The clock of a term asks for nothing else, and it asks for a hundred thousand at once.
+        asked = sorted({item.key for item in inputs if not isinstance(item.body, TermReached)})
+        facts: dict[str, list[dict[str, Any]]] = {}
+        for row in await fetch(tx, FactRow, "client_key", asked) if asked else ():
+            facts.setdefault(row["client_key"], []).append(row)
+        return {
+            key: Client(
+                key=key,
+                reservations=MappingProxyType(reservations[key]),
+                head=Head(heads[key]["count"], bytes.fromhex(heads[key]["hash"])) if key in heads else Head(),
+                **_known(facts.get(key, ())),
+            )
+            for key in keys
+        }
 
     def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
-        changed = [
-            reservation
-            for before, after in changes.values()
-            for reservation in after.reservations
-            if reservation not in before.reservations
-        ]
+        reservations: list[Reservation] = []
+        facts: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
+        heads: list[dict[str, Any]] = []
+        booked: list[LedgerEntry] = []
+        for key, (before, after) in changes.items():
+            reservations.extend(
+                one for lead_id, one in after.reservations.items() if before.reservations.get(lead_id) != one
+            )
+            facts.extend(_facts(key, before, after))
+            booked.extend(after.booked)
+            if after.written:
+                entries.extend(
+                    {"client_key": key, "number": one.number, "entry": one.text, "hash": one.hash.hex()}
+                    for one in after.written
+                )
+                seal = after.head.seal(self.history_key, key)
+                head = {"client_key": key, "count": after.head.count, "hash": after.head.hash.hex(), "seal": seal.hex()}
+                heads.append(head)
         # Ended first: the index that allows one live reservation a client is checked row by row.
-        changed.sort(key=lambda reservation: reservation.status == "live")
-        return [Rows(ReservationRow, [_row(reservation) for reservation in changed])]
+        reservations.sort(key=lambda reservation: reservation.status == "live")
+        return [
+            Rows(ReservationRow, [_row(one) for one in reservations], keep=("opened_at",)),
+            Rows(FactRow, facts),
+            Rows(HistoryRow, entries, new=True),
+            Rows(HeadRow, heads),
+            Rows(LedgerRow, [row_of(one) for one in booked], new=True),
+        ]
 
 
 async def due_reservations(tx: Connection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:
-    """Ids and client keys of live reservations whose time is over, the longest overdue first."""
+    """Leads and client keys of live reservations that the clock is to look at, the longest overdue first."""
     found = await rows(
         tx,
-        "SELECT reservation_id, client_key FROM reservations WHERE status = 'live' AND reserved_until <= $1"
-        " ORDER BY reserved_until LIMIT $2",
+        "SELECT lead_id, client_key FROM reservations WHERE status = 'live' AND next_due <= $1"
+        " ORDER BY next_due LIMIT $2",
         now,
         limit,
     )
-    return [(row.reservation_id, row.client_key) for row in found]
+    return [(row.lead_id, row.client_key) for row in found]
+
+
+async def due_requests(tx: Connection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:
+    """Ids and client keys of requests that have waited for long enough."""
+    found = await rows(
+        tx,
+        "SELECT ref, client_key FROM facts WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2",
+        now,
+        limit,
+    )
+    return [(UUID(row.ref), row.client_key) for row in found]
 
 
 def _row(reservation: Reservation) -> dict[str, Any]:
+    return row_of(reservation) | {"opened_at": reservation.confirmed_at}
+
+
+def _reservation(row: dict[str, Any]) -> Reservation:
+    del row["opened_at"]
+    earlier = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in row.pop("earlier"))
+    return Reservation(**row | {"cause": Cause(**row["cause"]), "earlier": earlier})
+
+
+def _facts(key: str, before: Client, after: Client) -> Iterator[dict[str, Any]]:
+    """The facts that are new or changed, as rows."""
+    for lead_id in sorted(after.rejected - before.rejected):
+        yield _fact(key, "rejected", str(lead_id), {})
+    for request_id, asked in after.requests.items():
+        if before.requests.get(request_id) != asked:
+            due = asked.until if asked.state == "waiting" else None
+            message = asked.message
+            value = {
+                "type": message.ce_type,
+                "message": message.model_dump(mode="json"),
+                "cause": row_of(asked.cause),
+                "state": asked.state,
+                "until": asked.until,
+            }
+            yield _fact(key, "request", str(request_id), value, due)
+    for ref, deal in after.deals.items():
+        if before.deals.get(ref) != deal:
+            yield _fact(key, "deal", ref, row_of(deal))
+    for claim_id, claim in after.claims.items():
+        if before.claims.get(claim_id) != claim:
+            yield _fact(key, "claim", str(claim_id), row_of(claim))
+
+
+def _fact(key: str, kind: str, ref: str, value: dict[str, Any], due: datetime | None = None) -> dict[str, Any]:
+    return {"client_key": key, "kind": kind, "ref": ref, "due_at": due, "value": value}
+
+
+def _known(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parts of a client that are facts."""
+    rejected: set[UUID] = set()
+    requests: dict[UUID, Asked] = {}
+    deals: dict[str, Deal] = {}
+    claims: dict[UUID, Claim] = {}
+    for row in found:
+        value = row["value"]
+        match row["kind"]:
+            case "rejected":
+                rejected.add(UUID(row["ref"]))
+            case "request":
+                until = datetime.fromisoformat(value["until"]) if value["until"] else None
+                message = _REQUESTS[value["type"]].model_validate(value["message"])
+                requests[message.request_id] = Asked(message, Cause(**value["cause"]), value["state"], until)
+            case "deal":
+                claim = UUID(value["claim_id"]) if value["claim_id"] else None
+                typed = {
+                    "lead_id": UUID(value["lead_id"]),
+                    "amount": Decimal(value["amount"]),
+                    "sold_on": date.fromisoformat(value["sold_on"]),
+                    "claim_id": claim,
+                }
+                deals[row["ref"]] = Deal(**value | typed)
+            case "claim":
+                typed = {
+                    "claim_id": UUID(value["claim_id"]),
+                    "lead_id": UUID(value["lead_id"]),
+                    "accrued": Decimal(value["accrued"]),
+                }
+                claims[UUID(row["ref"])] = Claim(**value | typed)
     return {
-        "reservation_id": reservation.reservation_id,
-        "lead_id": reservation.lead_id,
-        "client_key": reservation.client_key,
-        "partner_id": reservation.partner_id,
-        "client": reservation.client,
-        "confirmed_at": reservation.confirmed_at,
-        "reserved_through": reservation.reserved_through,
-        "reserved_until": reservation.reserved_until,
-        "status": reservation.status,
-        "cause": reservation.cause,
+        "rejected": frozenset(rejected),
+        "requests": MappingProxyType(requests),
+        "deals": MappingProxyType(deals),
+        "claims": MappingProxyType(claims),
     }

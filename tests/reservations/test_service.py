@@ -39,6 +39,7 @@ class Reservations:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "RESERVATIONS_DATABASE_URL": self.url,
+            "RESERVATIONS_HISTORY_KEY": "6a" * 32,
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(private(OPERATOR_JWK).as_dict(private=False)),
             "ALLOW_CLOCK_SHIFT": "true",
             "CLOCK_FILE": str(self.clock),

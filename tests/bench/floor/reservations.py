@@ -13,7 +13,7 @@ from chassis.envelope import Outgoing, encode
 from contracts import topics
 from contracts.reservations import ReservationOpened
 from contracts.verdicts import LeadConfirmed
-from services.reservations.domain import Term
+from services.reservations.terms import Term
 from tests.bench.floor.runtime import Db, Stream, admit, columns, decode
 
 SOURCE = "/truce/reservations"

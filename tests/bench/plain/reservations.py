@@ -11,7 +11,7 @@ from chassis.decision import derived_id
 from contracts import topics
 from contracts.reservations import ReservationOpened
 from contracts.verdicts import LeadConfirmed
-from services.reservations.domain import Term
+from services.reservations.terms import Term
 from services.reservations.store import ReservationRow
 from tests.bench.plain.common import application, cause, is_kind, publish, seen, sessions
 

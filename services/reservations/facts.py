@@ -1,0 +1,143 @@
+"""What is known of one client: reservations, requests about them, sales, claims, and the history that proves it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal
+from uuid import UUID
+
+from chassis.decision import Cause
+from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
+from services.reservations.history import Entry, Head, appended
+
+Status = Literal["live", "expired", "won", "withdrawn"]
+Request = ReturnRequested | WithdrawalRequested | RewardClaimed | RewardSettlementRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One granted reservation. `client` stays sealed: this service has no key to it.
+
+    Its end is `returns` terms after the anchor `confirmed_at`; `rule` and `zone` say by which calendar. `next_due` is
+    when the clock looks at it again, `next_step` why: so many days left, or 0 for the end. `since` is the local day
+    the term was set on, `cause` what set it. `earlier` are the (first, last) days of terms before a reinstatement.
+    """
+
+    reservation_id: UUID
+    lead_id: UUID
+    client_key: str
+    partner_id: str
+    client: str
+    confirmed_at: datetime
+    reserved_through: date
+    reserved_until: datetime
+    rule: str
+    zone: str
+    cause: Cause
+    since: date
+    next_due: datetime
+    next_step: int = 0
+    told_step: int | None = None
+    status: Status = "live"
+    extensions: int = 0
+    returns: int = 0
+    ended_at: datetime | None = None
+    deal: str | None = None
+    earlier: tuple[tuple[date, date], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, answered or waiting. `until`: when it is refused if nothing has come of it."""
+
+    message: Request
+    cause: Cause
+    state: Literal["waiting", "asked", "answered"] = "waiting"
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A sale in 1C. `inside`: made within a reservation of this lead; `claim_id`: the claim made for it."""
+
+    ref: str
+    lead_id: UUID
+    amount: Decimal
+    currency: str
+    contract_number: str
+    sold_on: date
+    inside: bool
+    cancelled: bool = False
+    claim_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that was accepted. `accrued` is what the ledger holds for it, all entries together."""
+
+    claim_id: UUID
+    lead_id: UUID
+    partner_id: str
+    deal: str
+    state: Literal["accepted", "accrued", "declined"] = "accepted"
+    accrued: Decimal = Decimal(0)
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A line of a partner's account. Nothing is ever edited: what was wrong has an entry against it."""
+
+    entry_id: UUID
+    partner_id: str
+    client_key: str
+    lead_id: UUID
+    claim_id: UUID
+    deal: str
+    contract_number: str
+    kind: Literal["accrual", "correction", "reversal"]
+    amount: Decimal
+    currency: str
+    decided_by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """All that is known of one client. `rejected`: leads that were refused. `written`, `booked`: what this
+    transaction adds to the history and to the ledger."""
+
+    key: str = ""
+    reservations: Mapping[UUID, Reservation] = field(default_factory=lambda: MappingProxyType({}))
+    rejected: frozenset[UUID] = frozenset()
+    requests: Mapping[UUID, Asked] = field(default_factory=lambda: MappingProxyType({}))
+    deals: Mapping[str, Deal] = field(default_factory=lambda: MappingProxyType({}))
+    claims: Mapping[UUID, Claim] = field(default_factory=lambda: MappingProxyType({}))
+    head: Head = field(default_factory=Head)
+    written: tuple[Entry, ...] = ()
+    booked: tuple[LedgerEntry, ...] = ()
+
+    def live(self) -> Reservation | None:
+        return next((one for one in self.reservations.values() if one.status == "live"), None)
+
+    def with_reservation(self, reservation: Reservation) -> "Client":
+        return replace(self, reservations=MappingProxyType({**self.reservations, reservation.lead_id: reservation}))
+
+    def with_request(self, asked: Asked) -> "Client":
+        return replace(self, requests=MappingProxyType({**self.requests, asked.message.request_id: asked}))
+
+    def with_deal(self, deal: Deal) -> "Client":
+        return replace(self, deals=MappingProxyType({**self.deals, deal.ref: deal}))
+
+    def with_claim(self, claim: Claim) -> "Client":
+        return replace(self, claims=MappingProxyType({**self.claims, claim.claim_id: claim}))
+
+    def noted(self, key: bytes, at: datetime, what: str, lead_id: UUID, **facts: Any) -> "Client":
+        """With an entry in the history. `facts` are texts and numbers."""
+        head, entry = appended(
+            self.head, key, self.key, {"at": at.isoformat(), "what": what, "lead": str(lead_id), **facts}
+        )
+        return replace(self, head=head, written=(*self.written, entry))
