@@ -205,9 +205,7 @@ def reinstatement_rejected(
     return advance(after, now, policy, (refused,))
 
 
-def deal_closed(
-    client: Client, message: DealClosed, cause: Cause, now: datetime, *, policy: Policy
-) -> Decision[Client]:
+def deal_closed(client: Client, message: DealClosed, _: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:
     """A sale within the reservation, by the sale's own date, wins it; any other is the builder's own."""
     if message.deal in client.deals:
         return Decision(client)

@@ -13,6 +13,7 @@ from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequ
 from services.reservations.history import Entry, Head, appended
 
 Status = Literal["live", "expired", "won", "withdrawn"]
+Booking = Literal["accrual", "correction", "reversal"]
 Request = ReturnRequested | WithdrawalRequested | RewardClaimed | RewardSettlementRequested
 
 
@@ -97,7 +98,7 @@ class LedgerEntry:
     claim_id: UUID
     deal: str
     contract_number: str
-    kind: Literal["accrual", "correction", "reversal"]
+    kind: Booking
     amount: Decimal
     currency: str
     decided_by: str

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from chassis.decision import Event, derived_id
 from contracts.leads import RewardClaimed, RewardSettlementRequested
 from contracts.reservations import RewardAccrued, RewardClaimAccepted, RewardDeclined
-from services.reservations.facts import Claim, Client, Deal, LedgerEntry
+from services.reservations.facts import Booking, Claim, Client, Deal, LedgerEntry
 
 SALE_VOID: Final = "deal-cancelled"
 _NOTHING: Final = Decimal("0.00")
@@ -81,7 +81,7 @@ def settled(
     told: list[RewardAccrued | RewardDeclined] = []
     difference = wanted - claim.accrued
     if difference:
-        kind = "accrual" if claim.state == "accepted" else "correction"
+        kind: Booking = "accrual" if claim.state == "accepted" else "correction"
         client = _booked(
             client,
             claim,
@@ -95,7 +95,7 @@ def settled(
             now,
         )
         told.append(RewardAccrued(**about, amount=difference, currency=currency, accrued_at=now))
-    state = "accrued" if message.decision == "accrue" else "declined"
+    state: Literal["accrued", "declined"] = "accrued" if message.decision == "accrue" else "declined"
     if state == "declined":
         told.append(RewardDeclined(**about, declined_at=now))
     client = client.with_claim(replace(claim, state=state, accrued=wanted, currency=currency))
@@ -152,7 +152,7 @@ def _booked(
     client: Client,
     claim: Claim,
     deal: Deal,
-    kind: str,
+    kind: Booking,
     amount: Decimal,
     currency: str,
     decided_by: str,
@@ -168,7 +168,7 @@ def _booked(
         claim_id=claim.claim_id,
         deal=deal.ref,
         contract_number=deal.contract_number,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         amount=amount,
         currency=currency,
         decided_by=decided_by,

@@ -29,7 +29,7 @@ KEY = "k1:" + "0" * 64
 SECRET = bytes(range(32))
 NOON = datetime(2026, 3, 14, 9, tzinfo=UTC)
 POLICY = domain.Policy("P6M", Term.parse("P6M"), MOSCOW, SECRET)
-LEAD = UUID(int=1)
+LEAD, CLAIM = UUID(int=1), UUID(int=77)
 DAY = timedelta(days=1)
 
 
@@ -103,18 +103,18 @@ class Life:
     ) -> list[Any]:
         return self.decided(domain.deal_closed, DealClosed(**self._deal(deal, lead, on, amount), noticed_at=self.now))
 
-    def void(self, deal: str = "d1", lead: UUID = LEAD) -> list[Any]:
+    def void(self, deal: str = "d1", lead: UUID = LEAD, cause: Cause | None = None) -> list[Any]:
         message = DealCancelled(**self._deal(deal, lead, None, "12450000.00"), cancelled_at=self.now)
-        return self.decided(domain.deal_cancelled, message)
+        return self.decided(domain.deal_cancelled, message, cause)
 
-    def claim(self, lead: UUID = LEAD, partner: str = "p1", claim: UUID = UUID(int=77)) -> list[Any]:
+    def claim(self, lead: UUID = LEAD, partner: str = "p1", claim: UUID = CLAIM) -> list[Any]:
         return self.decided(domain.requested, RewardClaimed(**self._request(lead, partner, None), claim_id=claim))
 
     def settle(
         self,
         decision: Literal["accrue", "decline"] = "accrue",
         amount: str | None = "249000.00",
-        claim: UUID = UUID(int=77),
+        claim: UUID = CLAIM,
         currency: str = "RUB",
     ) -> list[Any]:
         message = RewardSettlementRequested(

@@ -11,13 +11,15 @@ from chassis.decision import derived_id
 from contracts import topics
 from contracts.reservations import ReservationOpened
 from contracts.verdicts import LeadConfirmed
+from services.reservations.history import Head, appended
+from services.reservations.store import HeadRow, HistoryRow, ReservationRow
 from services.reservations.terms import Term
-from services.reservations.store import ReservationRow
 from tests.bench.plain.common import application, cause, is_kind, publish, seen, sessions
 
 SOURCE = "/truce/reservations"
 TERM = Term.parse("P6M")
 ZONE = ZoneInfo("Europe/Moscow")
+KEY = bytes.fromhex(os.environ["RESERVATIONS_HISTORY_KEY"])
 
 broker = KafkaBroker(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
 app = application(broker)
@@ -45,9 +47,34 @@ async def lead_confirmed(verdict: LeadConfirmed, message: KafkaMessage) -> None:
     async with session_of() as session:
         if await seen(session, message):
             return
-        session.add(ReservationRow(**event.model_dump(), status="live", cause=asdict(cause(message))))
+        head = await session.get(HeadRow, verdict.client_key)
+        known = Head() if head is None else Head(head.count, bytes.fromhex(head.hash))
+        facts = {"at": verdict.confirmed_at.isoformat(), "what": "opened", "lead": str(verdict.lead_id)}
+        after, entry = appended(known, KEY, verdict.client_key, {**facts, "through": through.isoformat()})
+        told = {"history_count": after.count, "history_head": after.hash.hex()}
+        session.add(
+            ReservationRow(
+                **event.model_dump(exclude={"history_count", "history_head"}),
+                opened_at=verdict.confirmed_at,
+                rule="P6M",
+                zone=ZONE.key,
+                since=verdict.confirmed_at.date(),
+                next_due=until,
+                next_step=30,
+                status="live",
+                extensions=0,
+                returns=0,
+                earlier=[],
+                cause=asdict(cause(message)),
+            )
+        )
+        session.add(
+            HistoryRow(client_key=verdict.client_key, number=after.count, entry=entry.text, hash=entry.hash.hex())
+        )
+        seal = after.seal(KEY, verdict.client_key).hex()
+        await session.merge(HeadRow(client_key=verdict.client_key, count=after.count, hash=after.hash.hex(), seal=seal))
         await session.commit()
-    await publish(broker, event, cause(message), SOURCE)
+    await publish(broker, event.model_copy(update=told), cause(message), SOURCE)
 
 
 @verdicts
