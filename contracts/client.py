@@ -11,6 +11,7 @@ import phonenumbers
 DEFAULT_REGION = "RU"
 MAX_NAME_LENGTH = 150
 
+_KEY_PREFIX = "k1:"
 _YO = re.compile("е\u0308+")  # ё taken apart
 
 
@@ -70,7 +71,12 @@ def client_key(secret: bytes, phone: str) -> str:
 
     Changing `secret` changes every key: a migration, not a rotation.
     """
-    return "k1:" + hmac.digest(secret, phone.encode(), hashlib.sha256).hex()
+    return _KEY_PREFIX + hmac.digest(secret, phone.encode(), hashlib.sha256).hex()
+
+
+def is_client_key(text: str) -> bool:
+    """Whether it is one of these, and not a key of something else."""
+    return text.startswith(_KEY_PREFIX)
 
 
 def _fold_spaces(text: str) -> str:

@@ -143,6 +143,7 @@ class RewardDeclined(_Reward):
 class ReservationRequestRefused(RequestRefused):
     """`request-refused` as reservations says it: about a lead, in the client's partition."""
 
+    ce_type: ClassVar[str] = RequestRefused.ce_type
     topic: ClassVar[str] = topics.RESERVATIONS
 
     @property

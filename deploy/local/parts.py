@@ -141,6 +141,9 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
             "RECEIPT_KEY": secrets["receipt_key"],
             "UNSEALING_KEY": secrets["unsealing_key"],
             "ACCEPT_PLAIN_CLIENTS": "true",
+            # A demonstration has one partner, and many clients.
+            "LEADS_PER_HOUR": "0",
+            "LEADS_PER_DAY": "0",
         },
         "onec_gateway": lambda: {
             "SEALING_KEYS": secrets["sealing_keys"],

@@ -1,27 +1,57 @@
 """What comes into intake, and what goes out."""
 
 from functools import partial
+from typing import get_args
 
 from chassis.processor import Rule
 from chassis.service import Http, Requests, Service
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
-from contracts.leads import LeadSubmitted, RequestRefused
+from contracts.leads import (
+    LeadSubmitted,
+    RequestRefused,
+    ReturnRequested,
+    RewardClaimed,
+    RewardSettlementRequested,
+    WithdrawalRequested,
+)
 from contracts.partners import Partner
-from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.reservations import (
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+    ReservationRequestRefused,
+    RewardAccrued,
+    RewardClaimAccepted,
+    RewardDeclined,
+)
 from contracts.verdicts import LeadRejected
 from services.intake import domain
 from services.intake.handlers import Reader
 from services.intake.http.app import application
+from services.intake.later import Later, asked_later
 from services.intake.settings import Settings
-from services.intake.store import Desks, PartnerFiles
+from services.intake.store import Desks, PartnerFiles, Quota
 
 NAME = "intake"
+_RESERVATIONS = (
+    ReservationOpened,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationReinstated,
+    ReservationClosed,
+    ReservationReopened,
+)
+_REWARDS = (RewardClaimAccepted, RewardAccrued, RewardDeclined)
 
 
 def build(settings: Settings) -> Service:
     """The wiring table."""
-    desks, partners = Desks(), PartnerFiles()
+    quota = Quota(settings.leads_per_hour, settings.leads_per_day, settings.reserved_at_most)
+    desks, partners = Desks(quota), PartnerFiles()
     reader = Reader(settings)
     return Service(
         name=NAME,
@@ -34,12 +64,21 @@ def build(settings: Settings) -> Service:
             Rule(domain.LeadRequest, desks, domain.submit_lead),
             Rule(domain.PartnerRequest, partners, domain.register_partner),
             Rule(LeadRejected, desks, domain.lead_rejected, topic=topics.VERDICTS),
-            Rule(ReservationOpened, desks, domain.reservation_opened, topic=topics.RESERVATIONS),
-            Rule(ReservationExpired, desks, domain.reservation_expired, topic=topics.RESERVATIONS),
+            *(Rule(kind, desks, partial(asked_later, name_of=reader.name_of)) for kind in get_args(Later)),
+            *(Rule(kind, desks, domain.reservation_told, topic=topics.RESERVATIONS) for kind in _RESERVATIONS),
+            *(Rule(kind, desks, domain.reward_told, topic=topics.RESERVATIONS) for kind in _REWARDS),
+            Rule(ReservationRequestRefused, desks, domain.request_refused, topic=topics.RESERVATIONS),
         ),
         produces={
             topics.PARTNERS: (Partner,),
-            topics.LEADS: (LeadSubmitted, RequestRefused),
+            topics.LEADS: (
+                LeadSubmitted,
+                ReturnRequested,
+                WithdrawalRequested,
+                RewardClaimed,
+                RewardSettlementRequested,
+                RequestRefused,
+            ),
         },
         bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
     )

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -13,14 +13,26 @@ from chassis.consumer import Poison, Record
 from chassis.decision import Cause, derived_id
 from chassis.processor import Input
 from contracts import topics
-from contracts.client import Client, InvalidName, InvalidPhone, client_key
+from contracts.client import Client, InvalidName, InvalidPhone, client_key, fold_name
 from contracts.message import Message
-from contracts.portal import PlainClient, RegisterPartner, SubmitLead
+from contracts.portal import (
+    ClaimReward,
+    PlainClient,
+    RegisterPartner,
+    ReturnLead,
+    SettleReward,
+    SubmitLead,
+    WithdrawLead,
+)
 from contracts.sealing import Sealer, Unsealable, decrypt_with
-from services.intake.domain import LeadRequest, Origin, PartnerRequest
+from services.intake.domain import Lead, LeadRequest, Origin, PartnerRequest
+from services.intake.later import Claim, Later, Name, Return, Settlement, Withdrawal
 from services.intake.settings import Settings
 
-_KINDS: dict[str, type[Message]] = {kind.ce_type: kind for kind in (RegisterPartner, SubmitLead)}
+LaterBody = ReturnLead | WithdrawLead | ClaimReward | SettleReward
+_KINDS: dict[str, type[Message]] = {
+    kind.ce_type: kind for kind in (RegisterPartner, SubmitLead, ReturnLead, WithdrawLead, ClaimReward, SettleReward)
+}
 
 
 # What a portal names goes on into our headers and rows: nothing PostgreSQL cannot hold, nothing too long for Kafka.
@@ -113,6 +125,56 @@ class Reader:
         )
         return Asked(Input(body.partner_id, asked, cause), person)
 
+    def name_of(self, lead: Lead) -> Name:
+        """The name a lead was submitted with, for comparison. Raises Unsealable."""
+        return _comparable(self.open(lead.client, str(lead.lead_id)).full_name)
+
+    def later(self, portal: str, key: str, body: LaterBody, begun: Cause, *, answered: bool) -> Input:
+        """Raises Unsealable, PlainNotAllowed; what a portal may be told is a refusal inside."""
+        content = body.model_dump(mode="json")
+        typed = None
+        if isinstance(body, ReturnLead):
+            typed = self._opened(body.client, answered)
+            content["client"] = [typed.full_name, typed.phone]
+        origin = Origin(portal, key, self._digest([content]), body.ce_type, answered)
+        target, asked = self._later(origin, body, typed)
+        return Input(target, asked, _cause(origin, begun))
+
+    def _later(self, origin: Origin, body: LaterBody, typed: PlainClient | None) -> tuple[str, Later]:
+        """What is asked, and the key under which it is decided."""
+        match body:
+            case ReturnLead():
+                assert typed is not None
+                asked = Return(origin, body.partner_id, body.manager, body.reason)
+                try:
+                    client = Client.parse(typed.full_name, typed.phone)
+                except (InvalidName, InvalidPhone) as error:
+                    return f"request:{origin.portal}/{origin.key}", replace(asked, refusal=_refusal(error))
+                ours = client_key(self._secret, client.phone)
+                return ours, replace(asked, client_key=ours, name=_comparable(client.full_name))
+            case WithdrawLead():
+                by_one = (body.partner_id is None) != (body.manager is None)
+                refusal = None if by_one else "who-asks"
+                withdrawal = Withdrawal(origin, body.lead_id, body.partner_id, body.manager, body.reason, refusal)
+                return f"lead:{body.lead_id}", withdrawal
+            case ClaimReward():
+                return f"lead:{body.lead_id}", Claim(origin, body.lead_id, body.partner_id, body.note)
+            case SettleReward():
+                complete = body.decision == "decline" or (
+                    body.amount is not None and body.amount > 0 and body.currency is not None
+                )
+                settlement = Settlement(
+                    origin,
+                    body.claim_id,
+                    body.decision,
+                    body.amount,
+                    body.currency,
+                    body.reason,
+                    body.decided_by,
+                    None if complete else "no-amount",
+                )
+                return f"claim:{body.claim_id}", settlement
+
     def decode(self, record: Record, headers: dict[str, str]) -> Input:
         """A record of a portal's topic. Whose topic it is says whose request it is. Raises Poison."""
         portal = record.topic.removeprefix(f"{topics.PORTAL_REQUESTS}.")
@@ -126,8 +188,10 @@ class Reader:
             body = _KINDS[kind].model_validate_json(record.value or b"")
             if isinstance(body, SubmitLead):
                 return self.lead(portal, key, body, begun, answered=False).input
-            assert isinstance(body, RegisterPartner)
-            return self.partner(portal, key, body, begun, answered=False).input
+            if isinstance(body, RegisterPartner):
+                return self.partner(portal, key, body, begun, answered=False).input
+            assert isinstance(body, LaterBody)
+            return self.later(portal, key, body, begun, answered=False)
         except PlainNotAllowed:
             raise Poison("plain-client") from None
         except Unsealable:
@@ -155,6 +219,11 @@ def _cause(origin: Origin, begun: Cause) -> Cause:
     # The portal's id and the content: another content under the same id is another cause.
     identity = str(derived_id(f"{origin.portal}/{origin.key}/{origin.digest}", origin.kind))
     return Cause(identity, begun.correlation or identity, begun.traceparent)
+
+
+def _comparable(name: str) -> Name:
+    """Case, ё/е, spaces and the order of the words do not matter."""
+    return tuple(sorted(fold_name(name).split()))
 
 
 def _refusal(error: InvalidName | InvalidPhone) -> str:

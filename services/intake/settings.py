@@ -49,7 +49,11 @@ def _private(kind: type[ECKey] | type[OKPKey], secret: SecretStr, what: str) -> 
 
 
 class Settings(ServiceSettings):
-    """`accept_plain_clients` lets portals put a readable client on their topic: for demonstrations only."""
+    """`accept_plain_clients` lets portals put a readable client on their topic: for demonstrations only.
+
+    `leads_per_hour`, `leads_per_day`: how many leads of one partner are taken; `reserved_at_most`: how many clients of
+    one partner may be reserved at once. 0 is any number.
+    """
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", hide_input_in_errors=True)
 
@@ -60,6 +64,9 @@ class Settings(ServiceSettings):
     receipt_key: Annotated[SecretStr, AfterValidator(_receipt_key)]
     unsealing_key: Annotated[SecretStr, AfterValidator(_unsealing_key)]
     accept_plain_clients: bool = False
+    leads_per_hour: Annotated[int, Field(ge=0)] = 200
+    leads_per_day: Annotated[int, Field(ge=0)] = 1000
+    reserved_at_most: Annotated[int, Field(ge=0)] = 0
     dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
 
     @cached_property

@@ -1,6 +1,7 @@
 """Intake's tables: portals and their keys, requests answered, leads in the order of receipt, partners."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -14,8 +15,10 @@ from sqlmodel import Field, SQLModel
 
 from chassis.database import Connection, Database, Rows, fetch, rows
 from chassis.processor import Input
+from contracts.client import is_client_key
 from contracts.portal import Agreement
-from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile, PartnerRequest, Request
+from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile, PartnerRequest, Request, Room
+from services.intake.later import Later, Return, Settlement
 
 _MOMENT = DateTime(timezone=True)
 
@@ -47,6 +50,8 @@ class RequestRow(Table, table=True):
     digest: str
     reason: str | None = None
     lead_id: UUID | None = None
+    done_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 
 class LeadRow(Table, table=True):
@@ -55,7 +60,7 @@ class LeadRow(Table, table=True):
     __tablename__ = "leads"
     __table_args__ = (
         Index("leads_of_client", "client_key", "received_at"),
-        Index("leads_of_partner", "portal", "partner_id", "number"),
+        Index("leads_of_partner", "partner_id", "number"),
         Index("leads_of_portal", "portal", "number"),
     )
 
@@ -73,6 +78,10 @@ class LeadRow(Table, table=True):
     reserved_through: date | None = None
     reserved_until: datetime | None = Field(default=None, sa_type=_MOMENT)
     expired_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    closed_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    closed_as: str | None = None
+    story: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    told: int
 
 
 class PartnerRow(Table, table=True):
@@ -87,29 +96,48 @@ class PartnerRow(Table, table=True):
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many leads of one partner are taken an hour and a day, and how many may be reserved at once; 0 for any."""
+
+    hour: int = 0
+    day: int = 0
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Desks:
-    """State by client key, for leads and for what becomes of them."""
+    """State by client key, for leads and for what becomes of them; by lead or claim, for what is asked later."""
+
+    quota: Quota
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Desk]:
-        asked = [item for item in inputs if isinstance(item.body, LeadRequest)]
+        asked = [item for item in inputs if isinstance(item.body, (LeadRequest, Later))]
+        new = [item for item in inputs if isinstance(item.body, LeadRequest)]
         keys = sorted({item.key for item in inputs})
-        found = await _around(tx, asked) if asked else _Around()
-        wanted = {request.lead_id for request in found.requests.values() if request.lead_id is not None}
-        wanted |= {item.body.lead_id for item in inputs if not isinstance(item.body, LeadRequest)}
+        found = await _around(tx, asked, self.quota) if asked else _Around()
+        named = await _requests(tx, [body for item in inputs if not isinstance(body := item.body, LeadRequest)])
+        requests = {**found.requests, **named}
+        wanted = {request.lead_id for request in requests.values() if request.lead_id is not None}
+        wanted |= {body.lead_id for item in inputs if hasattr(body := item.body, "lead_id")}
         leads = await _leads(tx, wanted)
-        numbers = iter(found.numbers)
-        by_key: dict[str, list[int]] = {}
-        for item in asked:
-            by_key.setdefault(item.key, []).append(next(numbers))
+        if returned := sorted({item.key for item in inputs if isinstance(item.body, Return)}):
+            leads |= {row["lead_id"]: _lead(row) for row in await fetch(tx, LeadRow, "client_key", returned)}
+        numbers, rooms = iter(found.numbers), iter(found.rooms)
+        by_key: dict[str, list[tuple[int, Room]]] = {}
+        for item in new:
+            by_key.setdefault(item.key, []).append((next(numbers), next(rooms)))
         return {
             key: Desk(
                 # A repeated request may name a lead of another client: then it is a conflict, and is shown as one.
-                leads={lead.lead_id: lead for lead in leads.values() if lead.client_key == key},
+                # What is asked about a lead later does not know its client.
+                leads={one.lead_id: one for one in leads.values() if one.client_key == key or not is_client_key(key)},
                 last_received_at=found.last_received.get(key),
-                numbers=tuple(by_key.get(key, ())),
+                numbers=tuple(number for number, _ in by_key.get(key, ())),
+                rooms=tuple(room for _, room in by_key.get(key, ())),
                 partners=found.standing,
                 scopes=found.scopes,
-                requests=found.requests,
+                requests=requests,
             )
             for key in keys
         }
@@ -122,7 +150,7 @@ class Desks:
             if before.leads.get(lead_id) != lead
         ]
         rows = [_lead_row(lead) for lead in leads]
-        return [Rows(LeadRow, rows, keep=("number", "received_at")), _answered(changes.values())]
+        return [Rows(LeadRow, rows, keep=("number", "received_at")), *_answered(changes.values())]
 
 
 class PartnerFiles:
@@ -152,7 +180,7 @@ class PartnerFiles:
             }
             for partner in partners
         ]
-        return [Rows(PartnerRow, rows), _answered(changes.values())]
+        return [Rows(PartnerRow, rows), *_answered(changes.values())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +258,7 @@ class _Around:
     requests: Mapping[tuple[str, str], Request] = field(default_factory=dict)
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     numbers: Sequence[int] = ()
+    rooms: Sequence[Room] = ()
     standing: Mapping[str, str] = field(default_factory=dict)
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
@@ -237,7 +266,7 @@ class _Around:
 # The inner OFFSET 0: each request is looked up by its key, whatever the planner knows of the table.
 _AROUND = """
     SELECT
-        (SELECT array_agg(ROW(r.portal, r.key, r.digest, r.kind, r.reason, r.lead_id))
+        (SELECT array_agg(ROW(r.portal, r.key, r.digest, r.kind, r.reason, r.lead_id, r.done_at, r.result))
          FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS u (portal, key)) u,
          LATERAL (SELECT * FROM requests q WHERE q.portal = u.portal AND q.key = u.key OFFSET 0) r),
         (SELECT array_agg(ROW(client_key, last)) FROM (
@@ -249,8 +278,22 @@ _AROUND = """
 """
 
 
-async def _around(tx: Connection, inputs: Sequence[Input]) -> _Around:
-    origins = [item.body.origin for item in inputs]
+# The leads that must be older than an hour, or a day, for the next of this partner to be within quota.
+_TAKEN = """
+    SELECT p.partner_id,
+        ARRAY(SELECT l.received_at FROM leads l WHERE l.partner_id = p.partner_id
+              ORDER BY l.number DESC OFFSET greatest($3 - p.asked, 0) LIMIT least(p.asked, $3)) AS hour,
+        ARRAY(SELECT l.received_at FROM leads l WHERE l.partner_id = p.partner_id
+              ORDER BY l.number DESC OFFSET greatest($4 - p.asked, 0) LIMIT least(p.asked, $4)) AS day,
+        (SELECT count(*) FROM (SELECT 1 FROM leads l WHERE l.partner_id = p.partner_id AND l.status = 'confirmed'
+                               AND $5 > 0 LIMIT $5) r) AS reserved
+    FROM unnest($1::text[], $2::integer[]) AS p (partner_id, asked)
+"""
+
+
+async def _around(tx: Connection, inputs: Sequence[Input], quota: Quota = Quota()) -> _Around:
+    bodies = [item.body for item in inputs]
+    origins = [body.origin for body in bodies]
     leads = [item for item in inputs if isinstance(item.body, LeadRequest)]
     ((requests, last, numbers, standing, scopes),) = await rows(
         tx,
@@ -259,46 +302,94 @@ async def _around(tx: Connection, inputs: Sequence[Input]) -> _Around:
         [origin.key for origin in origins],
         sorted({item.key for item in leads}),
         len(leads),
-        sorted({item.body.partner_id for item in leads}),
+        sorted({body.partner_id for body in bodies if isinstance(body, (LeadRequest, PartnerRequest))}),
         # What the portals behind topic requests may do; HTTP has checked its own.
         sorted({origin.portal for origin in origins if not origin.answered}),
     )
     return _Around(
         requests={
-            (portal, key): Request(Origin(portal, key, digest, kind, answered=True), reason, lead_id)
-            for portal, key, digest, kind, reason, lead_id in requests or ()
+            (portal, key): Request(Origin(portal, key, digest, kind, answered=True), reason, lead_id, done_at, result)
+            for portal, key, digest, kind, reason, lead_id, done_at, result in requests or ()
         },
         last_received=dict(last or ()),
         numbers=sorted(numbers or ()),
+        rooms=await _rooms(tx, [item.body.partner_id for item in leads], quota),
         standing=dict(standing or ()),
         scopes={name: frozenset(allowed) for name, allowed in scopes or ()},
     )
 
 
-def _answered(changes: Iterable[tuple[Desk, Desk] | tuple[PartnerFile, PartnerFile]]) -> Rows:
-    new = sorted(
-        (
-            (key, request)
-            for before, after in changes
-            for key, request in after.requests.items()
-            if key not in before.requests
-        ),
-        key=lambda item: item[0],
-    )
-    values = [
-        {
-            "portal": portal,
-            "key": key,
-            "request_id": request.origin.request_id,
-            "kind": request.origin.kind,
-            "digest": request.origin.digest,
-            "reason": request.reason,
-            "lead_id": request.lead_id,
-        }
-        for (portal, key), request in new
+async def _rooms(tx: Connection, partners: Sequence[str], quota: Quota) -> list[Room]:
+    """One for each lead that is asked for, as if those before it were all taken."""
+    if not partners or quota == Quota():
+        return [Room()] * len(partners)
+    asked = Counter(partners)
+    found = {
+        row.partner_id: row
+        for row in await rows(tx, _TAKEN, list(asked), list(asked.values()), quota.hour, quota.day, quota.reserved)
+    }
+    rooms: list[Room] = []
+    before: Counter[str] = Counter()
+    for partner in partners:
+        row, ahead = found[partner], before[partner]
+        hour, day = (
+            _nth(stamps, limit, asked[partner], ahead)
+            for stamps, limit in ((row.hour, quota.hour), (row.day, quota.day))
+        )
+        rooms.append(Room(hour, day, full=0 < quota.reserved <= row.reserved + ahead))
+        before[partner] += 1
+    return rooms
+
+
+def _nth(stamps: Sequence[datetime], limit: int, asked: int, ahead: int) -> datetime | None:
+    """The lead received `limit` leads before the next, of which `ahead` are of this batch; None: there is none."""
+    if limit == 0:
+        return None
+    if ahead >= limit:
+        return datetime.max.replace(tzinfo=UTC)
+    place = min(asked, limit) - 1 - ahead
+    return stamps[place] if 0 <= place < len(stamps) else None
+
+
+async def _requests(tx: Connection, bodies: Sequence[Any]) -> dict[tuple[str, str], Request]:
+    """The requests that messages answer, and the claims that are to be settled."""
+    ids: set[UUID | None] = {getattr(body, "request_id", None) for body in bodies if not isinstance(body, Later)}
+    ids |= {body.claim_id for body in bodies if isinstance(body, Settlement)}
+    wanted = sorted(one for one in ids if one is not None)
+    found = await fetch(tx, RequestRow, "request_id", wanted) if wanted else []
+    return {(row["portal"], row["key"]): _request(row) for row in found}
+
+
+def _answered(changes: Iterable[tuple[Desk, Desk] | tuple[PartnerFile, PartnerFile]]) -> list[Rows]:
+    new: dict[tuple[str, str], Request] = {}
+    changed: dict[tuple[str, str], Request] = {}
+    for before, after in changes:
+        for key, request in after.requests.items():
+            known = before.requests.get(key)
+            if known is None:
+                new[key] = request
+            elif known is not request:
+                changed[key] = request
+    return [
+        # Where two use one key at once, the second fails here, is decided again and sees the first.
+        Rows(RequestRow, [_request_row(new[key]) for key in sorted(new)], new=True),
+        Rows(RequestRow, [_request_row(request) for request in changed.values()]),
     ]
-    # Where two use one key at once, the second fails here, is decided again and sees the first.
-    return Rows(RequestRow, values, new=True)
+
+
+def _request_row(request: Request) -> dict[str, Any]:
+    origin = request.origin
+    return {
+        "portal": origin.portal,
+        "key": origin.key,
+        "request_id": origin.request_id,
+        "kind": origin.kind,
+        "digest": origin.digest,
+        "reason": request.reason,
+        "lead_id": request.lead_id,
+        "done_at": request.done_at,
+        "result": request.result,
+    }
 
 
 async def _leads(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lead]:
@@ -309,11 +400,12 @@ async def _leads(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lead]:
 
 def _request(row: Mapping[str, Any]) -> Request:
     origin = Origin(row["portal"], row["key"], row["digest"], row["kind"], answered=True)
-    return Request(origin, row["reason"], row["lead_id"])
+    return Request(origin, row["reason"], row["lead_id"], row["done_at"], row["result"])
 
 
 def _lead(row: Mapping[str, Any]) -> Lead:
-    return Lead(**{name: value for name, value in row.items() if name != "status"})
+    story = tuple((at, what, detail) for at, what, detail in row["story"])
+    return Lead(**{name: value for name, value in row.items() if name != "status"} | {"story": story})
 
 
 def _lead_row(lead: Lead) -> dict[str, Any]:
@@ -332,6 +424,10 @@ def _lead_row(lead: Lead) -> dict[str, Any]:
         "reserved_through": lead.reserved_through,
         "reserved_until": lead.reserved_until,
         "expired_at": lead.expired_at,
+        "closed_at": lead.closed_at,
+        "closed_as": lead.closed_as,
+        "story": lead.story,
+        "told": lead.told,
     }
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,9 @@ async def intake(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Intake]:
-    """It takes sealed clients only, unless the module says `plain_clients`."""
-    names = [f"portal-{n}" for n, item in enumerate(request.session.items) if item.path == request.path]
+    """It takes sealed clients only, unless the module says `plain_clients`; `settings` of the module are its own."""
+    # A test may have two of them.
+    names = [f"portal-{n}" for n, item in enumerate(request.session.items * 2) if item.path == request.path]
     run(empty_topics(kafka_bootstrap))
     settings = KafkaSettings.model_validate({"bootstrap_servers": kafka_bootstrap})
     # Before intake starts: it looks for new topics only now and then.
@@ -155,6 +157,7 @@ async def intake(
         "INTAKE_UNSEALING_KEY": json.dumps(INTAKE_JWK),
         "INTAKE_ACCEPT_PLAIN_CLIENTS": str(request.node.get_closest_marker("plain_clients") is not None).lower(),
         "DEAD_LETTERS_PUBLIC_KEY": public(OPERATOR_JWK),
+        **(settings_of.kwargs if (settings_of := request.node.get_closest_marker("settings")) is not None else {}),
     }
     log = tmp_path_factory.mktemp("intake") / "intake.log"
     intake = Intake(kafka_bootstrap, environment, log, iter(names))
@@ -167,8 +170,21 @@ async def intake(
 @pytest.fixture
 async def portal(intake: Intake) -> AsyncIterator[Portal]:
     """A portal of the test's own, with scopes for leads and partners."""
+    async with _portal(intake, "leads,partners") as portal:
+        yield portal
+
+
+@pytest.fixture
+async def desk(intake: Intake) -> AsyncIterator[Portal]:
+    """The partner managers' portal, which may do everything."""
+    async with _portal(intake, "leads,partners,returns,rewards") as portal:
+        yield portal
+
+
+@asynccontextmanager
+async def _portal(intake: Intake, scopes: str) -> AsyncIterator[Portal]:
     name = next(intake.names)
-    made = portals(intake.environment, "add", name, "--scopes", "leads,partners", "--json")
+    made = portals(intake.environment, "add", name, "--scopes", scopes, "--json")
     assert made.returncode == 0, made.stderr
     headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
     base = f"http://127.0.0.1:{intake.environment['INTAKE_HTTP_PORT']}"

@@ -27,8 +27,7 @@ from services.intake.domain import (
     Taken,
     lead_rejected,
     register_partner,
-    reservation_expired,
-    reservation_opened,
+    reservation_told,
     submit_lead,
 )
 
@@ -186,7 +185,7 @@ def test_confirmed_is_shown_only_once_it_is_reserved() -> None:
     desk, lead = taken(DESK)
     assert lead.status == "under-review"
 
-    after = reservation_opened(desk, opened(lead), CAUSE, NOW).state.leads[lead.lead_id]
+    after = reservation_told(desk, opened(lead), CAUSE, NOW).state.leads[lead.lead_id]
 
     assert after.status == "confirmed"
     assert after.reserved_through == date(2027, 5, 24)
@@ -235,9 +234,9 @@ def test_whatever_comes_first_and_however_often_the_end_is_the_same(order: tuple
     desk, lead = taken(DESK)
     for what in order:
         if what == "opened":
-            desk = reservation_opened(desk, opened(lead), CAUSE, NOW).state
+            desk = reservation_told(desk, opened(lead), CAUSE, NOW).state
         else:
-            desk = reservation_expired(desk, expired(lead), CAUSE, NOW).state
+            desk = reservation_told(desk, expired(lead), CAUSE, NOW).state
 
     after = desk.leads[lead.lead_id]
     assert after.status == "expired"
@@ -250,9 +249,9 @@ def told_in(desk: Desk, lead: Lead, order: list[str]) -> Lead:
         if what == "rejected":
             desk = lead_rejected(desk, rejected(lead, "known-to-builder"), CAUSE, NOW).state
         elif what == "opened":
-            desk = reservation_opened(desk, opened(lead), CAUSE, NOW).state
+            desk = reservation_told(desk, opened(lead), CAUSE, NOW).state
         else:
-            desk = reservation_expired(desk, expired(lead), CAUSE, NOW).state
+            desk = reservation_told(desk, expired(lead), CAUSE, NOW).state
     return desk.leads[lead.lead_id]
 
 

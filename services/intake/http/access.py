@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from chassis.database import Database
@@ -37,6 +37,10 @@ class Keyring:
                     await self._read()
         return self._portals.get(hashed)
 
+    def scopes(self, portal: str) -> frozenset[str]:
+        """What a portal that has just been let in may do."""
+        return next((scopes for name, scopes in self._portals.values() if name == portal), frozenset())
+
     def _is_old(self, hashed: bytes) -> bool:
         limit = REREAD_AFTER_S if hashed in self._portals else REREAD_FOR_UNKNOWN_AFTER_S
         return time.monotonic() - self._read_at > limit
@@ -66,3 +70,9 @@ def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
         return name
 
     return check
+
+
+async def allowed(app: FastAPI, portal: str, scope: Scope) -> None:
+    """403 without the scope, where the body says which is asked."""
+    if scope not in app.state.keyring.scopes(portal):
+        raise Problem(403, "forbidden")

@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Header, Query, Response
@@ -12,14 +12,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.decision import Cause
 from chassis.service import Runtime
-from contracts.message import PartnerId, PartnerStatus
-from contracts.portal import Agreement, FullName, RawPhone, RegisterPartner, SubmitLead
+from contracts.message import Amount, Currency, PartnerId, PartnerStatus, Person, Words
+from contracts.portal import (
+    Agreement,
+    ClaimReward,
+    FullName,
+    RawPhone,
+    RegisterPartner,
+    ReturnLead,
+    SettleReward,
+    SubmitLead,
+    WithdrawLead,
+)
 from contracts.sealing import Unsealable
 from services.intake.domain import Lead, LeadStatus, Refused, Registered, Taken
-from services.intake.handlers import InvalidAgreement, Reader, is_id, story
+from services.intake.handlers import InvalidAgreement, LaterBody, Reader, is_id, story
 from services.intake.http import views
-from services.intake.http.access import Keyring, needs
+from services.intake.http.access import Keyring, allowed, needs
 from services.intake.http.problems import DOCUMENTED, Problem, answer, install, refused, respond, unavailable
+from services.intake.later import Passed
 from services.intake.receipts import ReceiptWriter
 from services.intake.settings import Settings
 from services.intake.store import find_lead, find_request, list_leads
@@ -43,6 +54,24 @@ class PartnerBody(BaseModel):
     status: PartnerStatus = "active"
 
 
+class WithdrawalBody(BaseModel):
+    """Who withdraws the lead, and why: one of `partner_id` and `manager`."""
+
+    partner_id: PartnerId | None = None
+    manager: Person | None = None
+    reason: Words
+
+
+class SettlementBody(BaseModel):
+    """The builder's decision about a claim. To accrue takes `amount` and `currency`."""
+
+    decision: Literal["accrue", "decline"]
+    amount: Amount | None = None
+    currency: Currency | None = None
+    reason: Words
+    decided_by: Person
+
+
 def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp:
     """Everything under `/v1`, and the published keys."""
     app = FastAPI(
@@ -58,6 +87,7 @@ def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp
     receipts = ReceiptWriter(settings.receipt_jwk, settings.secret)
     _partners(app, runtime, reader)
     submit_lead = _leads(app, runtime, reader, receipts)
+    _later(app, runtime, reader)
     _keys(app, settings)
     return _limited(app, _Shortcut(keyring, submit_lead))
 
@@ -106,7 +136,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
             raise refused("does-not-open") from None
         reply = await _submit(runtime, asked.input)
         if isinstance(reply, Refused):
-            raise refused(reply.reason)
+            raise refused(reply.reason, again_s=_until(reply, runtime))
         assert isinstance(reply, Taken)
         assert asked.client is not None
         receipt = receipts.write(reply.lead, asked.client)
@@ -154,21 +184,89 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
 
     @app.get("/v1/requests/{request_id}")
     async def get_request(request_id: UUID, portal: Annotated[str, Depends(needs())]) -> views.RequestView:
-        """Что стало с запросом, отправленным в топик."""
+        """Что стало с запросом."""
         request = await find_request(runtime.database, portal, request_id)
         if request is None:
             raise Problem(404, "not-found")
         return views.RequestView(
             request_id=request_id,
-            status="done" if request.reason is None else "refused",
+            status="refused" if request.reason is not None else "done" if request.done_at is not None else "pending",
             reason=request.reason,
-            result=None if request.lead_id is None else {"lead_id": str(request.lead_id)},
+            result=None if request.lead_id is None else {"lead_id": str(request.lead_id), **(request.result or {})},
         )
 
     def _view(lead: Lead) -> views.LeadView:
         return views.lead_view(lead, reader.open(lead.client, str(lead.lead_id)))
 
     return submit_lead
+
+
+def _later(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
+    async def passed(
+        portal: str, key: str | None, body: LaterBody, traceparent: str | None, response: Response
+    ) -> UUID:
+        try:
+            item = reader.later(portal, _checked(key), body, _story(traceparent), answered=True)
+        except Unsealable:
+            raise refused("does-not-open") from None
+        reply = await _submit(runtime, item)
+        if isinstance(reply, Refused):
+            raise refused(reply.reason)
+        assert isinstance(reply, Passed)
+        response.headers["Location"] = f"/v1/requests/{reply.request_id}"
+        if reply.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return reply.request_id
+
+    @app.post("/v1/returns", status_code=202)
+    async def return_lead(
+        body: ReturnLead,
+        portal: Annotated[str, Depends(needs("returns"))],
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        traceparent: TraceParent = None,
+    ) -> views.PassedView:
+        """Вернуть клиента партнёру: продлить закрепление или восстановить истёкшее."""
+        return views.PassedView(request_id=await passed(portal, idempotency_key, body, traceparent, response))
+
+    @app.post("/v1/leads/{lead_id}/withdrawal", status_code=202)
+    async def withdraw_lead(
+        lead_id: UUID,
+        body: WithdrawalBody,
+        portal: Annotated[str, Depends(needs())],
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        traceparent: TraceParent = None,
+    ) -> views.PassedView:
+        """Отозвать заявку: клиент снова свободен. Партнёр — в течение суток, менеджер — в любое время."""
+        await allowed(app, portal, "leads" if body.manager is None else "returns")
+        message = WithdrawLead(lead_id=lead_id, **dict(body))
+        return views.PassedView(request_id=await passed(portal, idempotency_key, message, traceparent, response))
+
+    @app.post("/v1/reward-claims", status_code=202)
+    async def claim_reward(
+        body: ClaimReward,
+        portal: Annotated[str, Depends(needs("rewards"))],
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        traceparent: TraceParent = None,
+    ) -> views.ClaimView:
+        """Заявить вознаграждение за сделку с клиентом."""
+        request_id = await passed(portal, idempotency_key, body, traceparent, response)
+        return views.ClaimView(request_id=request_id, claim_id=request_id)
+
+    @app.post("/v1/reward-claims/{claim_id}/settlement", status_code=202)
+    async def settle_reward(
+        claim_id: UUID,
+        body: SettlementBody,
+        portal: Annotated[str, Depends(needs("rewards"))],
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        traceparent: TraceParent = None,
+    ) -> views.PassedView:
+        """Решение застройщика: начислить или отказать. Повторное решение — исправление разницей."""
+        message = SettleReward(claim_id=claim_id, **dict(body))
+        return views.PassedView(request_id=await passed(portal, idempotency_key, message, traceparent, response))
 
 
 def _keys(app: FastAPI, settings: Settings) -> None:
@@ -183,6 +281,10 @@ def _keys(app: FastAPI, settings: Settings) -> None:
     async def jwks() -> dict[str, Any]:
         """Открытые ключи: шифрования клиентов и проверки квитанций."""
         return published
+
+
+def _until(reply: Refused, runtime: Runtime) -> float:
+    return 0.0 if reply.again_at is None else (reply.again_at - runtime.clock.now()).total_seconds()
 
 
 async def _submit(runtime: Runtime, item: Any) -> Any:

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problems: a stable English code for programs, Russian words for people, never what was sent."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -8,9 +9,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
 from chassis.database import is_transient
+
+REFUSED = Counter("truce_requests_refused_total", "Requests over HTTP that were refused", ["reason"])
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +35,13 @@ _TITLES: dict[str, str] = {
     "invalid-agreement": "Номер договора содержит недопустимые символы",
     "unknown-partner": "Партнёр с таким номером не зарегистрирован",
     "partner-suspended": "Работа партнёра приостановлена",
+    "over-quota": "Партнёр подал слишком много заявок за час или за сутки, повторите позже",
+    "over-limit": "У партнёра закреплено столько клиентов, сколько разрешено",
+    "unknown-lead": "Такой заявки у партнёра нет",
+    "name-mismatch": "Имя не совпадает с тем, на которое оформлена заявка",
+    "not-yours": "Это заявка другого партнёра",
+    "who-asks": "Укажите либо партнёра, либо менеджера",
+    "no-amount": "Для начисления нужны сумма больше нуля и валюта",
     "does-not-open": "Зашифрованные данные клиента не открываются нашим ключом",
 }
 _FIELDS: dict[str, str] = {
@@ -40,6 +51,13 @@ _FIELDS: dict[str, str] = {
     "invalid-agreement": "agreement.number",
     "unknown-partner": "partner_id",
     "partner-suspended": "partner_id",
+    "over-quota": "partner_id",
+    "over-limit": "partner_id",
+    "unknown-lead": "lead_id",
+    "name-mismatch": "client.full_name",
+    "not-yours": "partner_id",
+    "who-asks": "manager",
+    "no-amount": "amount",
     "does-not-open": "client",
 }
 _BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -98,10 +116,13 @@ class Problem(Exception):
         return {**body, "errors": list(self.errors)} if self.errors else body
 
 
-def refused(code: str, *, prefix: str = "client.") -> Problem:
-    """A refusal of the domain. `prefix` is where a person's fields stand in the body."""
+def refused(code: str, *, prefix: str = "client.", again_s: float = RETRY_AFTER_S) -> Problem:
+    """A refusal of the domain. `prefix` is where a person's fields stand in the body, `again_s` when time mends it."""
+    REFUSED.labels(code).inc()
     if code == "id-conflict":
         return Problem(409, code)
+    if code == "over-quota":
+        return Problem(429, code, headers={"Retry-After": str(max(1, math.ceil(again_s)))})
     name = _FIELDS.get(code, "")
     name = name.replace("client.", prefix) if name.startswith("client.") else name
     return Problem(422, code, errors=[{"field": name, "code": code, "message": _TITLES[code]}])

@@ -64,6 +64,18 @@ class LeadsView(BaseModel):
     next_cursor: str | None
 
 
+class PassedView(BaseModel):
+    """The request is taken; what becomes of it shows under its id."""
+
+    request_id: UUID
+
+
+class ClaimView(PassedView):
+    """A claim that is taken; its settlement names it."""
+
+    claim_id: UUID
+
+
 class RequestView(BaseModel):
     """What became of a request."""
 

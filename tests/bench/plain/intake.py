@@ -105,6 +105,8 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
                     client=event.client,
                     status="under-review",
                     received_at=event.received_at,
+                    story=[],
+                    told=-1,
                 )
             )
         if earlier is None:
@@ -117,6 +119,7 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
                     digest=digest,
                     reason=event.reason if isinstance(event, RequestRefused) else None,
                     lead_id=lead_id if isinstance(event, LeadSubmitted) else None,
+                    done_at=now,
                 )
             )
         await session.commit()
@@ -160,6 +163,8 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
         if lead is not None and lead.confirmed_at is None:
             lead.status, lead.confirmed_at = "confirmed", event.confirmed_at
             lead.reserved_through, lead.reserved_until = event.reserved_through, event.reserved_until
+            lead.story = [[event.confirmed_at.isoformat(), "confirmed", event.reserved_through.isoformat()]]
+            lead.told = event.history_count or 0
         await session.commit()
 
 
