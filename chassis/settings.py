@@ -35,6 +35,7 @@ class ServiceSettings(BaseSettings):
     `poison_share`: of the last thousand records of a topic no more than this share goes to the dead letters, or the
     service stops reading. `inbox_kept_for` must exceed the topics' retention (30 days) and the dead letters' (90), or
     a late repeat would be taken for new; `work_kept_for` is how long calls that were made can be looked up.
+    `personal_kept_for`: how long after its end the command `retention` leaves a client's sealed data.
     """
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
@@ -45,6 +46,7 @@ class ServiceSettings(BaseSettings):
     poison_share: Annotated[float, Field(gt=0, le=1)] = 0.2
     inbox_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=120)
     work_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=400)
+    personal_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=3 * 365)
 
 
 T = TypeVar("T", bound=BaseSettings)

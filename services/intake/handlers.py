@@ -76,9 +76,9 @@ class Reader:
         self._unsealing = settings.unsealing_jwk
         self._plain_on_topic = settings.accept_plain_clients
 
-    def open(self, sealed: str, owner: str) -> Client:
-        """A client at rest. Raises Unsealable."""
-        return self._sealer.open(sealed, owner)
+    def open(self, lead: Lead) -> Client | None:
+        """A lead's client, unless it was erased. Raises Unsealable."""
+        return self._sealer.open(lead.client, str(lead.lead_id)) if lead.client else None
 
     def lead(self, portal: str, key: str, body: SubmitLead, begun: Cause, *, answered: bool) -> Asked:
         """Raises Unsealable, PlainNotAllowed; what a portal may be told is a refusal inside."""
@@ -127,7 +127,8 @@ class Reader:
 
     def name_of(self, lead: Lead) -> Name:
         """The name a lead was submitted with, for comparison. Raises Unsealable."""
-        return _comparable(self.open(lead.client, str(lead.lead_id)).full_name)
+        client = self.open(lead)
+        return _comparable(client.full_name) if client is not None else ()
 
     def later(self, portal: str, key: str, body: LaterBody, begun: Cause, *, answered: bool) -> Input:
         """Raises Unsealable, PlainNotAllowed; what a portal may be told is a refusal inside."""

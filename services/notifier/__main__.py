@@ -1,8 +1,13 @@
-"""`python -m services.notifier run|migrate`."""
+"""`python -m services.notifier run|migrate|retention|erase`."""
 
+from chassis import erasure
 from chassis.cli import commands
 from services.notifier.app import build
 from services.notifier.settings import Settings
 
+SEALED = erasure.Sealed("messages", "client", "client_key", "lead_id", ended="settled_at")
+
 if __name__ == "__main__":
-    commands("notifier", Settings, build)()
+    app = commands("notifier", Settings, build)
+    erasure.add_commands(app, "notifier", Settings, SEALED)
+    app()

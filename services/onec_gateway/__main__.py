@@ -1,11 +1,20 @@
-"""`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals`."""
+"""`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals|retention|erase`."""
 
+from chassis import erasure
 from chassis.cli import commands
 from services.onec_gateway.app import build
 from services.onec_gateway.operator import add_commands
 from services.onec_gateway.settings import Settings
 
+# Rejected, or confirmed and then over.
+ENDED = """
+    coalesce((SELECT t.ended_at FROM terms t WHERE t.lead_id = leads.lead_id),
+             CASE WHEN reason <> '' THEN decided_at END)
+"""
+SEALED = erasure.Sealed("leads", "client", "client_key", "lead_id", ended=ENDED)
+
 if __name__ == "__main__":
     app = commands("onec-gateway", Settings, build)
     add_commands(app)
+    erasure.add_commands(app, "onec_gateway", Settings, SEALED)
     app()

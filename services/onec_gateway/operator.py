@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,11 +10,10 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from chassis.clock import Clock
-from chassis.database import Database, Row, rows
+from chassis.console import ask, show
+from chassis.database import Row
 from chassis.decision import Cause
 from chassis.processor import Input
 from chassis.service import decide
@@ -31,7 +29,6 @@ from services.onec_gateway.onec.verify import Problem, verify
 from services.onec_gateway.settings import Settings
 
 FOLLOW_EVERY_S: Final = 1.0
-WIDE: Final = 240
 _AGO: Final = re.compile(r"(\d+)([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -130,7 +127,7 @@ def _parked(limit: Limit = 100, as_json: Json = False) -> None:
     work = [_dict(row) for row in _ask(_PARKED, limit)]
     leads = [_dict(row) | {"state": "review"} for row in _ask(_UNDECIDED, limit)]
     if as_json:
-        _print_json([*work, *leads])
+        _show((), [*work, *leads], None, as_json)
         return
     _show(
         ("№", "операция", "лид", "состояние", "причина", "попыток", "с", "повтор / отложено"),
@@ -271,16 +268,7 @@ def _verify(as_json: Json = False) -> None:
 
 
 def _ask(sql: str, *args: Any) -> Sequence[Row]:
-    async def asked() -> Sequence[Row]:
-        url = load(Settings).database_url.get_secret_value()
-        database = Database(url, name=f"{NAME}-operator", pool_size=1)
-        try:
-            async with database.single() as tx:
-                return await rows(tx, sql, *args)
-        finally:
-            await database.close()
-
-    return asyncio.run(asked())
+    return ask(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
 
 
 def _decide(item: Input) -> Any:
@@ -303,22 +291,7 @@ def _cause(what: str, ref: str) -> Cause:
 
 
 def _show(columns: Sequence[str], found: Sequence[dict[str, Any]], cells: Any, as_json: bool) -> None:
-    if as_json:
-        _print_json(found)
-        return
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in found:
-        table.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
-    # What goes into a file or a pipe has no edge to be cut at.
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    console.print(table if found else "ничего нет")
-
-
-def _print_json(found: Sequence[dict[str, Any]]) -> None:
-    for row in found:
-        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+    show(columns, found, cells, "json" if as_json else "table")
 
 
 def _dict(row: Row) -> dict[str, Any]:

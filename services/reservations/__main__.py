@@ -1,8 +1,15 @@
-"""`python -m services.reservations run|migrate`."""
+"""`python -m services.reservations run|migrate|retention|erase`, and what the builder asks: see `operator`."""
 
+from chassis import erasure
 from chassis.cli import commands
 from services.reservations.app import build
+from services.reservations.operator import add_commands
 from services.reservations.settings import Settings
 
+SEALED = erasure.Sealed("reservations", "client", "client_key", "lead_id", ended="ended_at")
+
 if __name__ == "__main__":
-    commands("reservations", Settings, build)()
+    app = commands("reservations", Settings, build)
+    add_commands(app)
+    erasure.add_commands(app, "reservations", Settings, SEALED)
+    app()

@@ -7,6 +7,7 @@ them.
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -33,10 +34,11 @@ from contracts.verdicts import (
     ReinstatementRejected,
 )
 from services.reservations import rewards
-from services.reservations.facts import Asked, Client, Deal, Request, Reservation
+from services.reservations.facts import Asked, Client, Deal, Rejected, Request, Reservation
 from services.reservations.terms import Term, reminder_before
 
 END: Final = 0
+ERASED: Final = ""  # nobody's data any more: nothing begins anew about such a client
 
 
 class SecondLiveReservation(Exception):
@@ -133,7 +135,8 @@ def lead_rejected(
     """A lead that was refused: nothing can be asked about it."""
     if message.lead_id in client.rejected:
         return Decision(client)
-    after = replace(client, rejected=client.rejected | {message.lead_id})
+    rejected = Rejected(message.partner_id, message.received_at)
+    after = replace(client, rejected=MappingProxyType({**client.rejected, message.lead_id: rejected}))
     after = after.noted(
         policy.history_key,
         now,
@@ -251,7 +254,8 @@ def deal_cancelled(
     after = after.noted(policy.history_key, now, "sale-void", deal.lead_id, deal=deal.ref)
     after, events = rewards.taken_back(after, deal, now, policy.history_key)
     reservation = after.reservations.get(deal.lead_id)
-    if reservation is None or reservation.status != "won" or reservation.deal != deal.ref:
+    gone = reservation is None or reservation.client == ERASED
+    if gone or reservation is None or reservation.status != "won" or reservation.deal != deal.ref:
         return advance(after, now, policy, events)
     other = next(
         (one for one in after.deals.values() if one.lead_id == deal.lead_id and one.inside and not one.cancelled), None
@@ -307,7 +311,7 @@ def _return(
         return _without(client, asked, now, policy)
     if reservation.partner_id != message.partner_id:
         return _refused(client, asked, "not-yours", now, policy)
-    if reservation.status == "withdrawn":
+    if reservation.status == "withdrawn" or reservation.client == ERASED:
         return _refused(client, asked, "unknown-lead", now, policy)
     if reservation.status == "won":
         return _refused(client, asked, "already-sold", now, policy)

@@ -107,13 +107,21 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """A lead that was refused: nothing can be asked about it, but the partner's account of its leads counts it."""
+
+    partner_id: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """All that is known of one client. `rejected`: leads that were refused. `written`, `booked`: what this
     transaction adds to the history and to the ledger."""
 
     key: str = ""
     reservations: Mapping[UUID, Reservation] = field(default_factory=lambda: MappingProxyType({}))
-    rejected: frozenset[UUID] = frozenset()
+    rejected: Mapping[UUID, Rejected] = field(default_factory=lambda: MappingProxyType({}))
     requests: Mapping[UUID, Asked] = field(default_factory=lambda: MappingProxyType({}))
     deals: Mapping[str, Deal] = field(default_factory=lambda: MappingProxyType({}))
     claims: Mapping[UUID, Claim] = field(default_factory=lambda: MappingProxyType({}))

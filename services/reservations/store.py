@@ -18,7 +18,7 @@ from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
 from services.reservations.domain import TermReached
-from services.reservations.facts import Asked, Claim, Client, Deal, LedgerEntry, Request, Reservation
+from services.reservations.facts import Asked, Claim, Client, Deal, LedgerEntry, Rejected, Request, Reservation
 from services.reservations.history import Head
 
 _MOMENT = DateTime(timezone=True)
@@ -132,24 +132,16 @@ class Clients:
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
-        reservations: dict[str, dict[UUID, Reservation]] = {key: {} for key in keys}
+        reservations: dict[str, list[dict[str, Any]]] = {}
         for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="opened_at"):
-            reservations[row["client_key"]][row["lead_id"]] = _reservation(row)
+            reservations.setdefault(row["client_key"], []).append(row)
         heads = {row["client_key"]: row for row in await fetch(tx, HeadRow, "client_key", keys)}
         # The clock of a term asks for nothing else, and it asks for a hundred thousand at once.
         asked = sorted({item.key for item in inputs if not isinstance(item.body, TermReached)})
         facts: dict[str, list[dict[str, Any]]] = {}
         for row in await fetch(tx, FactRow, "client_key", asked) if asked else ():
             facts.setdefault(row["client_key"], []).append(row)
-        return {
-            key: Client(
-                key=key,
-                reservations=MappingProxyType(reservations[key]),
-                head=Head(heads[key]["count"], bytes.fromhex(heads[key]["hash"])) if key in heads else Head(),
-                **_known(facts.get(key, ())),
-            )
-            for key in keys
-        }
+        return {key: restored(key, heads.get(key), reservations.get(key, ()), facts.get(key, ())) for key in keys}
 
     def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
         reservations: list[Reservation] = []
@@ -182,6 +174,21 @@ class Clients:
         ]
 
 
+def restored(
+    key: str,
+    head: Mapping[str, Any] | None,
+    reservations: Sequence[Mapping[str, Any]],
+    facts: Sequence[Mapping[str, Any]],
+) -> Client:
+    """A client from its rows."""
+    return Client(
+        key=key,
+        reservations=MappingProxyType({row["lead_id"]: _reservation(row) for row in reservations}),
+        head=Head(head["count"], bytes.fromhex(head["hash"])) if head is not None else Head(),
+        **_known(facts),
+    )
+
+
 async def due_reservations(tx: Connection, now: datetime, limit: int) -> Sequence[tuple[UUID, str]]:
     """Leads and client keys of live reservations that the clock is to look at, the longest overdue first."""
     found = await rows(
@@ -209,16 +216,17 @@ def _row(reservation: Reservation) -> dict[str, Any]:
     return row_of(reservation) | {"opened_at": reservation.confirmed_at}
 
 
-def _reservation(row: dict[str, Any]) -> Reservation:
-    del row["opened_at"]
-    earlier = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in row.pop("earlier"))
-    return Reservation(**row | {"cause": Cause(**row["cause"]), "earlier": earlier})
+def _reservation(row: Mapping[str, Any]) -> Reservation:
+    earlier = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in row["earlier"])
+    fields = {name: value for name, value in row.items() if name != "opened_at"}
+    return Reservation(**fields | {"cause": Cause(**row["cause"]), "earlier": earlier})
 
 
 def _facts(key: str, before: Client, after: Client) -> Iterator[dict[str, Any]]:
     """The facts that are new or changed, as rows."""
-    for lead_id in sorted(after.rejected - before.rejected):
-        yield _fact(key, "rejected", str(lead_id), {})
+    for lead_id, rejected in after.rejected.items():
+        if lead_id not in before.rejected:
+            yield _fact(key, "rejected", str(lead_id), row_of(rejected))
     for request_id, asked in after.requests.items():
         if before.requests.get(request_id) != asked:
             due = asked.until if asked.state == "waiting" else None
@@ -245,7 +253,7 @@ def _fact(key: str, kind: str, ref: str, value: dict[str, Any], due: datetime | 
 
 def _known(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The parts of a client that are facts."""
-    rejected: set[UUID] = set()
+    rejected: dict[UUID, Rejected] = {}
     requests: dict[UUID, Asked] = {}
     deals: dict[str, Deal] = {}
     claims: dict[UUID, Claim] = {}
@@ -253,7 +261,8 @@ def _known(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         value = row["value"]
         match row["kind"]:
             case "rejected":
-                rejected.add(UUID(row["ref"]))
+                received_at = datetime.fromisoformat(value["received_at"])
+                rejected[UUID(row["ref"])] = Rejected(value["partner_id"], received_at)
             case "request":
                 until = datetime.fromisoformat(value["until"]) if value["until"] else None
                 message = _REQUESTS[value["type"]].model_validate(value["message"])
@@ -275,7 +284,7 @@ def _known(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 }
                 claims[UUID(row["ref"])] = Claim(**value | typed)
     return {
-        "rejected": frozenset(rejected),
+        "rejected": MappingProxyType(rejected),
         "requests": MappingProxyType(requests),
         "deals": MappingProxyType(deals),
         "claims": MappingProxyType(claims),

@@ -5,6 +5,7 @@ is FastStream as its tutorial shows it. Rounds alternate, medians are reported: 
 """
 
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tests.bench import http, onec, pipeline, soak
+from tests.bench import clocks, http, onec, pipeline, soak
 from tests.bench.bed import FLOOR, OURS, PLAIN, Bed
 
 Result = Mapping[str, Any]
@@ -135,11 +136,18 @@ def bench_onec(bed: Bed, leads: int, _: int) -> Sequence[Result]:
     return onec.onec(bed, max(100, leads // 10), say)
 
 
+def bench_clocks(bed: Bed, leads: int, _: int) -> Result:
+    """Of the open reservations (`OPEN`, or fifty times the leads) a tenth, at most 100,000, ends at one instant."""
+    open_ = int(os.environ.get("OPEN", "0")) or leads * 50
+    return clocks.clocks(bed, open_, min(100_000, open_ // 10), say)
+
+
 BENCHES: Mapping[str, Callable[[Bed, int, int], Result | Sequence[Result]]] = {
     "pipeline": bench_pipeline,
     "latency": bench_latency,
     "http": bench_http,
     "onec": bench_onec,
+    "clocks": bench_clocks,
     "soak": bench_soak,
 }
 

@@ -75,6 +75,23 @@ class World:
             json={"partner_id": partner_id, "client": client.plain, "consent": _CONSENT},
         )
 
+    async def ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """What is asked about a lead later: `returns`, `leads/<id>/withdrawal`, `reward-claims`, …"""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return await self._intake.post(f"/v1/{path}", headers=headers, json=body)
+
+    async def request(self, request_id: str) -> dict[str, Any]:
+        """What has become of a request."""
+        found: dict[str, Any] = (await self._intake.get(f"/v1/requests/{request_id}")).raise_for_status().json()
+        return found
+
+    async def until_answered(self, request_id: str) -> dict[str, Any]:
+        async def look() -> dict[str, Any] | None:
+            request = await self.request(request_id)
+            return request if request["status"] != "pending" else None
+
+        return await until(look, f"request {request_id} is answered")
+
     async def submit_on_topic(self, partner_id: str, client: Person, key: str) -> None:
         """A lead on the portal's own topic, sealed to intake's public key."""
         sealed = encrypt_to(await self.sealing_key(), json.dumps(client.plain).encode())

@@ -1,99 +1,12 @@
 """Reservations as a real process, between its two topics."""
 
-import json
-import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
-
-import asyncpg
 import pytest
 
 from chassis.clock import advance
-from chassis.migrations import upgrade
-from contracts.verdicts import LeadConfirmed
-from services.reservations.app import build
-from tests.contracts.keys import OPERATOR_JWK, private
-from tests.process import ServiceProcess
-from tests.topics import publish, published
+from tests.reservations.conftest import MOSCOW, Reservations, confirmed
+from tests.topics import published
 
 pytestmark = pytest.mark.infra
-
-MIGRATIONS = Path(build.__code__.co_filename).parent / "migrations"
-MOSCOW = ZoneInfo("Europe/Moscow")
-
-
-@dataclass
-class Reservations:
-    """What a test does to the service, and what it sees of it."""
-
-    bootstrap: str
-    url: str
-    folder: Path
-    instances: list[ServiceProcess] = field(default_factory=list)
-
-    async def start(self, *, wait: bool = True) -> ServiceProcess:
-        environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
-            "RESERVATIONS_DATABASE_URL": self.url,
-            "RESERVATIONS_HISTORY_KEY": "6a" * 32,
-            "DEAD_LETTERS_PUBLIC_KEY": json.dumps(private(OPERATOR_JWK).as_dict(private=False)),
-            "ALLOW_CLOCK_SHIFT": "true",
-            "CLOCK_FILE": str(self.clock),
-        }
-        log = self.folder / "reservations.log"
-        self.instances.append(
-            await ServiceProcess.start("services.reservations", "RESERVATIONS_", environment, log, wait=wait, warm=True)
-        )
-        return self.instances[-1]
-
-    @property
-    def clock(self) -> Path:
-        return self.folder / "clock.json"
-
-    async def confirm(self, *leads: LeadConfirmed, times: int = 1) -> None:
-        await publish(self.bootstrap, leads, source="/truce/onec-gateway", times=times)
-
-    async def opened(self, count: int) -> list[dict[str, Any]]:
-        return await published(self.bootstrap, "reservations", "reservation-opened.v1", count)
-
-    async def expired(self, count: int) -> list[dict[str, Any]]:
-        return await published(self.bootstrap, "reservations", "reservation-expired.v1", count)
-
-    async def count(self, status: str) -> int:
-        connection = await asyncpg.connect(self.url)
-        try:
-            count: int = await connection.fetchval("SELECT count(*) FROM reservations WHERE status = $1", status)
-            return count
-        finally:
-            await connection.close()
-
-
-@pytest.fixture
-async def reservations(
-    fresh_topics: str, database_factory: Callable[..., str], tmp_path: Path
-) -> AsyncIterator[Reservations]:
-    made = Reservations(fresh_topics, database_factory("reservations", lambda url: upgrade(url, MIGRATIONS)), tmp_path)
-    made.clock.write_text('{"shift_seconds": 0}')
-    yield made
-    for instance in made.instances:
-        instance.end()
-
-
-def confirmed(client: int, partner: str = "anna") -> LeadConfirmed:
-    now = datetime.now(UTC)
-    return LeadConfirmed(
-        lead_id=uuid.uuid4(),
-        client_key=f"k1:{client:064x}",
-        partner_id=partner,
-        client="sealed",
-        received_at=now,
-        checked_at=now,
-        confirmed_at=now,
-    )
 
 
 async def test_every_confirmed_lead_is_reserved_once_however_often_it_is_told(reservations: Reservations) -> None:

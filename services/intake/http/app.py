@@ -196,7 +196,7 @@ def _leads(app: FastAPI, runtime: Runtime, reader: Reader, receipts: ReceiptWrit
         )
 
     def _view(lead: Lead) -> views.LeadView:
-        return views.lead_view(lead, reader.open(lead.client, str(lead.lead_id)))
+        return views.lead_view(lead, reader.open(lead))
 
     return submit_lead
 

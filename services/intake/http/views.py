@@ -48,7 +48,7 @@ class LeadView(BaseModel):
 
     lead_id: UUID
     partner_id: str
-    client: ClientView
+    client: ClientView | None
     status: str
     reason: str | None
     reserved_through: date | None
@@ -85,12 +85,12 @@ class RequestView(BaseModel):
     result: dict[str, Any] | None
 
 
-def lead_view(lead: Lead, client: Client) -> LeadView:
-    """A lead for its portal: the public reason only."""
+def lead_view(lead: Lead, client: Client | None) -> LeadView:
+    """A lead for its portal: the public reason only. No client: its data were erased."""
     return LeadView(
         lead_id=lead.lead_id,
         partner_id=lead.partner_id,
-        client=ClientView(full_name=client.full_name, phone=client.phone),
+        client=ClientView(full_name=client.full_name, phone=client.phone) if client is not None else None,
         status=lead.status,
         reason=lead.public_reason,
         reserved_through=lead.reserved_through,

@@ -1,0 +1,76 @@
+"""An entry of a client's history in words, for people who argue about a client."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+REASONS: Final = {
+    "already-yours": "клиент уже закреплён за этим партнёром",
+    "held-by-partner": "клиент закреплён за другим партнёром",
+    "known-to-builder": "клиент уже был у застройщика",
+    "not-a-client": "это телефон партнёра или сотрудника",
+    "already-sold": "клиент уже купил",
+    "unknown-lead": "такой заявки нет, или она отозвана",
+    "not-yours": "заявка другого партнёра",
+    "too-late": "срок для этого прошёл",
+    "extension-limit": "возвращать больше нельзя: предел достигнут",
+    "outside-window": "до конца срока ещё слишком далеко",
+    "no-sale": "продажи в рамках закрепления в системе нет",
+    "already-claimed": "вознаграждение за эту продажу уже заявлено или решено",
+    "deal-cancelled": "сделка отменена",
+}
+_ASKED: Final = {
+    "return-lead.v1": "вернуть клиента",
+    "withdraw-lead.v1": "отозвать заявку",
+    "claim-reward.v1": "вознаграждение",
+    "settle-reward.v1": "решить о вознаграждении",
+}
+
+
+def told(entry: Mapping[str, Any]) -> str:
+    """One line; for an entry of a kind that is not known here, its bare facts."""
+    match entry:
+        case {"what": "opened", "partner": partner, "through": through, "rule": rule, "zone": zone}:
+            return f"Закреплён за партнёром {partner} по {_day(through)}: срок {rule} от подтверждения, пояс {zone}"
+        case {"what": "rejected", "partner": partner, "reason": reason}:
+            return f"Заявка партнёра {partner} отклонена: {_why(reason)}"
+        case {"what": "reminded", "left": left}:
+            return f"Напоминание: осталось дней — {left}"
+        case {"what": "expired", "through": through}:
+            return f"Закрепление по {_day(through)} истекло, клиент у застройщика"
+        case {"what": "extended", "who": who, "why": why, "through": through, "rule": rule}:
+            return f"Продлён по {_day(through)}: ещё {rule} от того же начала; решил {who}: {why}"
+        case {"what": "return-asked", "who": who, "why": why}:
+            return f"Запрошен возврат после истечения: {who}: {why}"
+        case {"what": "reinstated", "through": through, "rule": rule}:
+            return f"Возвращён партнёру по {_day(through)}: новый срок {rule} с этого дня"
+        case {"what": "refused", "asked": asked, "reason": reason}:
+            return f"Отказано ({_ASKED.get(asked, asked)}): {_why(reason)}"
+        case {"what": "withdrawn", "who": who, "why": why}:
+            return f"Заявка отозвана, клиент свободен: {who}: {why}"
+        case {"what": "won", "contract": contract, "sold_on": sold_on, "amount": amount, "currency": currency}:
+            late = ", известие пришло после истечения" if entry.get("corrects") else ""
+            return f"Продан в срок закрепления: договор {contract} от {_day(sold_on)}, {amount} {currency}{late}"
+        case {"what": "sold-inside", "contract": contract, "sold_on": sold_on}:
+            return f"Ещё одна продажа в срок закрепления: договор {contract} от {_day(sold_on)}"
+        case {"what": "sold-outside", "contract": contract, "sold_on": sold_on}:
+            return f"Продажа вне закрепления, собственная продажа застройщика: договор {contract} от {_day(sold_on)}"
+        case {"what": "sale-void", "deal": deal}:
+            return f"Сделка {deal} отменена"
+        case {"what": "reopened", "through": through}:
+            return f"Закрепление снова действует по {_day(through)}: сделка отменена"
+        case {"what": "claim-accepted", "claim": claim, "deal": deal}:
+            return f"Заявка на вознаграждение {claim} принята к рассмотрению: сделка {deal} в срок закрепления"
+        case {"what": "accrued", "who": who, "why": why, "amount": amount, "currency": currency}:
+            return f"Вознаграждение {amount} {currency} начислено: решил {who}: {why}"
+        case {"what": "declined", "who": who, "why": why}:
+            return f"В вознаграждении отказано: решил {who}: {_why(why)}"
+    return ", ".join(f"{name}: {value}" for name, value in entry.items())
+
+
+def _day(text: str) -> str:
+    return f"{date.fromisoformat(text):%d.%m.%Y}"
+
+
+def _why(reason: str) -> str:
+    return REASONS.get(reason, reason)
