@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Rows, fetch, row_of, rows
+from chassis.database import Connection, Rows, fetch_each, row_of, rows
 from chassis.decision import Cause
 from chassis.processor import Input
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
@@ -132,16 +132,17 @@ class Clients:
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Client]:
         keys = sorted({item.key for item in inputs})
-        reservations: dict[str, list[dict[str, Any]]] = {}
-        for row in await fetch(tx, ReservationRow, "client_key", keys, order_by="opened_at"):
-            reservations.setdefault(row["client_key"], []).append(row)
-        heads = {row["client_key"]: row for row in await fetch(tx, HeadRow, "client_key", keys)}
+        tables: list[tuple[type[SQLModel], str | None]] = [(ReservationRow, "opened_at"), (HeadRow, None)]
         # The clock of a term asks for nothing else, and it asks for a hundred thousand at once.
-        asked = sorted({item.key for item in inputs if not isinstance(item.body, TermReached)})
-        facts: dict[str, list[dict[str, Any]]] = {}
-        for row in await fetch(tx, FactRow, "client_key", asked) if asked else ():
-            facts.setdefault(row["client_key"], []).append(row)
-        return {key: restored(key, heads.get(key), reservations.get(key, ()), facts.get(key, ())) for key in keys}
+        if not all(isinstance(item.body, TermReached) for item in inputs):
+            tables.append((FactRow, None))
+        reservations, heads, facts = (
+            _by_client(found) for found in [*await fetch_each(tx, "client_key", keys, *tables), []][:3]
+        )
+        return {
+            key: restored(key, next(iter(heads.get(key, ())), None), reservations.get(key, ()), facts.get(key, ()))
+            for key in keys
+        }
 
     def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
         reservations: list[Reservation] = []
@@ -172,6 +173,13 @@ class Clients:
             Rows(HeadRow, heads),
             Rows(LedgerRow, [row_of(one) for one in booked], new=True),
         ]
+
+
+def _by_client(found: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    by_client: dict[str, list[dict[str, Any]]] = {}
+    for row in found:
+        by_client.setdefault(row["client_key"], []).append(row)
+    return by_client
 
 
 def restored(

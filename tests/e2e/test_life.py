@@ -487,9 +487,9 @@ def machine(examples: int, steps: int) -> type:
     return test
 
 
-TestLife = machine(150, 40)
+TestLife = machine(30, 40)
 
 
 @pytest.mark.long
-class TestLongLife(machine(3000, 60)):  # type: ignore[misc]  # made by Hypothesis
+class TestLongLife(machine(1500, 60)):  # type: ignore[misc]  # made by Hypothesis
     """The same for long."""

@@ -77,6 +77,13 @@ def test_lead_received_before_the_withdrawal_is_refused_however_late_it_comes() 
     assert story.verdicts[2].startswith("held-by-partner")
 
 
+def test_late_news_of_a_sale_within_the_term_corrects_the_expiry() -> None:
+    story = held().expire().tell(closed("won", UNTIL + DAY), UNTIL + DAY).submit(2, "p2", UNTIL + 2 * DAY)
+
+    assert story.verdicts[2] == f"already-sold ({lead_id(1)})"
+    assert story.tasks[-1].payload["state"] == "won"
+
+
 def test_client_whose_sale_was_won_is_sold_to_everybody() -> None:
     story = held().tell(closed("won", NOON + DAY), NOON + DAY).submit(2, "p2", NOON + 2 * DAY)
 

@@ -6,7 +6,7 @@ import json
 import random
 import uuid
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,8 +23,8 @@ from tests.reservations.conftest import HISTORY_KEY, MOSCOW, Reservations, confi
 pytestmark = pytest.mark.infra
 
 KEY = bytes.fromhex(HISTORY_KEY)
-TODAY = datetime.now(UTC).date()
-PERIOD = ("--from", str(TODAY - timedelta(days=400)), "--to", str(TODAY + timedelta(days=400)))
+YEAR = timedelta(days=365)
+PERIOD = ("--from", str(datetime.now(UTC).date() - YEAR), "--to", str(datetime.now(UTC).date() + YEAR))
 
 
 def asking(lead: LeadConfirmed) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def asking(lead: LeadConfirmed) -> dict[str, Any]:
     }
 
 
-def sale(lead: LeadConfirmed, deal: str, amount: str = "12450000.00", on: date = TODAY) -> DealClosed:
+def sale(lead: LeadConfirmed, deal: str, amount: str = "12450000.00") -> DealClosed:
     return DealClosed(
         lead_id=lead.lead_id,
         client_key=lead.client_key,
@@ -48,7 +48,7 @@ def sale(lead: LeadConfirmed, deal: str, amount: str = "12450000.00", on: date =
         amount=Decimal(amount),
         currency="RUB",
         contract_number=f"ДДУ-{deal}",
-        sold_on=on,
+        sold_on=datetime.now(MOSCOW).date(),
         noticed_at=datetime.now(UTC),
     )
 
@@ -356,3 +356,47 @@ async def test_withdrawal_and_waiting_claim_end_as_they_should_in_the_real_servi
 
     assert closed["outcome"] == "withdrawn"
     assert (refused["reason"], refused["request_type"]) == ("no-sale", "claim-reward.v1")
+
+
+async def test_erasure_leaves_histories_and_accounts_readable_and_begins_nothing_anew(
+    reservations: Reservations,
+) -> None:
+    sold, _ = await lived(reservations)
+    (live,) = [row for row in await _clients(reservations) if row["partner_id"] == "boris"]
+
+    refused = await reservations.command("erase", str(live["lead_id"]), "--who", "dpo", "--why", "запрос 7")
+    done = await reservations.command("erase", str(sold.lead_id), "--who", "dpo", "--why", "запрос 7")
+    await reservations.tell(ReturnRequested(**asking(sold), manager="manager-3", reason="передумал"))
+    (answer,) = await reservations.heard("request-refused")
+
+    assert (refused.returncode, done.returncode) == (1, 0), done.stderr
+    assert {row["client"] for row in await _clients(reservations)} == {"", "sealed"}
+    assert answer["reason"] == "unknown-lead"
+    assert (await reservations.command("verify-history")).returncode == 0
+    assert "Продан в срок" in (await reservations.command("explain", "--lead", str(sold.lead_id))).stdout
+    assert len(await rows(reservations, "ledger", "--form", "json")) == 2
+
+
+async def test_retention_erases_only_what_ended_long_ago(reservations: Reservations) -> None:
+    await lived(reservations)
+    early = await reservations.command("retention")
+    # The clock of business moves on for three years and a bit; the live one runs out meanwhile.
+    advance(reservations.clock, "P3Y7M", MOSCOW)
+    await reservations.heard("reservation-expired")
+
+    dry = await reservations.command("retention", "--dry-run")
+    late = await reservations.command("retention")
+
+    assert "назад: 0" in early.stdout
+    assert "назад: 2" in dry.stdout
+    assert "это проба" in dry.stdout
+    assert "назад: 2" in late.stdout
+    assert {row["client"] for row in await _clients(reservations)} == {""}
+
+
+async def _clients(reservations: Reservations) -> list[Any]:
+    connection = await asyncpg.connect(reservations.url)
+    try:
+        return list(await connection.fetch("SELECT lead_id, partner_id, client FROM reservations"))
+    finally:
+        await connection.close()
