@@ -24,7 +24,7 @@ from tests.chaos.conftest import scratch
 from tests.e2e.world import Person, World, invent
 from tests.process import until
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(600)]
 
 CLIENTS, PARTNERS, ASKS, AT_ONCE = 50, 8, 1000, 32
 TERM = "PT12S"
