@@ -138,13 +138,15 @@ async def execute(tx: Connection, sql: str, *args: Any) -> None:
 class Rows:
     """Rows of one table to be written. Every mapping names the same columns; JSON columns take what JSON can say.
 
-    A row whose primary key exists is updated, but for the columns in `keep`; with `new` it is a conflict instead.
+    A row whose primary key exists is updated, but for the columns in `keep`; with `new` it is a conflict instead. With
+    `known` all of them exist, and the columns that are not named stay as they are.
     """
 
     model: type[SQLModel]
     values: Sequence[Mapping[str, Any]]
     keep: tuple[str, ...] = ()
     new: bool = False
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,10 @@ class Statement:
 
 def insert(rows: Rows) -> Statement:
     """Write rows, in the order given."""
-    sql = _insert_sql(table_of(rows.model), tuple(rows.values[0]), rows.keep, rows.new)
+    columns = tuple(rows.values[0])
+    if rows.known:
+        return Statement(_update_sql(table_of(rows.model), columns), [as_json(rows.values)])
+    sql = _insert_sql(table_of(rows.model), columns, rows.keep, rows.new)
     return Statement(sql, [as_json(rows.values)])
 
 
@@ -263,6 +268,15 @@ def _insert_sql(table: Table, columns: tuple[str, ...], keep: tuple[str, ...], n
     changed = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in (*primary, *keep))
     key = ", ".join(f'"{column}"' for column in primary)
     return f"{sql} ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+
+
+@cache
+def _update_sql(table: Table, columns: tuple[str, ...]) -> str:
+    typed = ", ".join(f'"{column}" {_pg_type(table, column)}' for column in columns)
+    primary = [column.name for column in table.primary_key]
+    changed = ", ".join(f'"{name}" = u."{name}"' for name in columns if name not in primary)
+    key = " AND ".join(f't."{name}" = u."{name}"' for name in primary)
+    return f'UPDATE "{table.name}" t SET {changed} FROM json_to_recordset($1::json) AS u ({typed}) WHERE {key}'
 
 
 @cache

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -22,37 +23,46 @@ class Outgoing:
     event_id: UUID
     topic: str
     key: str
-    headers: Headers
+    texts: Sequence[tuple[str, str]]
     value: bytes
     stored: str
     summary: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> Headers:
+        """As the record has them. Made when it leaves: many are only written at first."""
+        return [(name, text.encode()) for name, text in self.texts]
 
     def size(self) -> int:
         """Bytes of the value and the headers together, these as they are stored."""
         return len(self.value) + len(self.stored)
 
 
-def headers_from_json(text: str) -> Headers:
-    return [(name, value.encode()) for name, value in orjson.loads(text)]
+# All events of a batch have one time.
+_text_of = lru_cache(16)(datetime.isoformat)
+
+
+def headers_from_json(text: str) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in orjson.loads(text)]
 
 
 def encode(
     message: Message, *, event_id: UUID, source: str, at: datetime, cause: Cause, sequence: int | None
 ) -> Outgoing:
     """The record of one event. `sequence` counts what this producer says about this key."""
-    identity = str(event_id)
+    identity, subject = str(event_id), message.subject
     headers = [
         ("ce_specversion", "1.0"),
         ("ce_id", identity),
         ("ce_type", message.ce_type),
         ("ce_source", source),
-        ("ce_time", at.isoformat()),
+        ("ce_time", _text_of(at)),
         ("ce_correlationid", cause.correlation),
         ("ce_causationid", cause.id),
         ("content-type", "application/json"),
     ]
-    if message.subject is not None:
-        headers.append(("ce_subject", message.subject))
+    if subject is not None:
+        headers.append(("ce_subject", subject))
     if sequence is not None:
         headers.append(("ce_sequence", str(sequence)))
     if (trace := _next_span(cause.traceparent, event_id)) is not None:
@@ -61,13 +71,13 @@ def encode(
         event_id,
         message.topic,
         message.key,
-        [(name, value.encode()) for name, value in headers],
+        headers,
         message.model_dump_json().encode(),
         orjson.dumps(headers).decode(),
         {
             "type": message.ce_type,
             "id": identity,
-            "subject": message.subject or "",
+            "subject": subject or "",
             "correlation": cause.correlation,
         },
     )

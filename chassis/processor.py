@@ -211,11 +211,14 @@ class Processor:
         """Work of `kind` is claimed for `taker` as it is asked for, and handed over after the commit."""
         self._takers[kind] = taker
 
-    async def process(self, inputs: Sequence[Input]) -> list[Outcome]:
-        """Decide a batch, in its order. Outcomes stand in the order of `inputs`."""
+    async def process(self, inputs: Sequence[Input], *, aside: bool = False) -> list[Outcome]:
+        """Decide a batch, in its order. Outcomes stand in the order of `inputs`.
+
+        `aside`: what is told leaves by the table's road, behind whatever somebody waits for.
+        """
         started = time.monotonic()
         try:
-            outcomes = await self._transaction(inputs)
+            outcomes = await self._transaction(inputs, aside=aside)
         except Exception as error:
             if is_transient(error) or isinstance(error, Halt):
                 raise
@@ -262,12 +265,12 @@ class Processor:
             cause = Cause(identity, identity)
             await self._transaction([Input(identity, Unreadable("failed"), cause, dead=item.dead)])
 
-    async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False) -> list[Outcome]:
+    async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False, aside: bool = False) -> list[Outcome]:
         decided = False
         handover: Handover | None = None
         try:
             async with self._database.transaction() as tx:
-                outcomes, handover, ledger = await self._decide(tx, inputs, bury)
+                outcomes, handover, ledger = await self._decide(tx, inputs, bury, aside)
                 decided = True
         except BaseException:
             if decided:
@@ -285,7 +288,7 @@ class Processor:
         return outcomes
 
     async def _decide(
-        self, tx: Connection, inputs: Sequence[Input], bury: bool
+        self, tx: Connection, inputs: Sequence[Input], bury: bool, aside: bool
     ) -> tuple[list[Outcome], Handover | None, "_Ledger"]:
         fresh, streams = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
@@ -334,17 +337,18 @@ class Processor:
             changes = {key: (before[key], after[key]) for key in after if after[key] is not before[key]}
             if changes:
                 changed.extend(store.save(changes))
-        return outcomes, await self._write(tx, changed, ledger), ledger
+        return outcomes, await self._write(tx, changed, ledger, aside), ledger
 
-    async def _write(self, tx: Connection, changed: Sequence[Rows], ledger: "_Ledger") -> Handover | None:
+    async def _write(self, tx: Connection, changed: Sequence[Rows], ledger: "_Ledger", aside: bool) -> Handover | None:
         """All that a transaction has to say: its rows, its tasks, its events."""
         statements = [insert(rows) for rows in changed if rows.values]
         if ledger.tasks:
             statements.append(ledger.asked(self._takers, self._presence.id))
         if ledger.events:
-            statements.extend(self._publisher.store(ledger.events, ledger.advanced()))
+            statements.extend(self._publisher.store(ledger.events, ledger.advanced(), aside=aside))
         returned = await together(tx, statements)
-        handover = self._publisher.hand_over(ledger.events, returned.pop()) if ledger.events else None
+        written = returned.pop() if ledger.events else ()
+        handover = self._publisher.hand_over(ledger.events, written) if ledger.events and not aside else None
         if ledger.tasks:
             ledger.claim(self._takers, returned[-2] if ledger.events else returned[-1])
         return handover
@@ -476,10 +480,11 @@ class _Ledger:
         kind = f"{step}{message.ce_type}"
         counter = self._counters[cause.id, kind]
         self._counters[cause.id, kind] += 1
-        sequence = self.sequences.get(message.key)
+        key = message.key
+        sequence = self.sequences.get(key)
         if sequence is not None:
-            sequence = self.sequences[message.key] = sequence + 1
-            self._touched.add(message.key)
+            sequence = self.sequences[key] = sequence + 1
+            self._touched.add(key)
         return encode(
             message,
             event_id=derived_id(cause.id, kind, counter),

@@ -10,7 +10,8 @@ import asyncio
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,14 @@ _INSERT = """
          WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
     ORDER BY e.n
     RETURNING id, event_id, owner
+"""
+_INSERT_ASIDE = """
+    INSERT INTO outbox (event_id, topic, key, headers, value)
+    SELECT e.event_id, e.topic, e.key, e.headers, convert_to(e.value, 'UTF8')
+    FROM ROWS FROM (json_to_recordset($1::json) AS (event_id uuid, topic text, key text, headers text, value text))
+         WITH ORDINALITY AS e (event_id, topic, key, headers, value, n)
+    ORDER BY e.n
+    RETURNING id
 """
 # Not waited for: lost in a crash, the rows come back and are published again, and repeats are harmless.
 _DELETE = """
@@ -95,6 +104,7 @@ class Publisher:
         self._wake = asyncio.Event()
         self._sweep = asyncio.Event()
         self._published: list[int] = []
+        self._writing = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.failing_since: float | None = None
@@ -102,12 +112,15 @@ class Publisher:
         presence.on_lost(self._forget)
         presence.on_freed(self._sweep.set)
 
-    def store(self, events: Sequence[Outgoing], sequences: Mapping[str, int]) -> tuple[Statement, Statement]:
+    def store(
+        self, events: Sequence[Outgoing], sequences: Mapping[str, int], *, aside: bool = False
+    ) -> tuple[Statement, Statement]:
         """Statements that count and write events, to be run under the locks of their keys, last before the commit.
 
-        `sequences`: how far the counts of their keys have come. What the second returns is for `hand_over`.
+        `sequences`: how far the counts of their keys have come. What the second returns is for `hand_over`; not of
+        events that go `aside`, by the table's road.
         """
-        owner = self._presence.id if self._queued < QUEUE_EVENTS else None
+        owner = self._presence.id if self._queued < QUEUE_EVENTS and not aside else None
         told = [
             {
                 "event_id": event.event_id,
@@ -119,6 +132,8 @@ class Publisher:
             for event in events
         ]
         advance = Statement(_ADVANCE, (list(sequences), list(sequences.values())))
+        if aside:
+            return advance, Statement(_INSERT_ASIDE, (as_json(told),), ("id",))
         return advance, Statement(_INSERT, (as_json(told), owner), ("id", "event_id", "owner"))
 
     def hand_over(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Handover | None:
@@ -126,13 +141,24 @@ class Publisher:
 
         None: all of it goes by the table's road.
         """
-        by_id = {event.event_id: event for event in events}
+        # By their bytes: the driver's UUIDs and Python's are equal, at a price.
+        by_id = {event.event_id.bytes: event for event in events}
         identity = self._presence.id
-        mine = [(row, by_id[event]) for row, event, owner in written if owner is not None and owner == identity]
+        mine = [(row, by_id[event.bytes]) for row, event, owner in written if owner is not None and owner == identity]
         mine.sort(key=lambda item: item[0])
         if len(mine) < len(events):
             self._sweep.set()
         return self._enqueue(identity, mine) if mine and identity is not None else None
+
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Meanwhile the table's road is closed: a crowd of events is written, and is to be written quickly."""
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            self._sweep.set()
 
     async def run(self) -> None:
         """Publish for as long as the service runs."""
@@ -313,7 +339,7 @@ class Publisher:
 
     async def _claim(self) -> int:
         identity = self._presence.id
-        if identity is None or self._queued >= QUEUE_EVENTS:
+        if identity is None or self._queued >= QUEUE_EVENTS or self._writing:
             return 0
         handover = None
         try:

@@ -170,7 +170,10 @@ class _Running:
                 self._publisher.run(),
                 self._consume(),
                 run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
-                *(run_timer(timer, self._database, self._processor, self._clock) for timer in self._service.timers),
+                *(
+                    run_timer(timer, self._database, self._processor, self._publisher, self._clock)
+                    for timer in self._service.timers
+                ),
                 *(run(self._runtime) for run in self._service.background),
             )
         ]

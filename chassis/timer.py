@@ -9,37 +9,55 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.database import Connection, Database, is_transient
-from chassis.processor import Input, Processor
+from chassis.processor import Input, Outcome, Processor
+from chassis.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.5
 BATCH = 500
+AT_ONCE = 3  # batches: while the database works on one, the other is decided
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
     """`due(tx, now, limit)` finds what is due; the rule decides again under the lock, so a late or doubled firing
-    does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds."""
+    does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds. The longest overdue first, by the
+    thousand."""
 
     name: str
     due: Callable[[Connection, datetime, int], Awaitable[Sequence[Input]]]
 
 
-async def run_timer(timer: Timer, database: Database, processor: Processor, clock: Clock) -> None:
+async def run_timer(timer: Timer, database: Database, processor: Processor, publisher: Publisher, clock: Clock) -> None:
     """Look and decide for as long as the service runs."""
     while True:
-        found: Sequence[Input] = ()
-        try:
-            async with database.single() as tx:
-                found = await timer.due(tx, clock.now(), BATCH)
-            if found:
-                outcomes = await processor.process(found)
-                if any(outcome.error is not None for outcome in outcomes):
-                    found = ()  # shown in the log; do not spin on it
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            log.warning("timer waits", timer=timer.name, error=type(error).__name__)
-            found = ()
-        await asyncio.sleep(0 if len(found) == BATCH else LOOK_EVERY_S)
+        with publisher.giving_way():
+            while await _fire(timer, database, processor, clock):
+                pass
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _fire(timer: Timer, database: Database, processor: Processor, clock: Clock) -> bool:
+    """What is due now; whether more may be."""
+    most = BATCH * AT_ONCE
+    try:
+        async with database.single() as tx:
+            found = await timer.due(tx, clock.now(), most)
+        crowd = len(found) == most
+        batches = [found[first : first + BATCH] for first in range(0, len(found), BATCH)]
+        done = await asyncio.gather(
+            *(processor.process(batch, aside=crowd) for batch in batches), return_exceptions=True
+        )
+        outcomes: list[Outcome] = []
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            outcomes.extend(one)
+        # An error is shown in the log; do not spin on it.
+        return crowd and all(outcome.error is None for outcome in outcomes)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("timer waits", timer=timer.name, error=type(error).__name__)
+        return False

@@ -136,7 +136,7 @@ def lead_rejected(
     if message.lead_id in client.rejected:
         return Decision(client)
     rejected = Rejected(message.partner_id, message.received_at)
-    after = replace(client, rejected=MappingProxyType({**client.rejected, message.lead_id: rejected}))
+    after = client._replace(rejected=MappingProxyType({**client.rejected, message.lead_id: rejected}))
     after = after.noted(
         policy.history_key,
         now,
@@ -161,8 +161,7 @@ def reinstatement_confirmed(
         raise SecondLiveReservation(f"lead {message.lead_id}")
     through, until = policy.term.end(message.confirmed_at, policy.zone)
     anew = _scheduled(
-        replace(
-            before,
+        before._replace(
             status="live",
             confirmed_at=message.confirmed_at,
             reserved_through=through,
@@ -234,7 +233,7 @@ def deal_closed(client: Client, message: DealClosed, _: Cause, now: datetime, *,
     if reservation is None or not inside or reservation.status not in ("live", "expired"):
         what = "sold-inside" if inside else "sold-outside"
         return advance(after.noted(policy.history_key, now, what, message.lead_id, **facts), now, policy)
-    won = replace(reservation, status="won", ended_at=now, deal=deal.ref)
+    won = reservation._replace(status="won", ended_at=now, deal=deal.ref)
     corrects = "expired" if reservation.status == "expired" else None
     after = after.with_reservation(won).noted(
         policy.history_key, now, "won", message.lead_id, **facts, **({"corrects": corrects} if corrects else {})
@@ -261,11 +260,11 @@ def deal_cancelled(
         (one for one in after.deals.values() if one.lead_id == deal.lead_id and one.inside and not one.cancelled), None
     )
     if other is not None:
-        return advance(after.with_reservation(replace(reservation, deal=other.ref)), now, policy, events)
+        return advance(after.with_reservation(reservation._replace(deal=other.ref)), now, policy, events)
     live = after.live()
     if live is not None:
         raise SecondLiveReservation(f"lead {deal.lead_id}")
-    reopened = _scheduled(replace(reservation, status="live", ended_at=None, deal=None, cause=cause), now, policy)
+    reopened = _scheduled(reservation._replace(status="live", ended_at=None, deal=None, cause=cause), now, policy)
     after = after.with_reservation(reopened).noted(
         policy.history_key, now, "reopened", deal.lead_id, through=reopened.reserved_through.isoformat()
     )
@@ -337,8 +336,7 @@ def _return(
     extensions = reservation.extensions + 1
     through, until = policy.term.end(reservation.confirmed_at, policy.zone, extensions + 1)
     extended = _scheduled(
-        replace(
-            reservation,
+        reservation._replace(
             reserved_through=through,
             reserved_until=until,
             extensions=extensions,
@@ -370,7 +368,7 @@ def _withdraw(
             return _refused(client, asked, "too-late", now, policy)
     if reservation.status != "live" or now >= reservation.reserved_until:
         return _refused(client, asked, "too-late", now, policy)
-    withdrawn = replace(reservation, status="withdrawn", ended_at=now)
+    withdrawn = reservation._replace(status="withdrawn", ended_at=now)
     client = client.with_reservation(withdrawn).with_request(replace(asked, state="answered"))
     client = client.noted(
         policy.history_key,
@@ -434,7 +432,7 @@ def term_reached(client: Client, due: TermReached, _: Cause, now: datetime, *, p
         client, expired = _expire(client, reservation, now, policy)
         return Decision(client, (expired,))
     left, events = reservation.next_step, ()
-    rescheduled = _scheduled(replace(reservation, told_step=left), now, policy)
+    rescheduled = _scheduled(reservation._replace(told_step=left), now, policy)
     after = client.with_reservation(rescheduled)
     if left != END and policy.day(now) == policy.day(reservation.next_due):
         after = after.noted(policy.history_key, now, "reminded", due.lead_id, left=left)
@@ -450,7 +448,7 @@ def wait_over(client: Client, due: WaitOver, _: Cause, now: datetime, *, policy:
 
 
 def _expire(client: Client, reservation: Reservation, now: datetime, policy: Policy) -> tuple[Client, Event]:
-    expired = replace(reservation, status="expired", ended_at=reservation.reserved_until)
+    expired = reservation._replace(status="expired", ended_at=reservation.reserved_until)
     after = client.with_reservation(expired).noted(
         policy.history_key, now, "expired", reservation.lead_id, through=reservation.reserved_through.isoformat()
     )
@@ -469,7 +467,7 @@ def _scheduled(reservation: Reservation, now: datetime, policy: Policy) -> Reser
         told=reservation.told_step,
     )
     due, step = reminder if reminder is not None else (reservation.reserved_until, END)
-    return replace(reservation, next_due=due, next_step=step)
+    return reservation._replace(next_due=due, next_step=step)
 
 
 # --- what is told ---

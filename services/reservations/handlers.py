@@ -13,7 +13,7 @@ from services.reservations.store import due_requests, due_reservations
 async def terms_reached(tx: Connection, now: datetime, limit: int) -> Sequence[Input]:
     """An input for each reservation that may be over, or is to be reminded of."""
     return [
-        Input(client_key, TermReached(lead_id), Cause(str(lead_id), str(lead_id)))
+        Input(client_key, TermReached(lead_id), Cause(identity := str(lead_id), identity))
         for lead_id, client_key in await due_reservations(tx, now, limit)
     ]
 

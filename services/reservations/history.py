@@ -6,12 +6,11 @@ says how many entries there are, is kept apart and sealed, and stands in the eve
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_HASH = hashlib.sha256
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Head:
 
     def seal(self, key: bytes, client_key: str) -> bytes:
         """Proves that this head was written by who has the key."""
-        return hmac.digest(key, b"head\n%d\n%s\n" % (self.count, client_key.encode()) + self.hash, _HASH)
+        return _keyed(key, b"head\n%d\n%s\n" % (self.count, client_key.encode()) + self.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Entry:
 def appended(head: Head, key: bytes, client_key: str, facts: Mapping[str, Any]) -> tuple[Head, Entry]:
     """The history with one entry more."""
     number = head.count + 1
-    text = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
     entry = Entry(number, text, _chained(key, client_key, head.hash, number, text))
     return Head(number, entry.hash), entry
 
@@ -68,4 +67,9 @@ def flaws(
 
 
 def _chained(key: bytes, client_key: str, before: bytes, number: int, text: str) -> bytes:
-    return hmac.digest(key, b"%s\n%d\n%s\n" % (client_key.encode(), number, before) + text.encode(), _HASH)
+    return _keyed(key, b"%s\n%d\n%s\n" % (client_key.encode(), number, before) + text.encode())
+
+
+def _keyed(key: bytes, data: bytes) -> bytes:
+    # BLAKE2b with a key is such a hash by itself, in an eighth of the time of HMAC.
+    return hashlib.blake2b(data, digest_size=32, key=key).digest()

@@ -175,4 +175,4 @@ def _booked(
         reason=reason,
         at=now,
     )
-    return replace(client, booked=(*client.booked, entry))
+    return client._replace(booked=(*client.booked, entry))

@@ -39,7 +39,6 @@ class ReservationRow(Table, table=True):
         Index("one_live_reservation", "client_key", unique=True, postgresql_where=text("status = 'live'")),
         Index("reservations_due", "next_due", postgresql_where=text("status = 'live'")),
         Index("reservations_client", "client_key"),
-        Index("reservations_partner", "partner_id", "opened_at"),
     )
 
     reservation_id: UUID = Field(primary_key=True)
@@ -145,16 +144,21 @@ class Clients:
         }
 
     def save(self, changes: Mapping[str, tuple[Client, Client]]) -> Sequence[Rows]:
-        reservations: list[Reservation] = []
+        several: list[Reservation] = []
+        changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         facts: list[dict[str, Any]] = []
         entries: list[dict[str, Any]] = []
         heads: list[dict[str, Any]] = []
         booked: list[LedgerEntry] = []
         for key, (before, after) in changes.items():
-            reservations.extend(
-                one for lead_id, one in after.reservations.items() if before.reservations.get(lead_id) != one
-            )
-            facts.extend(_facts(key, before, after))
+            mine = [one for lead_id, one in after.reservations.items() if before.reservations.get(lead_id) is not one]
+            if len(mine) == 1 and (known := before.reservations.get(mine[0].lead_id)) is not None:
+                fields = {"reservation_id": known.reservation_id, **_difference(known, mine[0])}
+                changed.setdefault(tuple(fields), []).append(fields)
+            else:
+                several.extend(mine)
+            if _knows_more(before, after):
+                facts.extend(_facts(key, before, after))
             booked.extend(after.booked)
             if after.written:
                 entries.extend(
@@ -165,9 +169,10 @@ class Clients:
                 head = {"client_key": key, "count": after.head.count, "hash": after.head.hash.hex(), "seal": seal.hex()}
                 heads.append(head)
         # Ended first: the index that allows one live reservation a client is checked row by row.
-        reservations.sort(key=lambda reservation: reservation.status == "live")
+        several.sort(key=lambda reservation: reservation.status == "live")
         return [
-            Rows(ReservationRow, [_row(one) for one in reservations], keep=("opened_at",)),
+            Rows(ReservationRow, [_row(one) for one in several], keep=("opened_at",)),
+            *(Rows(ReservationRow, group, known=True) for group in changed.values()),
             Rows(FactRow, facts),
             Rows(HistoryRow, entries, new=True),
             Rows(HeadRow, heads),
@@ -220,14 +225,34 @@ async def due_requests(tx: Connection, now: datetime, limit: int) -> Sequence[tu
     return [(UUID(row.ref), row.client_key) for row in found]
 
 
+def _difference(before: Reservation, after: Reservation) -> dict[str, Any]:
+    """The columns that changed. Few do, and most changes come by the hundred thousand."""
+    pairs = zip(Reservation._fields, before, after, strict=True)
+    return {name: new for name, old, new in pairs if new is not old and new != old}
+
+
 def _row(reservation: Reservation) -> dict[str, Any]:
-    return row_of(reservation) | {"opened_at": reservation.confirmed_at}
+    return reservation._asdict() | {"opened_at": reservation.confirmed_at}
 
 
 def _reservation(row: Mapping[str, Any]) -> Reservation:
-    earlier = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in row["earlier"])
-    fields = {name: value for name, value in row.items() if name != "opened_at"}
-    return Reservation(**fields | {"cause": Cause(**row["cause"]), "earlier": earlier})
+    earlier = row["earlier"]
+    typed = {
+        "cause": Cause(**row["cause"]),
+        "earlier": tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in earlier)
+        if earlier
+        else (),
+    }
+    return Reservation._make([typed[name] if name in typed else row[name] for name in Reservation._fields])
+
+
+def _knows_more(before: Client, after: Client) -> bool:
+    return (
+        after.requests is not before.requests
+        or after.rejected is not before.rejected
+        or after.deals is not before.deals
+        or after.claims is not before.claims
+    )
 
 
 def _facts(key: str, before: Client, after: Client) -> Iterator[dict[str, Any]]:
@@ -261,6 +286,8 @@ def _fact(key: str, kind: str, ref: str, value: dict[str, Any], due: datetime | 
 
 def _known(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The parts of a client that are facts."""
+    if not found:
+        return {}
     rejected: dict[UUID, Rejected] = {}
     requests: dict[UUID, Asked] = {}
     deals: dict[str, Deal] = {}

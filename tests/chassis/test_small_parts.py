@@ -142,7 +142,7 @@ def test_an_event_carries_its_story() -> None:
     assert headers["ce_causationid"] == "c1"
     assert headers["ce_sequence"] == "7"
     assert headers["traceparent"].startswith("00-" + "a" * 32)
-    assert headers_from_json(told.stored) == told.headers
+    assert headers_from_json(told.stored) == told.texts
 
 
 def test_header_bytes_that_are_no_text_are_survived() -> None:

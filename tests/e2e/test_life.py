@@ -371,7 +371,7 @@ class Life(RuleBasedStateMachine):
             for row in rows[ReservationRow]
         ]
         facts = [{**row, "value": orjson.loads(as_json([row["value"]]))[0]} for row in rows[FactRow]]
-        assert restored(KEY, None, kept, facts) == replace(self.r, head=Head())
+        assert restored(KEY, None, kept, facts) == self.r._replace(head=Head())
 
     # --- what must hold ---
 
@@ -449,7 +449,7 @@ class Life(RuleBasedStateMachine):
             done = RESERVATIONS[type(message)](self.r, message, cause, self.now, policy=POLICY)
             self.entries += done.state.written
             self.ledger += done.state.booked
-            self.r = replace(done.state, written=(), booked=())
+            self.r = done.state._replace(written=(), booked=())
         told: set[tuple[str, str, str]] = set()
         for event in done.events:
             self.treaty.hears(event.message, self.now)

@@ -1,7 +1,7 @@
 """One client's life, driven message by message through the rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -64,7 +64,7 @@ class Life:
         events: Sequence[Event] = decision.events
         self.entries += decision.state.written
         self.ledger += decision.state.booked
-        self.client = replace(decision.state, written=(), booked=())
+        self.client = decision.state._replace(written=(), booked=())
         self.told += [event.message for event in events]
         self.causes += [event.cause or cause for event in events]
         return [event.message for event in events]

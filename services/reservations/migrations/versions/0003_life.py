@@ -46,7 +46,6 @@ def upgrade() -> None:
     )
     op.drop_index("reservations_due", "reservations")
     op.create_index("reservations_due", "reservations", ["next_due"], postgresql_where=sa.text("status = 'live'"))
-    op.create_index("reservations_partner", "reservations", ["partner_id", "opened_at"])
     op.create_table(
         "facts",
         sa.Column("client_key", sa.Text, primary_key=True),
@@ -109,7 +108,6 @@ def downgrade() -> None:
     for table in ("ledger", "heads", "history", "facts"):
         op.drop_table(table)
     op.execute("DROP FUNCTION append_only()")
-    op.drop_index("reservations_partner", "reservations")
     op.drop_index("reservations_due", "reservations")
     op.execute("UPDATE reservations SET status = 'expired' WHERE status IN ('won', 'withdrawn')")
     op.execute("ALTER TABLE reservations DROP CONSTRAINT reservations_status_check")
