@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, fetch, rows
+from chassis.database import Connection, Database, Rows, execute, fetch, rows
 from chassis.processor import Input
 from contracts.client import is_client_key
 from contracts.portal import Agreement
@@ -291,6 +291,10 @@ _TAKEN = """
 """
 
 
+_QUOTA_LOCK = 0x7275D0
+_QUEUE = "SELECT pg_advisory_xact_lock($1, hashtext(p)) FROM (SELECT unnest($2::text[]) AS p ORDER BY p) q"
+
+
 async def _around(tx: Connection, inputs: Sequence[Input], quota: Quota = Quota()) -> _Around:
     bodies = [item.body for item in inputs]
     origins = [body.origin for body in bodies]
@@ -324,6 +328,9 @@ async def _rooms(tx: Connection, partners: Sequence[str], quota: Quota) -> list[
     if not partners or quota == Quota():
         return [Room()] * len(partners)
     asked = Counter(partners)
+    # Counted one after another, by whichever copy of intake. A statement of its own, so that the next sees what others
+    # committed; after the clients' locks and in one order, so that nobody waits for somebody who waits for us.
+    await execute(tx, _QUEUE, _QUOTA_LOCK, sorted(asked))
     found = {
         row.partner_id: row
         for row in await rows(tx, _TAKEN, list(asked), list(asked.values()), quota.hour, quota.day, quota.reserved)

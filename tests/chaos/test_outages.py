@@ -56,6 +56,7 @@ async def test_while_postgres_is_down_nothing_is_half_taken_and_portals_are_told
     await _exact(system, world, outage, seconds)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", DOWN_FOR)
 async def test_kafka_and_postgres_may_be_down_at_once(system: LocalSystem, world: World, seconds: int) -> None:
     outage = await _outage(system, world, "no-servers", ["kafka", "postgres"], seconds)

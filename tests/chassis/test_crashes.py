@@ -14,7 +14,9 @@ pytestmark = pytest.mark.infra
 
 NAMES, EACH = 6, 5
 ALL = NAMES * EACH
-MIDDLE_LONG = [1, pytest.param(ALL // 2, marks=pytest.mark.long), ALL]
+LONG = pytest.mark.long
+# The last message of a batch each time; the first and a middle one for long.
+PLACES = [pytest.param(1, marks=LONG), pytest.param(ALL // 2, marks=LONG), ALL]
 
 
 def messages(wish: str) -> list[dict[str, Any]]:
@@ -29,7 +31,7 @@ async def until_killed(process: "subprocess.Popen[bytes]") -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", MIDDLE_LONG)
+@pytest.mark.parametrize("number", PLACES)
 @pytest.mark.parametrize("point", [crash.COMMITTED, crash.PUBLISHED, crash.HANDLED])
 async def test_each_message_counts_once_and_in_order_wherever_it_was_killed(
     sample: Sample, point: str, number: int
@@ -49,7 +51,7 @@ async def test_each_message_counts_once_and_in_order_wherever_it_was_killed(
     await sample.until("SELECT count(*) FROM outbox", 0)
 
 
-@pytest.mark.parametrize("number", MIDDLE_LONG)
+@pytest.mark.parametrize("number", PLACES)
 async def test_a_call_that_was_answered_before_the_kill_is_made_again_in_doubt_and_told_once(
     sample: Sample, number: int
 ) -> None:
@@ -70,7 +72,7 @@ async def test_a_call_that_was_answered_before_the_kill_is_made_again_in_doubt_a
     assert all(call["doubts"] == [False, True] for call in again)
 
 
-@pytest.mark.parametrize("number", [1, ALL // 2, ALL + 1])
+@pytest.mark.parametrize("number", [pytest.param(1, marks=LONG), ALL // 2, pytest.param(ALL + 1, marks=LONG)])
 async def test_killed_between_the_single_tries_of_a_batch_that_failed(sample: Sample, number: int) -> None:
     """One that fails stands in the middle, so the batch is tried one by one."""
     said = messages("count")
@@ -87,6 +89,7 @@ async def test_killed_between_the_single_tries_of_a_batch_that_failed(sample: Sa
     assert (await sample.query("SELECT count(*) FROM parked"))[0][0] == 1
 
 
+@LONG
 async def test_two_of_a_kind_take_over_from_one_another_at_every_point(sample: Sample) -> None:
     """Each instance dies at another place; the last one finishes what all of them left."""
     await sample.say(*messages("call"))

@@ -157,6 +157,7 @@ time.sleep(600)
 
 
 @pytest.mark.infra
+@pytest.mark.long
 def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts_and_stops_in_order_and_finds_its_data(
     folder: Path,
 ) -> None:

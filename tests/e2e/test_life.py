@@ -476,9 +476,11 @@ class Life(RuleBasedStateMachine):
         raise AssertionError("it never comes to rest")
 
 
-def machine(examples: int, steps: int) -> type:
-    test: type = Life.TestCase
-    test.settings = settings(  # type: ignore[attr-defined]  # Hypothesis puts it there
+def machine(name: str, examples: int, steps: int) -> Any:
+    """A test of its own: Hypothesis keeps one for each class."""
+    of_its_own: Any = type(name, (Life,), {})
+    test: Any = of_its_own.TestCase
+    test.settings = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
@@ -487,9 +489,9 @@ def machine(examples: int, steps: int) -> type:
     return test
 
 
-TestLife = machine(30, 40)
+TestLife = machine("Life", 200, 50)
 
 
 @pytest.mark.long
-class TestLongLife(machine(1500, 60)):  # type: ignore[misc]  # made by Hypothesis
+class TestLongLife(machine("LongLife", 5000, 60)):  # type: ignore[misc]  # made by Hypothesis
     """The same for long."""

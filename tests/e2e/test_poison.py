@@ -46,7 +46,7 @@ OF_KIND = {
     VERDICTS: ["reservations"],
     RESERVATIONS: ["onec-gateway", "notifier", "intake"],
 }
-OF_TOPIC = {**OF_KIND, VERDICTS: ["reservations", "intake", "notifier"]}
+OF_TOPIC = {**OF_KIND, LEADS: ["onec-gateway", "reservations"], VERDICTS: ["reservations", "intake", "notifier"]}
 Headers = list[tuple[str, bytes]]
 
 
