@@ -27,6 +27,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
@@ -45,7 +46,13 @@ T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers of one run (`-n 2`) have servers of their own, and must not take each other's ports for them."""
+    """Workers of one run (`-n 2`) have servers of their own, and must not take each other's ports for them.
+
+    Properties are tried on fewer examples in the tests of every change than in the long ones.
+    """
+    hypothesis.settings.register_profile("change", max_examples=40)
+    hypothesis.settings.register_profile("long", max_examples=300)
+    hypothesis.settings.load_profile("change" if "not long" in config.option.markexpr else "long")
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         if _running():
