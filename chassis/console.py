@@ -14,7 +14,6 @@ from rich.table import Table
 from chassis.database import Database, Row, rows
 
 Form = Literal["table", "csv", "json"]
-NOTHING: Final = "ничего нет"
 _WIDE: Final = 240
 
 
@@ -56,4 +55,4 @@ def show(
         table.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
     # What goes into a file or a pipe has no edge to be cut at.
     console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
-    console.print(table if found else NOTHING)
+    console.print(table if found else "ничего нет")

@@ -16,7 +16,6 @@ from chassis.settings import ServiceSettings, load
 
 log = structlog.get_logger(__name__)
 
-ERASED: Final = ""
 AT_ONCE: Final = 500
 _OLD: Final = """
     SELECT {key} AS key FROM {table} GROUP BY {key}

@@ -3,11 +3,33 @@
 import sys
 from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+
+def _is_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("not a time zone such as Europe/Moscow") from None
+    return text
+
+
+def _is_secret(secret: SecretStr) -> SecretStr:
+    try:
+        enough = len(bytes.fromhex(secret.get_secret_value())) >= 32
+    except ValueError:
+        enough = False
+    if not enough:
+        raise ValueError("needs at least 64 hexadecimal digits")
+    return secret
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Zone = Annotated[str, AfterValidator(_is_zone)]
+HexSecret = Annotated[SecretStr, AfterValidator(_is_secret)]
 
 
 class KafkaSettings(BaseSettings):

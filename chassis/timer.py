@@ -16,14 +16,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.5
 BATCH = 500
-AT_ONCE = 3  # batches: while the database works on one, the other is decided
+AT_ONCE = 3  # batches: while the database works on one, another is decided
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
     """`due(tx, now, limit)` finds what is due; the rule decides again under the lock, so a late or doubled firing
-    does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds. The longest overdue first, by the
-    thousand."""
+    does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds. The longest overdue first, `AT_ONCE`
+    batches together."""
 
     name: str
     due: Callable[[Connection, datetime, int], Awaitable[Sequence[Input]]]
@@ -32,9 +32,10 @@ class Timer:
 async def run_timer(timer: Timer, database: Database, processor: Processor, publisher: Publisher, clock: Clock) -> None:
     """Look and decide for as long as the service runs."""
     while True:
-        with publisher.giving_way():
-            while await _fire(timer, database, processor, clock):
-                pass
+        if await _fire(timer, database, processor, clock):
+            with publisher.giving_way():
+                while await _fire(timer, database, processor, clock):
+                    pass
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -372,8 +372,7 @@ def _done(desk: Desk, message: object, at: datetime, **result: str) -> Desk:
     request = desk.by_id(request_id) if request_id is not None else None
     if request is None or request.done_at is not None:
         return desk
-    told = {**(request.result or {}), **result}
-    return desk.with_request(replace(request, done_at=at, result=told))
+    return desk.with_request(replace(request, done_at=at, result={**(request.result or {}), **result}))
 
 
 def _against(desk: Desk, asked: LeadRequest) -> str | None:

@@ -9,22 +9,12 @@ from joserfc.jwk import ECKey, OKPKey
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import Port, ServiceSettings
+from chassis.settings import HexSecret, Port, ServiceSettings
 from contracts.sealing import Sealer
 
 
 def _sealing_keys(secret: SecretStr) -> SecretStr:
     Sealer(secret.get_secret_value())
-    return secret
-
-
-def _hex_secret(secret: SecretStr) -> SecretStr:
-    try:
-        enough = len(bytes.fromhex(secret.get_secret_value())) >= 32
-    except ValueError:
-        enough = False
-    if not enough:
-        raise ValueError("needs at least 64 hexadecimal digits")
     return secret
 
 
@@ -60,7 +50,7 @@ class Settings(ServiceSettings):
     http_host: str = "127.0.0.1"
     http_port: Port
     sealing_keys: Annotated[SecretStr, AfterValidator(_sealing_keys)]
-    client_key_secret: Annotated[SecretStr, AfterValidator(_hex_secret)]
+    client_key_secret: HexSecret
     receipt_key: Annotated[SecretStr, AfterValidator(_receipt_key)]
     unsealing_key: Annotated[SecretStr, AfterValidator(_unsealing_key)]
     accept_plain_clients: bool = False

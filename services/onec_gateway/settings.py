@@ -3,23 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import isodate
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, Zone
 from services.onec_gateway.onec.client import WebServer
 from services.onec_gateway.onec.manners import parse_calendar
-
-
-def _is_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("not a time zone such as Europe/Moscow") from None
-    return text
 
 
 def _is_hex_key(secret: SecretStr) -> SecretStr:
@@ -62,7 +53,7 @@ class Settings(ServiceSettings):
     url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")]
     user: str
     password: SecretStr
-    time_zone: Annotated[str, AfterValidator(_is_zone)] = "Europe/Moscow"
+    time_zone: Zone = "Europe/Moscow"
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     per_second: Annotated[float, Field(gt=0)] = 50.0
     web_server: WebServer = "iis"

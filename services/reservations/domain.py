@@ -253,16 +253,14 @@ def deal_cancelled(
     after = after.noted(policy.history_key, now, "sale-void", deal.lead_id, deal=deal.ref)
     after, events = rewards.taken_back(after, deal, now, policy.history_key)
     reservation = after.reservations.get(deal.lead_id)
-    gone = reservation is None or reservation.client == ERASED
-    if gone or reservation is None or reservation.status != "won" or reservation.deal != deal.ref:
+    if reservation is None or reservation.client == ERASED or reservation.deal != deal.ref:
         return advance(after, now, policy, events)
     other = next(
         (one for one in after.deals.values() if one.lead_id == deal.lead_id and one.inside and not one.cancelled), None
     )
     if other is not None:
         return advance(after.with_reservation(reservation._replace(deal=other.ref)), now, policy, events)
-    live = after.live()
-    if live is not None:
+    if after.live() is not None:
         raise SecondLiveReservation(f"lead {deal.lead_id}")
     reopened = _scheduled(reservation._replace(status="live", ended_at=None, deal=None, cause=cause), now, policy)
     after = after.with_reservation(reopened).noted(

@@ -3,12 +3,11 @@
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chassis.settings import ServiceSettings
+from chassis.settings import HexSecret, ServiceSettings, Zone
 from services.reservations.terms import Term
 
 
@@ -17,29 +16,11 @@ def _is_term(text: str) -> str:
     return text
 
 
-def _is_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("not a time zone such as Europe/Moscow") from None
-    return text
-
-
 def _are_days(text: str) -> str:
     days = [part.strip() for part in text.split(",") if part.strip()]
     if not all(day.isdigit() and int(day) > 0 for day in days):
         raise ValueError("not numbers of days such as 30,7,1")
     return text
-
-
-def _is_secret(secret: SecretStr) -> SecretStr:
-    try:
-        enough = len(bytes.fromhex(secret.get_secret_value())) >= 32
-    except ValueError:
-        enough = False
-    if not enough:
-        raise ValueError("needs at least 64 hexadecimal digits")
-    return secret
 
 
 class Settings(ServiceSettings):
@@ -55,14 +36,14 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="RESERVATIONS_", hide_input_in_errors=True)
 
     term: Annotated[str, AfterValidator(_is_term)] = "P6M"
-    time_zone: Annotated[str, AfterValidator(_is_zone)] = "Europe/Moscow"
+    time_zone: Zone = "Europe/Moscow"
     reminder_days: Annotated[str, NoDecode, AfterValidator(_are_days)] = "30,7,1"
     extension_limit: Annotated[int, Field(ge=0)] | None = None
     extension_window: timedelta | None = None
     withdraw_within: timedelta = timedelta(hours=24)
     sale_grace: timedelta = timedelta(days=30)
     claim_waits: timedelta = timedelta(days=14)
-    history_key: Annotated[SecretStr, AfterValidator(_is_secret)]
+    history_key: HexSecret
     dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
 
     @property

@@ -135,11 +135,10 @@ class Clients:
         # The clock of a term asks for nothing else, and it asks for a hundred thousand at once.
         if not all(isinstance(item.body, TermReached) for item in inputs):
             tables.append((FactRow, None))
-        reservations, heads, facts = (
-            _by_client(found) for found in [*await fetch_each(tx, "client_key", keys, *tables), []][:3]
-        )
+        reservations, heads, *facts = map(_by_client, await fetch_each(tx, "client_key", keys, *tables))
+        known = facts[0] if facts else {}
         return {
-            key: restored(key, next(iter(heads.get(key, ())), None), reservations.get(key, ()), facts.get(key, ()))
+            key: restored(key, next(iter(heads.get(key, ())), None), reservations.get(key, ()), known.get(key, ()))
             for key in keys
         }
 

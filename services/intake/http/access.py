@@ -72,7 +72,7 @@ def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
     return check
 
 
-async def allowed(app: FastAPI, portal: str, scope: Scope) -> None:
+def allowed(app: FastAPI, portal: str, scope: Scope) -> None:
     """403 without the scope, where the body says which is asked."""
     if scope not in app.state.keyring.scopes(portal):
         raise Problem(403, "forbidden")

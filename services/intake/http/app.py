@@ -239,7 +239,7 @@ def _later(app: FastAPI, runtime: Runtime, reader: Reader) -> None:
         traceparent: TraceParent = None,
     ) -> views.PassedView:
         """Отозвать заявку: клиент снова свободен. Партнёр — в течение суток, менеджер — в любое время."""
-        await allowed(app, portal, "leads" if body.manager is None else "returns")
+        allowed(app, portal, "leads" if body.manager is None else "returns")
         message = WithdrawLead(lead_id=lead_id, **dict(body))
         return views.PassedView(request_id=await passed(portal, idempotency_key, message, traceparent, response))
 

@@ -1,0 +1,123 @@
+"""Personal data end in each service that keeps sealed clients, and only of those with whom all is over."""
+
+import asyncio
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from chassis.migrations import upgrade
+from deploy.local.parts import ROOT, Plan, service_environment, shared_environment
+from deploy.local.ports import Ports
+from deploy.local.secrets_file import Secrets
+from tests.infra import DatabaseFactory
+from tests.process import run_warm
+
+pytestmark = pytest.mark.infra
+
+# A row of a client with whom all was over in 2020, and one of a client with whom it is not: $1 the lead, $2 whose.
+_LEAD: Final = "lead_id, client_key, partner_id, client"
+OVER: Final = {
+    "intake": f"""
+        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, closed_at, closed_as, story, told)
+        VALUES ($1, $2, 'anna', 'sealed', 1, 'demo', 'withdrawn', '2020-01-01', '2020-01-02', 'withdrawn', '[]', 2)""",
+    "onec_gateway": f"""
+        WITH term AS (
+            INSERT INTO terms (lead_id, client_key, confirmed_at, until, through, ended_at, ended_as)
+            VALUES ($1, $2, '2020-01-01', '2020-07-01', '2020-06-30', '2020-01-02', 'withdrawn')
+        )
+        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_asked, enquiries, sales, status, rule,
+                           decided_at)
+        VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 1, '{{}}', true, '[]', '[]', 'confirmed', 'free',
+                '2020-01-01')""",
+    "notifier": f"""
+        INSERT INTO messages (message_id, {_LEAD}, template, created_at, status, settled_at)
+        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed', '2020-01-01', 'sent', '2020-01-01')""",
+}
+OPEN: Final = {
+    "intake": f"""
+        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, story, told)
+        VALUES ($1, $2, 'anna', 'sealed', 2, 'demo', 'under-review', '2020-01-01', '[]', -1)""",
+    "onec_gateway": f"""
+        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_asked, enquiries, sales, status, rule,
+                           decided_at)
+        VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 2, '{{}}', true, '[]', '[]', 'confirmed', 'free',
+                '2020-01-01')""",
+    "notifier": f"""
+        INSERT INTO messages (message_id, {_LEAD}, template, created_at, status)
+        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed', '2020-01-01', 'waiting')""",
+}
+TABLES: Final = {"intake": "leads", "onec_gateway": "leads", "notifier": "messages"}
+
+
+class Service:
+    """Its database with those two clients in it, and its commands."""
+
+    def __init__(self, name: str, url: str, folder: Path) -> None:
+        self.name = name
+        self.over, self.open = uuid.uuid4(), uuid.uuid4()
+        self._url = url
+        plan = Plan(folder, Ports.free(), Secrets(folder / "secrets.json"), "127.0.0.1:1", {name: url}, {})
+        self._environment = {**os.environ, **shared_environment(plan), **service_environment(plan, name)}
+
+    async def sql(self, sql: str, *args: Any) -> list[Any]:
+        connection = await asyncpg.connect(self._url)
+        try:
+            return list(await connection.fetch(sql, *args))
+        finally:
+            await connection.close()
+
+    async def fill(self) -> None:
+        await self.sql(OVER[self.name], self.over, "k1:over")
+        await self.sql(OPEN[self.name], self.open, "k1:open")
+        work = (
+            "INSERT INTO work (kind, ref, key, payload, cause, due_at, state) VALUES ('x', $1, $2, $3, '{}', now(), $4)"
+        )
+        for key, state in (("k1:over", "done"), ("k1:open", "waiting")):
+            await self.sql(work, key, key, '{"client": "sealed", "partner_id": "anna"}', state)
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(run_warm, f"services.{self.name}", *arguments, environment=self._environment)
+        return done.returncode, done.stdout + done.stderr
+
+    async def kept(self) -> set[str]:
+        """The clients whose sealed data are still there, in the rows and in the calls that were made."""
+        rows = await self.sql(f"SELECT client_key FROM {TABLES[self.name]} WHERE client <> ''")
+        calls = await self.sql("SELECT key FROM work WHERE payload ? 'client'")
+        assert {row["client_key"] for row in rows} == {call["key"] for call in calls}
+        return {row["client_key"] for row in rows}
+
+
+@pytest.fixture(params=list(TABLES))
+async def service(request: pytest.FixtureRequest, database_factory: DatabaseFactory, tmp_path: Path) -> Service:
+    name: str = request.param
+    url = database_factory(name, lambda url: upgrade(url, ROOT / "services" / name / "migrations"))
+    made = Service(name, url, tmp_path)
+    await made.fill()
+    return made
+
+
+async def test_retention_erases_those_with_whom_all_was_over_long_ago(service: Service) -> None:
+    dry = await service.command("retention", "--dry-run")
+    before = await service.kept()
+    done = await service.command("retention")
+
+    assert dry[0] == done[0] == 0, dry[1] + done[1]
+    assert "назад: 1" in dry[1]
+    assert before == {"k1:over", "k1:open"}
+    assert await service.kept() == {"k1:open"}
+
+
+async def test_one_client_is_erased_on_request_unless_something_is_under_way(service: Service) -> None:
+    asked = ("--who", "dpo", "--why", "запрос 7")
+
+    refused = await service.command("erase", str(service.open), *asked)
+    unknown = await service.command("erase", str(uuid.uuid4()), *asked)
+    done = await service.command("erase", str(service.over), *asked)
+
+    assert (refused[0], unknown[0], done[0]) == (1, 1, 0), done[1]
+    assert "ещё не всё закончено" in refused[1]
+    assert await service.kept() == {"k1:open"}
