@@ -126,8 +126,8 @@ class ServiceProcess:
     ) -> "ServiceProcess":
         """`python -m module run`, with `wait` ready to be relied on. `prefix` is that of its settings.
 
-        `warm`: forked from a process that has the services imported. For modules of `services` it saves most of
-        the start; others are imported as ever.
+        `warm`: forked from a process that has the services imported, which saves most of the start; what it does not
+        have is imported as ever.
         """
         port = free_port()
         whole = {**os.environ, **environment, f"{prefix}ADMIN_PORT": str(port)}

@@ -60,6 +60,7 @@ class Sample:
             },
             self.folder / f"{len(self.instances)}.log",
             wait=wait,
+            warm=True,
         )
         self.instances.append(started)
         return started.process

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import asyncpg
@@ -14,26 +12,20 @@ from contracts.catalogue import MESSAGES
 from contracts.dead_letters import DeadLetterResolved
 from contracts.topics import DEAD_LETTERS
 from tests.chassis.conftest import Sample, headers_for
-from tests.process import until
+from tests.process import run_warm, until
 
 pytestmark = pytest.mark.infra
 
 
 async def operator(sample: Sample, *arguments: str, code: int = 0) -> str:
     """`python -m chassis.deadletters …`; what it printed."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "chassis.deadletters", *arguments],
-        env={
-            **os.environ,
-            "COLUMNS": "200",
-            "KAFKA_BOOTSTRAP_SERVERS": sample.bootstrap,
-            "DEAD_LETTERS_PRIVATE_KEY": json.dumps(sample.operator_key.as_dict(private=True)),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {
+        **os.environ,
+        "COLUMNS": "200",
+        "KAFKA_BOOTSTRAP_SERVERS": sample.bootstrap,
+        "DEAD_LETTERS_PRIVATE_KEY": json.dumps(sample.operator_key.as_dict(private=True)),
+    }
+    done = await asyncio.to_thread(run_warm, "chassis.deadletters", *arguments, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -30,7 +30,7 @@ PARTNERS = 10
 AT_ONCE = 32
 
 
-@pytest.mark.parametrize("count", [250, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.long)])
 async def test_of_many_leads_each_client_is_held_by_the_first_received_alone(world: World, count: int) -> None:
     """A fifth of the leads race for phones of others, and one request in ten is sent twice."""
     rng = random.Random(20261124)

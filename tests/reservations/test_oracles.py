@@ -1,12 +1,14 @@
 """The builder's calendar beside two others: PostgreSQL's and dateutil's."""
 
-import random
+import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 from dateutil.relativedelta import relativedelta
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.reservations.terms import Term
 
@@ -22,7 +24,7 @@ ZONES = (
     "Australia/Lord_Howe",
     "Asia/Kolkata",
 )
-ANCHORS = 100_000
+AT_ONCE = 500
 SIX_MONTHS = Term.parse("P6M")
 
 # The day after the last, at its start. PostgreSQL's dates clamp to the month's end by themselves.
@@ -33,28 +35,51 @@ _ORACLE = """
 """
 
 
-async def test_hundred_thousand_terms_end_as_postgresql_and_dateutil_say(postgres_admin_url: str) -> None:
-    """Anchors over forty years, a tenth of them near a change of clocks, another at ends of months."""
-    rng = random.Random(20261125)
-    anchors, zones = [], []
-    for n in range(ANCHORS):
-        moment = datetime(2005, 1, 1, tzinfo=UTC) + timedelta(seconds=rng.randrange(40 * 365 * 86400))
-        if n % 10 == 0:
-            moment = moment.replace(month=rng.choice((3, 4, 9, 10, 11)), day=rng.randint(1, 30))
-        elif n % 10 == 1:
-            moment = datetime(moment.year, 3, 1, tzinfo=UTC) - timedelta(hours=rng.randint(0, 48))
-        anchors.append(moment)
-        zones.append(rng.choice(ZONES))
-    connection = await asyncpg.connect(postgres_admin_url)
-    try:
-        oracle = await connection.fetch(_ORACLE, anchors, zones)
-    finally:
-        await connection.close()
+def _anchor(chance: bytes) -> tuple[datetime, str]:
+    """Within forty years; around each possible change of clocks, ends of months and leap days as often as elsewhere."""
+    number, where = int.from_bytes(chance[:6], "big"), int.from_bytes(chance[6:8], "big")
+    zone, kind = ZONES[where % len(ZONES)], where // len(ZONES) % 4
+    moment = datetime(2005, 1, 1, tzinfo=UTC) + timedelta(seconds=number % (40 * 365 * 86400))
+    # Local days begin up to half a day off UTC's.
+    near = timedelta(seconds=number % (3 * 86400)) - timedelta(days=1, hours=12)
+    match kind:
+        case 1:
+            moment = datetime(moment.year, (3, 4, 9, 10, 11)[number % 5], moment.day % 30 + 1, tzinfo=UTC) + near
+        case 2:
+            moment = datetime(moment.year, moment.month, 1, tzinfo=UTC) + near
+        case 3:
+            moment = datetime(moment.year // 4 * 4, 2, 29, tzinfo=UTC) + near
+    return moment, zone
 
-    for moment, name, row in zip(anchors, zones, oracle, strict=True):
-        zone = ZoneInfo(name)
-        through, until = SIX_MONTHS.end(moment, zone)
-        assert through == row["through"] == moment.astimezone(zone).date() + relativedelta(months=6)
-        assert until == row["until"]
-        year = SIX_MONTHS.end(moment, zone, 2)[0]
-        assert year == moment.astimezone(zone).date() + relativedelta(months=12)
+
+_MANY = st.binary(min_size=8 * AT_ONCE, max_size=8 * AT_ONCE).map(
+    lambda chances: [_anchor(chances[first : first + 8]) for first in range(0, len(chances), 8)]
+)
+
+
+@pytest.mark.parametrize("anchors", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_terms_end_as_postgresql_and_dateutil_say(postgres_admin_url: str, anchors: int) -> None:
+    """A chain of chances is drawn at once, and eight bytes of it are an anchor: drawn one by one they take minutes."""
+    seen = 0
+
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(postgres_admin_url))
+
+        @settings(max_examples=anchors // AT_ONCE, deadline=None)
+        @given(_MANY)
+        def agree(drawn: list[tuple[datetime, str]]) -> None:
+            nonlocal seen
+            moments, zones = [moment for moment, _ in drawn], [zone for _, zone in drawn]
+            oracle = runner.run(connection.fetch(_ORACLE, moments, zones))
+            for moment, name, row in zip(moments, zones, oracle, strict=True):
+                zone = ZoneInfo(name)
+                through, until = SIX_MONTHS.end(moment, zone)
+                assert through == row["through"] == moment.astimezone(zone).date() + relativedelta(months=6)
+                assert until == row["until"]
+                year = SIX_MONTHS.end(moment, zone, 2)[0]
+                assert year == moment.astimezone(zone).date() + relativedelta(months=12)
+            seen += len(drawn)
+
+        agree()
+        runner.run(connection.close())
+    assert seen >= anchors

@@ -117,7 +117,7 @@ async def test_sweep_that_is_killed_anywhere_misses_nothing_and_repeats_nothing(
     reservations: Reservations, database: Any, seed: int
 ) -> None:
     rng = random.Random(seed)
-    fill, count = Fill(database), 6000
+    fill, count = Fill(database), 3000
     await fill.ending(_midnight(datetime.now(MOSCOW).date() + DAY), count)
     advance(reservations.clock, "P3D", MOSCOW)
 
