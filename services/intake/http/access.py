@@ -14,7 +14,7 @@ from services.intake.http.problems import Problem
 from services.intake.store import hash_key, portals
 
 REREAD_AFTER_S = 2.0
-REREAD_FOR_UNKNOWN_AFTER_S = 0.2  # a new key works at once, and wrong ones do not hammer the database
+PAUSE_FOR_UNKNOWN_S = 0.2  # a new key works at once, and wrong ones do not hammer the database
 
 _bearer = HTTPBearer(auto_error=False, description="Ключ портала")
 
@@ -30,10 +30,10 @@ class Keyring:
 
     async def portal(self, key: str) -> tuple[str, frozenset[str]] | None:
         """Name and scopes of the portal whose key it is."""
-        hashed = hash_key(key)
-        if self._is_old(hashed):
+        hashed, asked_at = hash_key(key), time.monotonic()
+        if self._is_old(hashed, asked_at):
             async with self._reading:  # many may ask at once; one of them reads
-                if self._is_old(hashed):
+                if self._is_old(hashed, asked_at):
                     await self._read()
         return self._portals.get(hashed)
 
@@ -41,17 +41,18 @@ class Keyring:
         """What a portal that has just been let in may do."""
         return next((scopes for name, scopes in self._portals.values() if name == portal), frozenset())
 
-    def _is_old(self, hashed: bytes) -> bool:
-        limit = REREAD_AFTER_S if hashed in self._portals else REREAD_FOR_UNKNOWN_AFTER_S
-        return time.monotonic() - self._read_at > limit
+    def _is_old(self, hashed: bytes, asked_at: float) -> bool:
+        return self._read_at < (asked_at - REREAD_AFTER_S if hashed in self._portals else asked_at)
 
     async def _read(self) -> None:
+        await asyncio.sleep(self._read_at + PAUSE_FOR_UNKNOWN_S - time.monotonic())
+        began = time.monotonic()
         self._portals = {
             row.key_hash: (row.name, frozenset(row.scopes))
             for row in await portals(self._database)
             if row.key_hash is not None
         }
-        self._read_at = time.monotonic()
+        self._read_at = began
 
 
 def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
