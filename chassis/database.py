@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
@@ -192,14 +192,14 @@ async def together(tx: Connection, statements: Sequence[Statement]) -> list[Sequ
 
 async def fetch(
     tx: Connection, model: type[SQLModel], column: str, keys: Sequence[Any], *, order_by: str | None = None
-) -> list[dict[str, Any]]:
+) -> Sequence[Mapping[str, Any]]:
     """The rows of one table whose `column` is among `keys`; JSON columns come as Python values."""
     return (await fetch_each(tx, column, keys, (model, order_by)))[0]
 
 
 async def fetch_each(
     tx: Connection, column: str, keys: Sequence[Any], *tables: tuple[type[SQLModel], str | None]
-) -> list[list[dict[str, Any]]]:
+) -> Sequence[Sequence[Mapping[str, Any]]]:
     """The same from several tables, by a column that all of them have: (model, order by) → its rows.
 
     Few rows cost less than a round trip, and come together in one; many cost twice as much that way.
@@ -207,7 +207,8 @@ async def fetch_each(
     named = tuple((table_of(model), order_by) for model, order_by in tables)
     if len(named) == 1 or len(keys) > FEW_KEYS:
         return [
-            [dict(row) for row in await tx.fetch(_select_sql(table, column, order_by), list(keys))]
+            # The driver's rows are read by name, which is all that is asked of a mapping here.
+            cast("Sequence[Mapping[str, Any]]", await tx.fetch(_select_sql(table, column, order_by), list(keys)))
             for table, order_by in named
         ]
     found = await tx.fetchrow(_fetch_sql(column, named), list(keys))

@@ -1,9 +1,10 @@
 """CloudEvents 1.0 in Kafka binary mode: the headers of a record, written and read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -15,8 +16,7 @@ Headers = list[tuple[str, bytes]]
 _SEEN = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An event ready for the wire. `stored` is its headers as the outbox keeps them, `summary` what the log says of it:
     what is told, about which lead, in which story."""
 
@@ -26,7 +26,7 @@ class Outgoing:
     texts: Sequence[tuple[str, str]]
     value: bytes
     stored: str
-    summary: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, str] = MappingProxyType({})
 
     @property
     def headers(self) -> Headers:

@@ -6,11 +6,11 @@ fails is tried again one input at a time, so that one bad input costs only itsel
 
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -172,8 +172,7 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an input: a `reply` (none for one seen before), or an `error` that would come again each time."""
 
     reply: Any = None
@@ -331,8 +330,10 @@ class Processor:
                 item = inputs[n]
                 decision = self._rules[type(item.body)].decide(after[item.key], item.body, item.cause, ledger.now)
                 after[item.key] = decision.state
-                ledger.tell(item, decision.events)
-                ledger.ask(item, decision.tasks)
+                if decision.events:
+                    ledger.tell(item, decision.events)
+                if decision.tasks:
+                    ledger.ask(item, decision.tasks)
                 outcomes[n] = Outcome(reply=decision.reply)
             changes = {key: (before[key], after[key]) for key in after if after[key] is not before[key]}
             if changes:
@@ -458,7 +459,7 @@ class _Ledger:
         self._source = source
         self._produced = produced
         self._touched: set[str] = set()
-        self._counters: Counter[tuple[str, str]] = Counter()
+        self._counters: dict[tuple[str, str], int] = {}
 
     def tell(self, item: Input, events: Sequence[Event]) -> None:
         for event in events:
@@ -478,8 +479,8 @@ class _Ledger:
 
     def _encode(self, message: Message, cause: Cause, step: str) -> Outgoing:
         kind = f"{step}{message.ce_type}"
-        counter = self._counters[cause.id, kind]
-        self._counters[cause.id, kind] += 1
+        counter = self._counters.get((cause.id, kind), 0)
+        self._counters[cause.id, kind] = counter + 1
         key = message.key
         sequence = self.sequences.get(key)
         if sequence is not None:

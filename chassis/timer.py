@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.5
 BATCH = 500
-AT_ONCE = 3  # batches: while the database works on one, another is decided
+AT_ONCE = 8  # batches: while the database works on some, another is decided
 
 
 @dataclass(frozen=True, slots=True)

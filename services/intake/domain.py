@@ -232,7 +232,7 @@ def submit_lead(desk: Desk, asked: LeadRequest, _: Cause, now: datetime) -> Deci
     reason = _against(desk, asked) or full
     if reason is not None:
         refused = _refuse(desk, asked, reason, now, again_at if reason == full else None)
-        return refused if origin.answered else replace(refused, state=desk.with_request(Request(origin, reason)))
+        return refused if origin.answered else refused._replace(state=desk.with_request(Request(origin, reason)))
     assert asked.consent is not None
     number, *rest = desk.numbers
     received_at = now if desk.last_received_at is None else max(now, desk.last_received_at + _TICK)

@@ -4,7 +4,7 @@ Intake finds the lead and passes the request on; reservations decides, and that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -94,7 +94,7 @@ def asked_later(
     lead, reason = _lead_of(desk, asked, name_of)
     if lead is None:
         refused = _refuse(desk, asked, reason, now)
-        return refused if origin.answered else replace(refused, state=desk.with_request(Request(origin, reason)))
+        return refused if origin.answered else refused._replace(state=desk.with_request(Request(origin, reason)))
     result = {"claim_id": str(origin.request_id)} if isinstance(asked, Claim) else None
     after = desk.with_request(Request(origin, lead_id=lead.lead_id, result=result))
     return Decision(after, (Event(_passed_on(asked, lead, now)),), reply=Passed(origin.request_id))

@@ -338,11 +338,11 @@ def sale_seen(client: Client, seen: SaleSeen, _: Cause, now: datetime, *, policy
         if lead_id is None or lead_id not in client.leads or seen.sale.cancelled:
             return Decision(client)
         deal = Deal(seen.sale, lead_id, seen.at, seen.who)
-        return replace(_also(advance(client.with_deal(deal), now, policy), _closed(client, deal)), reply=lead_id)
+        return _also(advance(client.with_deal(deal), now, policy), _closed(client, deal))._replace(reply=lead_id)
     if seen.sale.cancelled and known.cancelled_at is None:
         void = replace(known, cancelled_at=seen.at)
         decision = _also(advance(client.with_deal(void), now, policy), _cancelled(client, void))
-        return replace(decision, reply=known.lead_id)
+        return decision._replace(reply=known.lead_id)
     return Decision(client, reply=known.lead_id)
 
 
@@ -478,7 +478,7 @@ def _of_deal(lead: Lead, sale: Sale) -> Cause:
 
 
 def _also(decision: Decision[Client], event: Event) -> Decision[Client]:
-    return replace(decision, events=(*decision.events, event))
+    return decision._replace(events=(*decision.events, event))
 
 
 def _agree(client: Client, lead_id: UUID) -> None:

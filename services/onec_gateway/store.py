@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -174,6 +175,9 @@ class ExchangeRow(Table, table=True):
     correlation: str | None
 
 
+_TERM: Final = itemgetter(*Term.__dataclass_fields__)
+
+
 class Clients:
     """State by client key: the hold, the leads, their reservations, and what else is known."""
 
@@ -192,9 +196,8 @@ class Clients:
             leads[row["client_key"]][row["lead_id"]] = _lead(row)
         terms: dict[str, dict[UUID, Term]] = {key: {} for key in keys}
         for row in reserved:
-            key = row.pop("client_key")
-            terms[key][row["lead_id"]] = Term(**row)
-        facts: dict[str, list[dict[str, Any]]] = {}
+            terms[row["client_key"]][row["lead_id"]] = Term(*_TERM(row))
+        facts: dict[str, list[Mapping[str, Any]]] = {}
         for row in known:
             facts.setdefault(row["client_key"], []).append(row)
         return {
@@ -318,7 +321,7 @@ def _changed(key: str, kind: str, before: Mapping[Any, Any], after: Mapping[Any,
     ]
 
 
-def _lead(row: dict[str, Any]) -> Lead:
+def _lead(row: Mapping[str, Any]) -> Lead:
     decided = row["decided_at"]
     return Lead(
         lead_id=row["lead_id"],

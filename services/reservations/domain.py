@@ -114,11 +114,11 @@ def lead_confirmed(
         now,
         policy,
     )
-    after = client.with_reservation(opened).noted(
+    after = client.changed(
+        opened,
         policy.history_key,
         now,
         "opened",
-        message.lead_id,
         partner=message.partner_id,
         anchor=message.confirmed_at.isoformat(),
         through=through.isoformat(),
@@ -235,9 +235,7 @@ def deal_closed(client: Client, message: DealClosed, _: Cause, now: datetime, *,
         return advance(after.noted(policy.history_key, now, what, message.lead_id, **facts), now, policy)
     won = reservation._replace(status="won", ended_at=now, deal=deal.ref)
     corrects = "expired" if reservation.status == "expired" else None
-    after = after.with_reservation(won).noted(
-        policy.history_key, now, "won", message.lead_id, **facts, **({"corrects": corrects} if corrects else {})
-    )
+    after = after.changed(won, policy.history_key, now, "won", **facts, **({"corrects": corrects} if corrects else {}))
     event = ReservationClosed(**_told(won, after), closed_at=now, outcome="won", deal=deal.ref, corrects=corrects)
     return advance(after, now, policy, (Event(event),))
 
@@ -263,9 +261,7 @@ def deal_cancelled(
     if after.live() is not None:
         raise SecondLiveReservation(f"lead {deal.lead_id}")
     reopened = _scheduled(reservation._replace(status="live", ended_at=None, deal=None, cause=cause), now, policy)
-    after = after.with_reservation(reopened).noted(
-        policy.history_key, now, "reopened", deal.lead_id, through=reopened.reserved_through.isoformat()
-    )
+    after = after.changed(reopened, policy.history_key, now, "reopened", through=reopened.reserved_through.isoformat())
     events = (*events, Event(ReservationReopened(**_told(reopened, after), reopened_at=now)))
     if now >= reopened.reserved_until:
         after, expired = _expire(after, reopened, now, policy)
@@ -447,8 +443,8 @@ def wait_over(client: Client, due: WaitOver, _: Cause, now: datetime, *, policy:
 
 def _expire(client: Client, reservation: Reservation, now: datetime, policy: Policy) -> tuple[Client, Event]:
     expired = reservation._replace(status="expired", ended_at=reservation.reserved_until)
-    after = client.with_reservation(expired).noted(
-        policy.history_key, now, "expired", reservation.lead_id, through=reservation.reserved_through.isoformat()
+    after = client.changed(
+        expired, policy.history_key, now, "expired", through=reservation.reserved_through.isoformat()
     )
     event = ReservationExpired(**_told(expired, after), expired_at=reservation.reserved_until)
     return after, Event(event, reservation.cause)

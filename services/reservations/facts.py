@@ -150,6 +150,16 @@ class Client(NamedTuple):
     def with_claim(self, claim: Claim) -> "Client":
         return self._replace(claims=MappingProxyType({**self.claims, claim.claim_id: claim}))
 
+    def changed(self, reservation: Reservation, key: bytes, at: datetime, what: str, **facts: Any) -> "Client":
+        """With the reservation as it is now, and an entry in the history about it: both at the price of one."""
+        said = {"at": _text_of(at), "what": what, "lead": str(reservation.lead_id), **facts}
+        head, entry = appended(self.head, key, self.key, said)
+        return self._replace(
+            reservations=MappingProxyType({**self.reservations, reservation.lead_id: reservation}),
+            head=head,
+            written=(*self.written, entry),
+        )
+
     def noted(self, key: bytes, at: datetime, what: str, lead_id: UUID, **facts: Any) -> "Client":
         """With an entry in the history. `facts` are texts and numbers."""
         said = {"at": _text_of(at), "what": what, "lead": str(lead_id), **facts}

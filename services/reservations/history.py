@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,8 +25,7 @@ class Head:
         return _keyed(key, b"head\n%d\n%s\n" % (self.count, client_key.encode()) + self.hash)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry as it is kept: its number, its text (canonical JSON) and the hash that chains it."""
 
     number: int

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +26,9 @@ _MOMENT = DateTime(timezone=True)
 _REQUESTS: Final[dict[str, type[Request]]] = {
     kind.ce_type: kind for kind in (ReturnRequested, WithdrawalRequested, RewardClaimed, RewardSettlementRequested)
 }
+_FIELDS: Final = itemgetter(*Reservation._fields)
+_CAUSE: Final = Reservation._fields.index("cause")
+_EARLIER: Final = Reservation._fields.index("earlier")
 
 
 class Table(SQLModel, registry=registry()):
@@ -179,8 +183,8 @@ class Clients:
         ]
 
 
-def _by_client(found: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    by_client: dict[str, list[dict[str, Any]]] = {}
+def _by_client(found: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    by_client: dict[str, list[Mapping[str, Any]]] = {}
     for row in found:
         by_client.setdefault(row["client_key"], []).append(row)
     return by_client
@@ -235,14 +239,10 @@ def _row(reservation: Reservation) -> dict[str, Any]:
 
 
 def _reservation(row: Mapping[str, Any]) -> Reservation:
-    earlier = row["earlier"]
-    typed = {
-        "cause": Cause(**row["cause"]),
-        "earlier": tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in earlier)
-        if earlier
-        else (),
-    }
-    return Reservation._make([typed[name] if name in typed else row[name] for name in Reservation._fields])
+    fields = list(_FIELDS(row))
+    fields[_CAUSE] = Cause(**fields[_CAUSE])
+    fields[_EARLIER] = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in fields[_EARLIER])
+    return Reservation._make(fields)
 
 
 def _knows_more(before: Client, after: Client) -> bool:
