@@ -26,6 +26,7 @@ Ports, each moved by an environment variable:
   TRUCE_CABINET_PORT   8080   the cabinet
   TRUCE_ONEC_PORT      8091   the 1C simulator
   TRUCE_SMS_PORT       8092   the SMS simulator
+  TRUCE_REPORTS_PORT   8083   where SMS providers report
   TRUCE_ADMIN_PORT     9101   health and metrics, one port a service from here upwards
   TRUCE_KAFKA_PORT     9092   Kafka; its controller takes the next (TRUCE_KAFKA_CONTROLLER_PORT)
   TRUCE_POSTGRES_PORT  5433   PostgreSQL

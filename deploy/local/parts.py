@@ -91,7 +91,11 @@ def simulators(plan: Plan) -> list[Part]:
         ),
         Part(
             "sms",
-            (*sms, "--host", HOST, "--login", SMS_LOGIN, f"--password={plan.secrets['sms_password']}"),
+            (
+                *(*sms, "--host", HOST, "--login", SMS_LOGIN, f"--password={plan.secrets['sms_password']}"),
+                *("--callback-url", f"http://{HOST}:{plan.ports.reports}/v1/reports/smsc"),
+                f"--callback-secret={plan.secrets['sms_report_secret']}",
+            ),
             f"http://{HOST}:{plan.ports.sms}/__sim/health",
         ),
     ]
@@ -160,6 +164,12 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
             "SMSC_URL": plan.sms,
             "SMSC_LOGIN": SMS_LOGIN,
             "SMSC_PASSWORD": secrets["sms_password"],
+            "SMSC_REPORT_SECRET": secrets["sms_report_secret"],
+            "HTTP_PORT": str(plan.ports.reports),
+            # A demonstration has one partner, and moves its clock to midnights.
+            "PER_HOUR": "0",
+            "PER_DAY": "0",
+            "QUIET_HOURS": "",
         },
     }
     settings = {**common, **own.get(service, dict)()}

@@ -22,6 +22,7 @@ VARIABLES = {
     "sms": "TRUCE_SMS_PORT",
     "admin": "TRUCE_ADMIN_PORT",
     "cabinet": "TRUCE_CABINET_PORT",
+    "reports": "TRUCE_REPORTS_PORT",
 }
 ADMIN_PORTS = 5  # one a service, from `admin` upwards
 
@@ -38,6 +39,7 @@ class Ports:
     sms: int = 8092
     admin: int = 9101
     cabinet: int = 8080
+    reports: int = 8083
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Ports":

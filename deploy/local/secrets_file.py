@@ -16,6 +16,7 @@ KINDS = {
     **{f"{database}_database_password": "password" for database in DATABASES},
     "onec_password": "password",
     "sms_password": "password",
+    "sms_report_secret": "password",
     "client_key_secret": "hex",
     "history_key": "hex",
     "sealing_keys": "sealing",

@@ -1,23 +1,62 @@
-"""Who is told what, once; and what may be done about a message that may or may not have gone out."""
+"""Who is told what, once; when it may be said, and until when it is true."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Final, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from chassis.decision import Cause, Decision, Event, Task, derived_id
 from contracts.message import ClientMessage, PartnerStatus
-from contracts.messages import SmsStatus
+from contracts.messages import SmsOutcome, SmsStatus
 from contracts.partners import Partner
-from contracts.reservations import ReservationExpired, ReservationOpened
-from contracts.verdicts import LeadRejected
+from contracts.reservations import (
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExpiring,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+    RewardAccrued,
+    RewardClaimAccepted,
+    RewardDeclined,
+)
+from contracts.verdicts import LeadCheckDelayed, LeadRejected
 from services.notifier import texts
+from services.notifier.answers import Outcome, Settled
+from services.notifier.texts import TEXTS, Text
 
 SMS = "sms"
 """The kind of work."""
 
-Settled = Literal["sent", "failed", "unknown"]
+SUPERSEDED: Final = "superseded"
+TOO_LATE: Final = "too-late"
+# How much is known of a message's fate. Reports come late, doubled and out of order: none takes anything back.
+_KNOWN: Final = {"scheduled": 0, "waiting": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "dropped": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's settings. Between the two `quiet` times of the builder's `zone` the texts named in `quiet_texts`
+    wait for the morning."""
+
+    zone: ZoneInfo
+    quiet: tuple[time, time] | None
+    quiet_texts: frozenset[str]
+
+    def speak_at(self, template: str, now: datetime) -> datetime:
+        """The first moment, from `now` on, at which it may be said."""
+        if self.quiet is None or TEXTS[template].name not in self.quiet_texts:
+            return now
+        (begin, end), local = self.quiet, now.astimezone(self.zone)
+        at = local.time()
+        silent = begin <= at < end if begin < end else at >= begin or at < end
+        if not silent:
+            return now
+        tomorrow = begin > end and at >= begin
+        return datetime.combine(local.date() + timedelta(days=tomorrow), end, self.zone).astimezone(now.tzinfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +70,12 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One SMS about one business event. `client` stays sealed; `through` is the date in the text, if it has one."""
+    """One SMS about one business event, or the same once more because an operator said so (`resend_of`).
+
+    `client` stays sealed, and is empty where the text names nobody; `facts` are what else the text tells. `about` is
+    the matter: what comes later about it makes an unsent message untrue (`obsolete`). `place` is its place among the
+    client's messages, `calls` how many work rows were made for it. Times are business time.
+    """
 
     message_id: UUID
     lead_id: UUID
@@ -39,35 +83,104 @@ class Message:
     partner_id: str
     template: str
     client: str
-    through: date | None
+    facts: Mapping[str, str]
+    about: str
+    place: int
+    correlation: str
     created_at: datetime
-    status: Literal["waiting"] | Settled = "waiting"
+    due_at: datetime
+    valid_until: datetime
+    status: Literal["scheduled", "waiting"] | Settled = "waiting"
+    calls: int = 0
+    obsolete: str | None = None
     provider: str | None = None
     detail: str | None = None
     settled_at: datetime | None = None
+    resend_of: UUID | None = None
+    resent_by: str | None = None
+    resent_why: str | None = None
+
+    @property
+    def text(self) -> Text:
+        return TEXTS[self.template]
+
+    def untrue(self, now: datetime) -> str | None:
+        """Why it must not be said any more, if so."""
+        return self.obsolete or (TOO_LATE if now >= self.valid_until else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """All that was ever said about one client."""
+    """All that was ever said about one client, in the order of the events."""
 
     messages: tuple[Message, ...] = ()
 
     def find(self, message_id: UUID) -> Message | None:
         return next((one for one in self.messages if one.message_id == message_id), None)
 
-    def put(self, message: Message) -> "Client":
-        return Client((*(one for one in self.messages if one.message_id != message.message_id), message))
+    def put(self, *messages: Message) -> "Client":
+        changed = {one.message_id: one for one in messages}
+        kept = tuple(changed.pop(one.message_id, one) for one in self.messages)
+        return Client((*kept, *changed.values()))
+
+    def unsent(self, about: str) -> Iterator[Message]:
+        """What waits to be said about a matter, or may be out already."""
+        return (one for one in self.messages if one.about == about and one.status in ("scheduled", "waiting"))
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDue:
+    """The time of a scheduled message has come."""
+
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A message could not be said now, and will be at `until` at the earliest."""
+
+    message_id: UUID
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SmsSettled:
-    """A message needs no more calls: the provider took it, turned it down, or nobody can tell."""
+    """A message needs no more calls: the provider took it, turned it down, nobody can tell, or it is not true."""
 
     message_id: UUID
     status: Settled
     provider: str
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a provider says became of a message, by its own call or because it was asked."""
+
+    message_id: UUID
+    provider: str
+    outcome: Outcome
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """An operator wants a message said again. `who` decided, and `why`."""
+
+    message_id: UUID
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is to be said about an event. `about`: the claim's id, or else the lead's."""
+
+    text: Text
+    client: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    about: str | None = None
+    until: datetime | None = None
 
 
 def partner_changed(known: Recipient | None, partner: Partner, _: Cause, __: datetime) -> Decision[Recipient | None]:
@@ -76,20 +189,114 @@ def partner_changed(known: Recipient | None, partner: Partner, _: Cause, __: dat
     return Decision(known if known == newest else newest)
 
 
-def reservation_opened(client: Client, event: ReservationOpened, cause: Cause, now: datetime) -> Decision[Client]:
-    """Confirmed means reserved: the realtor is told on this event, not on the verdict."""
-    return _tell(client, event, event.client, texts.CONFIRMED, cause, now, through=event.reserved_through)
+def told(client: Client, event: ClientMessage, cause: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:
+    """A message about the event, by what each kind of event says; whatever it makes untrue is not said any more."""
+    what = _said_of(event, policy)
+    # Derived from the event, so that the event read again, after a restore too, is the same message.
+    message_id = derived_id(cause.id, str(what.text))
+    if client.find(message_id) is not None:
+        return Decision(client)
+    about = what.about or str(event.lead_id)
+    message = Message(
+        message_id=message_id,
+        lead_id=event.lead_id,
+        client_key=event.client_key,
+        partner_id=event.partner_id,
+        template=str(what.text),
+        client=what.client,
+        facts=what.facts,
+        about=about,
+        place=len(client.messages),
+        correlation=cause.correlation,
+        created_at=now,
+        due_at=now,
+        valid_until=min(what.until or datetime.max.replace(tzinfo=now.tzinfo), now + what.text.lasts),
+    )
+    if what.text is texts.DELAYED and any(one.about == about for one in client.messages):
+        # It comes by another topic, and the answer it is about has overtaken it.
+        return Decision(client.put(_dropped(message, SUPERSEDED, now)))
+    changed = [_superseded(one, now) for one in client.unsent(about) if not one.text.lasting]
+    return _schedule(client.put(*changed), message, now, policy)
 
 
-def reservation_expired(client: Client, event: ReservationExpired, cause: Cause, now: datetime) -> Decision[Client]:
-    """The term is over and the client is the builder's."""
-    return _tell(client, event, event.client, texts.EXPIRED, cause, now)
+def _said_of(event: ClientMessage, policy: Policy) -> _Told:
+    match event:
+        case ReservationOpened():
+            return _term(texts.CONFIRMED, event, event.reserved_until)
+        case ReservationExtended():
+            return _term(texts.EXTENDED, event, event.reserved_until)
+        case ReservationReinstated():
+            return _term(texts.REINSTATED, event, event.reserved_until)
+        case ReservationReopened():
+            return _term(texts.REOPENED, event, event.reserved_until)
+        case ReservationExpiring():
+            # «Осталось дней» is true for one day of the builder's calendar.
+            last = event.reserved_until.astimezone(policy.zone).date() - timedelta(days=event.days_left - 1)
+            until = min(event.reserved_until, datetime.combine(last, time.min, policy.zone).astimezone(UTC))
+            return _term(texts.EXPIRING, event, until, days=str(event.days_left))
+        case ReservationExpired():
+            return _Told(texts.EXPIRED, event.client)
+        case ReservationClosed():
+            return _Told(texts.WON if event.outcome == "won" else texts.WITHDRAWN, event.client)
+        case RewardClaimAccepted():
+            return _claim(texts.CLAIM_ACCEPTED, event)
+        case RewardAccrued():
+            text = texts.ACCRUED if event.amount > 0 else texts.CORRECTED
+            return _claim(text, event, amount=f"{event.amount:.2f}", currency=event.currency)
+        case RewardDeclined():
+            return _claim(texts.DECLINED, event, reason=texts.short(event.reason))
+        case LeadRejected():
+            # One public reason for whatever is not the realtor's own: an SMS never tells who holds a client, or why.
+            mine = event.reason == "already-yours"
+            return _Told(texts.ALREADY_YOURS if mine else texts.REJECTED, event.client)
+        case LeadCheckDelayed():
+            return _Told(texts.DELAYED, event.client)
+        case _:
+            raise TypeError(f"nothing is said of {type(event).__name__}")
 
 
-def lead_rejected(client: Client, event: LeadRejected, cause: Cause, now: datetime) -> Decision[Client]:
-    """One public reason for whatever is not the realtor's own: an SMS never tells who holds a client, or why."""
-    template = texts.ALREADY_YOURS if event.reason == "already-yours" else texts.REJECTED
-    return _tell(client, event, event.client, template, cause, now)
+_Term = ReservationOpened | ReservationExtended | ReservationReinstated | ReservationReopened | ReservationExpiring
+
+
+def _term(text: Text, event: _Term, until: datetime, **facts: str) -> _Told:
+    return _Told(text, event.client, {"through": texts.day(event.reserved_through), **facts}, until=until)
+
+
+def _claim(text: Text, event: RewardClaimAccepted | RewardAccrued | RewardDeclined, **facts: str) -> _Told:
+    return _Told(text, "", {"contract": texts.short(event.contract_number), **facts}, about=str(event.claim_id))
+
+
+def _schedule(client: Client, message: Message, now: datetime, policy: Policy) -> Decision[Client]:
+    """To be said now, or when it may be; never before what waits to be said about the same lead."""
+    waiting = [one.due_at for one in client.messages if one.lead_id == message.lead_id and one.status == "scheduled"]
+    due_at = max([policy.speak_at(message.template, now), *waiting])
+    if due_at <= now:
+        return _ask(client, message)
+    if due_at >= message.valid_until:
+        return Decision(client.put(_dropped(message, TOO_LATE, now)))
+    return Decision(client.put(replace(message, status="scheduled", due_at=due_at)))
+
+
+def message_due(client: Client, due: MessageDue, _: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:
+    """A scheduled message is said, unless it is untrue by now, or it is night again."""
+    message = client.find(due.message_id)
+    if message is None or message.status != "scheduled" or message.due_at > now:
+        return Decision(client)
+    if reason := message.untrue(now):
+        return Decision(client.put(_dropped(message, reason, now)))
+    if (at := policy.speak_at(message.template, now)) > now:
+        return Decision(client.put(replace(message, due_at=at)))
+    return _ask(client, message)
+
+
+def postponed(client: Client, later: Postponed, _: Cause, now: datetime) -> Decision[Client]:
+    """Back to the scheduled ones, so that others about the same client need not wait behind it."""
+    message = client.find(later.message_id)
+    if message is None or message.status != "waiting":
+        return Decision(client)
+    if reason := message.obsolete or (TOO_LATE if later.until >= message.valid_until else None):
+        return Decision(client.put(_dropped(message, reason, now)))
+    return Decision(client.put(replace(message, status="scheduled", due_at=later.until)))
 
 
 def sms_settled(client: Client, outcome: SmsSettled, _: Cause, now: datetime) -> Decision[Client]:
@@ -97,178 +304,90 @@ def sms_settled(client: Client, outcome: SmsSettled, _: Cause, now: datetime) ->
     message = client.find(outcome.message_id)
     if message is None or message.status != "waiting":
         return Decision(client)
-    settled = replace(message, status=outcome.status, provider=outcome.provider, detail=outcome.detail, settled_at=now)
-    status = SmsStatus(
+    if outcome.status == "dropped":
+        return Decision(client.put(_dropped(message, outcome.detail or "", now)))
+    return _settle(client, message, outcome.status, outcome.provider, outcome.detail, now)
+
+
+def reported(client: Client, report: Reported, _: Cause, now: datetime) -> Decision[Client]:
+    """A report adds to what is known, and takes nothing back. Replies whether it was news."""
+    message = client.find(report.message_id)
+    if message is None or _KNOWN[report.outcome] <= _KNOWN[message.status]:
+        return Decision(client, reply=False)
+    return _settle(client, message, report.outcome, report.provider, report.code, now)._replace(reply=True)
+
+
+def resend(client: Client, order: Resend, cause: Cause, now: datetime, *, policy: Policy) -> Decision[Client]:
+    """A new message with the same text, if the first one failed or is unknown, and is still true. Replies with its
+    id, or with why not: `no-such-message`, `not-failed`, `already-resent`, `superseded`, `too-late`."""
+    first = client.find(order.message_id)
+    if first is None:
+        return Decision(client, reply="no-such-message")
+    if first.status not in ("failed", "unknown"):
+        return Decision(client, reply="not-failed")
+    if any(one.resend_of == first.message_id for one in client.messages):
+        return Decision(client, reply="already-resent")
+    later = (one for one in client.messages if one.about == first.about and one.place > first.place)
+    if not first.text.lasting and any(one.resend_of is None for one in later):
+        return Decision(client, reply=SUPERSEDED)
+    if now >= first.valid_until:
+        return Decision(client, reply=TOO_LATE)
+    again = replace(
+        first,
+        message_id=derived_id(str(first.message_id), "resend"),
+        place=len(client.messages),
+        correlation=cause.correlation,
+        created_at=now,
+        due_at=now,
+        status="waiting",
+        calls=0,
+        obsolete=None,
+        provider=None,
+        detail=None,
+        settled_at=None,
+        resend_of=first.message_id,
+        resent_by=order.who,
+        resent_why=order.why,
+    )
+    return _schedule(client, again, now, policy)._replace(reply=again.message_id)
+
+
+def _ask(client: Client, message: Message) -> Decision[Client]:
+    message = replace(message, status="waiting", calls=message.calls + 1)
+    ids = {"lead_id": str(message.lead_id), "partner_id": message.partner_id}
+    # One call is asked for each time it is due, and a work row knows it by its reference.
+    return Decision(client.put(message), tasks=(Task(SMS, f"{message.message_id}.{message.calls}", ids),))
+
+
+def message_of(ref: str) -> UUID:
+    """The message that a work row is about."""
+    return UUID(ref.partition(".")[0])
+
+
+def _superseded(message: Message, now: datetime) -> Message:
+    # One that waits for its call may be out already: that is seen when the call is made.
+    if message.status == "scheduled":
+        return _dropped(message, SUPERSEDED, now)
+    return replace(message, obsolete=SUPERSEDED)
+
+
+def _dropped(message: Message, reason: str, now: datetime) -> Message:
+    return replace(message, status="dropped", detail=reason, settled_at=now)
+
+
+def _settle(
+    client: Client, message: Message, status: SmsOutcome, provider: str, detail: str | None, now: datetime
+) -> Decision[Client]:
+    settled = replace(message, status=status, provider=provider, detail=detail, settled_at=message.settled_at or now)
+    event = SmsStatus(
         lead_id=message.lead_id,
         client_key=message.client_key,
         partner_id=message.partner_id,
         message_id=message.message_id,
         template=message.template,
-        status=outcome.status,
-        provider=outcome.provider,
+        status=status,
+        provider=provider,
         at=now,
-        detail=outcome.detail,
+        detail=detail,
     )
-    return Decision(client.put(settled), (Event(status),))
-
-
-def _tell(
-    client: Client,
-    event: ClientMessage,
-    sealed: str,
-    template: str,
-    cause: Cause,
-    now: datetime,
-    through: date | None = None,
-) -> Decision[Client]:
-    # Derived from the event, so that the event read again, after a restore too, is the same message.
-    message_id = derived_id(cause.id, template)
-    if client.find(message_id) is not None:
-        return Decision(client)
-    message = Message(
-        message_id=message_id,
-        lead_id=event.lead_id,
-        client_key=event.client_key,
-        partner_id=event.partner_id,
-        template=template,
-        client=sealed,
-        through=through,
-        created_at=now,
-    )
-    ids = {"lead_id": str(event.lead_id), "partner_id": event.partner_id}
-    return Decision(client.put(message), tasks=(Task(SMS, str(message_id), ids),))
-
-
-# --- a provider's answers, and what follows from them ---
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The provider has taken the message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The provider will never send this message."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """Turned down as a repeat of something sent within the last minute, or as one request too many at once."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Barred:
-    """Nothing goes through this provider until a person acts: money, password, address."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unreached:
-    """The request never left: no connection could be made."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class InDoubt:
-    """The request left and no answer that can be trusted came: it may have taken effect."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The provider knows the message. `undeliverable`: and has given up on it."""
-
-    code: str
-    undeliverable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The provider knows no such message, or not yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoWord:
-    """The provider could not be asked, or answered nothing that can be trusted."""
-
-    reason: str
-
-
-SendAnswer = Accepted | Refused | Repeated | Barred | Unreached | InDoubt
-LookAnswer = Found | Missing | NoWord | Barred
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A call that may have taken effect, the last of `sends`: made `age_s` ago, looked for `looks` times, the last
-    `missing` of them in vain."""
-
-    age_s: float
-    looks: int = 0
-    missing: int = 0
-    sends: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a message in doubt is looked for.
-
-    `waits_s` are the pauses before each look: twelve looks in about six hours, and no more than three in any minute
-    (SMSC answers five). A message is sent again, under the same id, only when at least `missing_looks` looks in a
-    row did not find it and more than `resend_after_s` passed since the attempt. After the last look it is `unknown`.
-    """
-
-    waits_s: tuple[float, ...] = (5, 15, 30, 30, 60, 120, 300, 600, 1800, 3600, 7200, 7200)
-    missing_looks: int = 2
-    resend_after_s: float = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Nothing more to be done about the message."""
-
-    status: Settled
-    detail: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SendAgain:
-    """It is as sure as it can be that the message did not get there."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """Still in doubt."""
-
-    after_s: float
-
-
-def after_look(
-    answer: Found | Missing | NoWord, attempt: Attempt, patience: Patience
-) -> Settle | SendAgain | LookAgain:
-    """What follows from a look that `attempt` already counts. Sending again is never a guess."""
-    if isinstance(answer, Found):
-        return Settle("failed" if answer.undeliverable else "sent", answer.code)
-    if attempt.looks >= len(patience.waits_s):
-        return Settle("unknown", "not-resolved")
-    if (
-        isinstance(answer, Missing)
-        and attempt.missing >= patience.missing_looks
-        and attempt.age_s > patience.resend_after_s
-    ):
-        return SendAgain()
-    return LookAgain(patience.waits_s[attempt.looks])
-
-
-def looked(attempt: Attempt, answer: LookAnswer) -> Attempt:
-    """The attempt with one more look counted; one that could not ask leaves the row of misses as it is."""
-    missing: Mapping[type, int] = {Missing: attempt.missing + 1, NoWord: attempt.missing}
-    return replace(attempt, looks=attempt.looks + 1, missing=missing.get(type(answer), 0))
+    return Decision(client.put(settled), (Event(event),))

@@ -12,7 +12,7 @@ from chassis.cli import commands
 from chassis.service import Service
 from services.notifier import app as notifier
 from services.notifier import settings as notifier_settings
-from services.notifier.domain import Accepted, Found, LookAnswer, SendAnswer
+from services.notifier.answers import Accepted, Found, Health, LookAnswer, SendAnswer, Well
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
 from services.onec_gateway.onec.client import Call
@@ -44,7 +44,10 @@ class TakesAll:
         return Accepted()
 
     async def look(self, _: UUID, __: str) -> LookAnswer:
-        return Found("status 1")
+        return Found("status 1", "delivered")
+
+    async def check(self) -> Health:
+        return Well()
 
     async def close(self) -> None:
         pass
@@ -56,7 +59,7 @@ def build_gateway(settings: gateway_settings.Settings) -> Service:
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:
-    return notifier.wire(settings, TakesAll())
+    return notifier.wire(settings, [TakesAll()])
 
 
 if __name__ == "__main__":

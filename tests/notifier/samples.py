@@ -1,9 +1,11 @@
 """What the notifier's tests are about: a partner, a client, and what is said about them."""
 
 import json
-from datetime import UTC, date, datetime
-from typing import Final
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Final, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from joserfc.jwk import ECKey
 
@@ -12,9 +14,22 @@ from contracts.client import Client, client_key
 from contracts.message import RejectionReason
 from contracts.partners import Partner
 from contracts.portal import Agreement
-from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.reservations import (
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExpiring,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+    RewardAccrued,
+    RewardClaimAccepted,
+    RewardDeclined,
+)
 from contracts.sealing import Sealer
-from contracts.verdicts import LeadRejected
+from contracts.verdicts import LeadCheckDelayed, LeadRejected
+from services.notifier.domain import Policy
+from services.notifier.texts import NAMES
 
 NOON: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEALING_KEYS: Final = json.dumps(
@@ -24,6 +39,9 @@ SEALER: Final = Sealer(SEALING_KEYS)
 OPERATOR: Final = ECKey.generate_key("P-256", {"kid": "d1"})
 
 REALTOR: Final = Client.parse("Петрова Анна Сергеевна", "+79031112233")
+MOSCOW: Final = ZoneInfo("Europe/Moscow")
+POLICY: Final = Policy(MOSCOW, (time(21), time(9)), NAMES - {"confirmed", "rejected", "already-yours"})
+
 BUYER: Final = Client.parse("Иванов Иван Иванович", "+79161234567")
 
 
@@ -58,10 +76,59 @@ def opened(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> Res
     )
 
 
+def _of(lead: int, partner_id: str, client: Client) -> dict[str, Any]:
+    return opened(lead, partner_id, client).model_dump()
+
+
 def expired(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> ReservationExpired:
-    return ReservationExpired(
-        **opened(lead, partner_id, client).model_dump(), expired_at=datetime(2027, 5, 24, 21, tzinfo=UTC)
-    )
+    return ReservationExpired(**_of(lead, partner_id, client), expired_at=datetime(2027, 5, 24, 21, tzinfo=UTC))
+
+
+def expiring(lead: int = 1, days_left: int = 7, partner_id: str = "p1", client: Client = BUYER) -> ReservationExpiring:
+    return ReservationExpiring(**_of(lead, partner_id, client), days_left=days_left)
+
+
+def extended(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> ReservationExtended:
+    later = {"reserved_through": date(2027, 11, 24), "reserved_until": datetime(2027, 11, 24, 21, tzinfo=UTC)}
+    fields = {**_of(lead, partner_id, client), **later}
+    return ReservationExtended(**fields, request_id=UUID(int=lead + 2000), extended_at=NOON)
+
+
+def reinstated(lead: int = 1) -> ReservationReinstated:
+    return ReservationReinstated(**_of(lead, "p1", BUYER), request_id=UUID(int=lead + 3000), reinstated_at=NOON)
+
+
+def closed(outcome: Literal["won", "withdrawn"] = "won", lead: int = 1) -> ReservationClosed:
+    return ReservationClosed(**_of(lead, "p1", BUYER), closed_at=NOON, outcome=outcome)
+
+
+def reopened(lead: int = 1) -> ReservationReopened:
+    return ReservationReopened(**_of(lead, "p1", BUYER), reopened_at=NOON)
+
+
+def _reward(lead: int) -> dict[str, Any]:
+    ids = {"lead_id": UUID(int=lead), "client_key": key_of(), "partner_id": "p1", "claim_id": UUID(int=lead + 4000)}
+    return {**ids, "deal": "ДГ-1", "contract_number": "ДДУ-17/3"}
+
+
+def claim_accepted(lead: int = 1) -> RewardClaimAccepted:
+    return RewardClaimAccepted(**_reward(lead), accepted_at=NOON)
+
+
+def accrued(amount: str = "1500.00", lead: int = 1) -> RewardAccrued:
+    decided = {"decided_by": "Смирнова", "reason": "по договору", "accrued_at": NOON}
+    return RewardAccrued(**_reward(lead), amount=Decimal(amount), currency="EUR", **decided)
+
+
+def declined(reason: str = "сделка без партнёра", lead: int = 1) -> RewardDeclined:
+    return RewardDeclined(**_reward(lead), decided_by="Смирнова", reason=reason, declined_at=NOON)
+
+
+def delayed(lead: int = 1, partner_id: str = "p1") -> LeadCheckDelayed:
+    lead_id = UUID(int=lead)
+    ids = {"lead_id": lead_id, "client_key": key_of(), "partner_id": partner_id}
+    sealed = SEALER.seal(BUYER, str(lead_id))
+    return LeadCheckDelayed(**ids, client=sealed, received_at=NOON, delayed_at=NOON)
 
 
 def rejected(

@@ -1,19 +1,39 @@
 """The notifier on real Kafka and PostgreSQL, against the SMS simulator's process."""
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 import services.notifier
 from chassis.database import Database
 from chassis.migrations import upgrade
 from contracts.client import Client
-from services.notifier.domain import Attempt
-from services.notifier.store import Attempts
+from services.notifier import domain
+from services.notifier.answers import Attempt
+from services.notifier.store import Attempts, Limits
 from tests.infra import DatabaseFactory
-from tests.notifier.samples import BUYER, REALTOR, expired, key_of, opened, partner, rejected
+from tests.notifier.samples import (
+    BUYER,
+    MOSCOW,
+    NOON,
+    POLICY,
+    REALTOR,
+    accrued,
+    cause,
+    claim_accepted,
+    closed,
+    expiring,
+    extended,
+    key_of,
+    opened,
+    partner,
+    rejected,
+)
 from tests.notifier.world import World, until
 from tests.simulators.tests.processes import Sim
 
@@ -31,10 +51,14 @@ def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, folder
     made.stop()
 
 
+def sent_calls(world: World) -> list[str]:
+    return [call["path"] for call in world.sms.get("calls") if call["path"] == "/rest/send/"]
+
+
 async def test_each_event_is_one_sms_whatever_is_repeated(world: World) -> None:
     await world.start()
     # The partners come last: their topic may lag behind the others.
-    await world.tell(opened(1), expired(1), times=3)
+    await world.tell(opened(1), opened(4, "p2"), times=3)
     await world.tell(rejected(2, "p2"), rejected(3, "p1", "already-yours"), times=2)
     await world.tell(partner("p1"), partner("p2", OTHER_REALTOR))
     statuses = await world.statuses(4)
@@ -42,13 +66,13 @@ async def test_each_event_is_one_sms_whatever_is_repeated(world: World) -> None:
     assert sorted((status.template, status.status, status.partner_id) for status in statuses) == [
         ("already-yours.v1", "sent", "p1"),
         ("confirmed.v1", "sent", "p1"),
-        ("expired.v1", "sent", "p1"),
+        ("confirmed.v1", "sent", "p2"),
         ("rejected.v1", "sent", "p2"),
     ]
     assert sorted((message["to"], message["text"]) for message in world.sms.get("messages")) == [
         (REALTOR.phone, "Клиент Иванов И. закреплён за вами до 24.05.2027 включительно. Заявка 0001."),
         (REALTOR.phone, "Клиент Иванов И. уже закреплён за вами. Заявка 0003."),
-        (REALTOR.phone, "Клиент Иванов И.: срок закрепления истёк, клиент передан застройщику. Заявка 0001."),
+        (OTHER_REALTOR.phone, "Клиент Иванов И. закреплён за вами до 24.05.2027 включительно. Заявка 0004."),
         (OTHER_REALTOR.phone, "Клиент Иванов И.: отказ, клиент уже в работе. Заявка 0002."),
     ]
     assert {row["state"] for row in await world.rows("SELECT state FROM work")} == {"done"}
@@ -57,11 +81,88 @@ async def test_each_event_is_one_sms_whatever_is_repeated(world: World) -> None:
 async def test_messages_about_one_client_keep_their_order(world: World) -> None:
     await world.start()
     world.sms.post("fault", {"mode": "slow", "seconds": 1, "count": 1})
-    await world.tell(partner("p1"), opened(1), expired(1))
-    statuses = await world.statuses(2)
+    await world.tell(partner("p1"), claim_accepted(), accrued("1500.00"), accrued("-200.00"))
+    await until(lambda: world.texts() or None, "the first message")
+    statuses = await world.statuses(3 if "принят" in world.texts()[0] else 2)
 
-    assert [status.template for status in statuses] == ["confirmed.v1", "expired.v1"]
-    assert [text.count("закреплён за вами") for text in world.texts()] == [1, 0]
+    assert [status.template for status in statuses][-2:] == ["accrued.v1", "corrected.v1"]
+    assert ["исправлено" in text for text in world.texts()][-2:] == [False, True]
+
+
+async def test_a_deadline_extended_in_the_night_leaves_the_reminder_unsaid_and_the_morning_true(world: World) -> None:
+    midnight = datetime(2027, 5, 18, 0, 1, tzinfo=MOSCOW)
+    world.move_clock(midnight)
+    await world.start(QUIET_HOURS="21:00-09:00")
+    await world.tell(partner("p1"), expiring(days_left=7))
+    await world.tell(rejected(2))
+    assert [status.template for status in await world.statuses(1)] == ["rejected.v1"]
+    await world.wait_for("SELECT 1 FROM messages WHERE template = 'expiring.v1' AND status = 'scheduled'")
+
+    await world.tell(extended())
+    await world.wait_for("SELECT 1 FROM messages WHERE template = 'extended.v1'")
+    world.move_clock(midnight + timedelta(hours=9))
+
+    assert [status.template for status in await world.statuses(2)] == ["rejected.v1", "extended.v1"]
+    assert [text.partition(":")[2][:24] for text in world.texts()] == [
+        " отказ, клиент уже в раб",
+        " закрепление продлено до",
+    ]
+    [reminder] = await world.rows("SELECT status, detail FROM messages WHERE template = 'expiring.v1'")
+    assert tuple(reminder) == ("dropped", "superseded")
+
+
+async def test_a_message_that_outlived_its_truth_in_an_outage_is_not_said(world: World) -> None:
+    world.sms.post("fault", {"mode": "refuse", "code": 3})
+    await world.start()
+    await world.tell(partner("p1"), closed("won"), rejected(2))
+    await world.wait_for("SELECT 1 FROM messages HAVING count(*) = 2")
+    await world.wait_for("SELECT 1 FROM providers WHERE bar = '3' AND barred_until > now()")
+    for instance in world.instances:
+        assert instance.terminate() == 0
+    world.sms.post("fault", {"mode": "none"})
+    world.move_clock(datetime.now(UTC) + timedelta(days=8))
+    await world.rows("UPDATE work SET due_at = now()")
+    await world.rows("UPDATE providers SET barred_until = now()")
+    await world.start(wait=False)
+    await world.wait_for("SELECT 1 FROM messages HAVING count(*) FILTER (WHERE status = 'dropped') = 2")
+
+    assert world.texts() == []
+
+
+async def test_money_and_password_errors_stop_the_provider_and_not_the_messages(world: World) -> None:
+    world.sms.post("balance", {"balance": "0"})
+    process = await world.start(wait=False)
+    await world.tell(partner("p1"), opened(1), rejected(2), rejected(3))
+    await world.wait_for("SELECT 1 FROM messages HAVING count(*) = 3")
+    await world.wait_for("SELECT 1 FROM providers WHERE bar = '3' AND barred_until > now()")
+
+    assert len(sent_calls(world)) <= 3
+    assert world.texts() == []
+    assert 'truce_sms_provider_barred{provider="smsc"} 1.0' in httpx.get(f"{process.admin}/metrics").text
+    [shown] = [json.loads(line) for line in world.command("providers", "--json").stdout.splitlines()]
+    assert (shown["name"], shown["bar"]) == ("smsc", "3")
+
+
+async def test_one_recipient_gets_no_more_than_the_limit(world: World) -> None:
+    await world.start(PER_HOUR="2")
+    await world.tell(partner("p1"), partner("p2", OTHER_REALTOR), *(rejected(lead) for lead in range(10, 16)))
+    await world.tell(rejected(20, "p2"))
+    await world.statuses(3)
+
+    assert sorted(message["to"] for message in world.sms.get("messages")) == [
+        *[REALTOR.phone] * 2,
+        OTHER_REALTOR.phone,
+    ]
+    assert len(await world.rows("SELECT 1 FROM messages WHERE status = 'scheduled'")) == 4
+
+
+async def test_in_the_test_mode_nobody_else_gets_anything(world: World) -> None:
+    await world.start(ONLY_TO=OTHER_REALTOR.phone)
+    await world.tell(partner("p1"), partner("p2", OTHER_REALTOR), rejected(2, "p1"), rejected(3, "p2"))
+    await world.statuses(1)
+    await world.wait_for("SELECT 1 FROM messages WHERE status = 'dropped' AND detail = 'not-whitelisted'")
+
+    assert [message["to"] for message in world.sms.get("messages")] == [OTHER_REALTOR.phone]
 
 
 async def test_an_answer_that_was_cut_off_is_looked_up_and_nothing_is_sent_twice(world: World) -> None:
@@ -70,7 +171,7 @@ async def test_an_answer_that_was_cut_off_is_looked_up_and_nothing_is_sent_twice
     await world.tell(partner("p1"), opened(1))
     [status] = await world.statuses(1)
 
-    assert (status.status, status.detail) in {("sent", "status -1"), ("sent", "status 0"), ("sent", "status 1")}
+    assert (status.status, status.detail) in {("sent", "status -1"), ("sent", "status 0"), ("delivered", "status 1")}
     assert len(world.texts()) == 1
 
 
@@ -101,13 +202,14 @@ async def test_no_phone_no_name_and_no_text_in_logs_rows_and_events(world: World
 
 async def test_an_attempt_is_begun_by_one_only(world: World) -> None:
     database = Database(world.database, name="test")
-    desk, message = Attempts(database), UUID(int=77)
+    desk = Attempts(database, Limits())
+    [message] = domain.told(domain.Client(), opened(), cause(1), NOON, policy=POLICY).state.messages
 
-    assert await desk.begin(message, "smsc", None)
-    assert not await desk.begin(message, "smsc", None)
-    assert await desk.begin(message, "smsc", Attempt(0, sends=1))
-    assert not await desk.begin(message, "smsc", Attempt(0, sends=1))
-    await desk.forget(message)
+    assert await desk.begin(message, "smsc", None) == "begun"
+    assert await desk.begin(message, "smsc", None) == "another's"
+    assert await desk.begin(message, "smsc", Attempt("smsc", sends=1)) == "begun"
+    assert await desk.begin(message, "smsc", Attempt("smsc", sends=1)) == "another's"
+    await desk.forget(message.message_id)
     assert [row["sends"] for row in await world.rows("SELECT sends FROM attempts")] == [2]
     await database.close()
 
@@ -119,7 +221,7 @@ async def test_killed_in_the_middle_of_a_call_it_looks_before_it_sends(world: Wo
     process = await world.start()
     world.sms.post("fault", {"mode": "slow", "seconds": 2, "count": 1, "match": {"call": "send"}})
     await world.tell(partner("p1"), opened(1))
-    await until(lambda: world.sms.get("calls") or None, "the call to be under way")
+    await until(lambda: sent_calls(world) or None, "the call to be under way")
     process.kill()
     await until(lambda: world.texts() or None, "the provider to take the message")
     # Its work needs no Kafka, which still waits for the dead member of the group.
@@ -128,4 +230,4 @@ async def test_killed_in_the_middle_of_a_call_it_looks_before_it_sends(world: Wo
 
     assert status.status == "sent"
     assert len(world.texts()) == 1
-    assert [call["path"] for call in world.sms.get("calls")].count("/rest/send/") == 1
+    assert len(sent_calls(world)) == 1

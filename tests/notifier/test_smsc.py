@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
-from services.notifier.domain import (
+from services.notifier.answers import (
     Accepted,
     Barred,
     Found,
@@ -17,6 +18,7 @@ from services.notifier.domain import (
     Refused,
     Repeated,
     Unreached,
+    Well,
 )
 from services.notifier.providers.smsc import Smsc
 from tests.simulators.tests.processes import LOGIN, Sim
@@ -38,7 +40,7 @@ async def test_what_was_taken_is_found_and_what_was_not_is_missing(smsc: Smsc, s
     await smsc.send(ID, PHONE, "текст")
     assert await smsc.look(ID, PHONE) == Found("status -1")
     sms.post("clock", {"advance_seconds": 60})
-    assert await smsc.look(ID, PHONE) == Found("status 1")
+    assert await smsc.look(ID, PHONE) == Found("status 1", "delivered")
 
 
 async def test_an_answer_that_was_cut_off_is_doubt_and_the_look_finds_the_message(smsc: Smsc, sms: Sim) -> None:
@@ -58,7 +60,7 @@ async def test_an_identical_text_within_a_minute_is_a_repeat(smsc: Smsc) -> None
 async def test_final_codes_are_refusals(smsc: Smsc, sms: Sim, code: int) -> None:
     sms.post("fault", {"mode": "refuse", "code": code, "count": 1})
 
-    assert await smsc.send(ID, PHONE, "текст") == Refused(str(code))
+    assert await smsc.send(ID, PHONE, "текст") == Refused(str(code), elsewhere=code in (6, 8))
 
 
 @pytest.mark.parametrize("code", [2, 3, 4])
@@ -67,6 +69,27 @@ async def test_account_codes_bar_the_provider(smsc: Smsc, sms: Sim, code: int) -
 
     assert await smsc.send(ID, PHONE, "текст") == Barred(str(code))
     assert await smsc.look(ID, PHONE) == Barred(str(code))
+
+
+async def test_a_message_that_cannot_be_delivered_is_found_as_failed(smsc: Smsc, sms: Sim) -> None:
+    sms.post("fault", {"mode": "undeliverable", "count": 1})
+    await smsc.send(ID, PHONE, "текст")
+    sms.post("clock", {"advance_seconds": 60})
+
+    assert await smsc.look(ID, PHONE) == Found("status 20", "failed")
+
+
+async def test_an_account_with_money_is_well_and_one_without_is_barred(smsc: Smsc, sms: Sim) -> None:
+    assert await smsc.check() == Well(Decimal("100000.00"))
+    sms.post("balance", {"balance": "0.00"})
+    assert await smsc.check() == Barred("3")
+    assert await smsc.send(ID, PHONE, "текст") == Barred("3")
+
+
+@pytest.mark.parametrize("body", ["{}", '{"balance": 12}', '{"balance": "NaN"}', '{"balance": "много"}', "<html>"])
+async def test_a_balance_that_is_no_amount_is_no_word(body: str) -> None:
+    async with peer(ok(body)) as adapter:
+        assert await adapter.check() == NoWord("broken-answer")
 
 
 async def test_a_wrong_password_bars_the_provider(sms: Sim) -> None:
@@ -160,7 +183,7 @@ async def test_anything_but_a_clear_word_is_doubt(answer: bytes | None, reason: 
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
-        (ok('{"status": 22}'), Found("status 22", undeliverable=True)),
+        (ok('{"status": 22}'), Found("status 22", "failed")),
         (ok('{"status": -1}'), Found("status -1")),
         (ok('{"status": 77}'), NoWord("status 77")),
         (ok('{"status": {}}'), NoWord("broken-answer")),

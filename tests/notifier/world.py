@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,11 +20,13 @@ from chassis.envelope import encode
 from contracts import topics
 from contracts.message import Message
 from contracts.messages import SmsStatus
+from deploy.local.ports import free_port
 from tests.notifier.samples import NOON, OPERATOR, SEALING_KEYS
-from tests.process import ServiceProcess
+from tests.process import ServiceProcess, run_warm
 from tests.simulators.tests.processes import LOGIN, PSW, Sim
 
 DEADLINE_S = 60.0
+REPORT_SECRET = "a word of the report"
 SOURCES = {topics.PARTNERS: "intake", topics.VERDICTS: "onec_gateway", topics.RESERVATIONS: "reservations"}
 
 T = TypeVar("T")
@@ -46,23 +51,48 @@ class World:
     folder: Path
     instances: list[ServiceProcess] = field(default_factory=list)
     counter: int = 0
+    port: int = field(default_factory=free_port)
 
-    async def start(self, *, wait: bool = True) -> ServiceProcess:
-        """One more instance, with `wait` ready to be relied on."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Verdict or not, everything is said at once, unless a test sets it otherwise."""
+        return {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "NOTIFIER_DATABASE_URL": self.database,
             "NOTIFIER_SEALING_KEYS": SEALING_KEYS,
             "NOTIFIER_SMSC_URL": self.sms.base,
             "NOTIFIER_SMSC_LOGIN": LOGIN,
             "NOTIFIER_SMSC_PASSWORD": PSW,
+            "NOTIFIER_SMSC_REPORT_SECRET": REPORT_SECRET,
+            "NOTIFIER_QUIET_HOURS": "",
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(OPERATOR.as_dict(private=False)),
+            "ALLOW_CLOCK_SHIFT": "true",
+            "CLOCK_FILE": str(self.folder / "clock.json"),
         }
+
+    async def start(self, *, wait: bool = True, **settings: str) -> ServiceProcess:
+        """One more instance, with `wait` ready to be relied on; `settings` without their prefix."""
+        environment = {**self.environment, **{f"NOTIFIER_{name}": value for name, value in settings.items()}}
         started = await ServiceProcess.start(
             "services.notifier", "NOTIFIER_", environment, self.log, wait=wait, warm=True
         )
         self.instances.append(started)
         return started
+
+    @property
+    def reports(self) -> str:
+        """Where the notifier with `HTTP_PORT=str(world.port)` takes SMSC's reports."""
+        return f"http://127.0.0.1:{self.port}/v1/reports/smsc"
+
+    def move_clock(self, to: datetime) -> None:
+        """Business time is `to` from now on."""
+        shift = (to - datetime.now(UTC)) / timedelta(seconds=1)
+        (self.folder / "clock.json").write_text(json.dumps({"shift_seconds": shift}))
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """An operator's command."""
+        environment = {**os.environ, **self.environment, "NOTIFIER_ADMIN_PORT": "0"}
+        return run_warm("services.notifier", *arguments, environment=environment)
 
     @property
     def log(self) -> Path:
@@ -107,13 +137,20 @@ class World:
             await consumer.stop()
         return found
 
-    async def rows(self, sql: str) -> Sequence[Any]:
+    async def rows(self, sql: str, *args: Any) -> Sequence[Any]:
         connection = await asyncpg.connect(self.database)
         try:
-            rows: Sequence[Any] = await connection.fetch(sql)
+            rows: Sequence[Any] = await connection.fetch(sql, *args)
             return rows
         finally:
             await connection.close()
+
+    async def wait_for(self, sql: str) -> None:
+        """Until there is a row of it."""
+        end = time.monotonic() + DEADLINE_S
+        while not await self.rows(sql):
+            assert time.monotonic() < end, f"never came true: {sql}\n{self.log.read_text()[-3000:]}"
+            await asyncio.sleep(0.05)
 
     def texts(self) -> list[str]:
         return [message["text"] for message in self.sms.get("messages")]

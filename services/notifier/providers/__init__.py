@@ -3,11 +3,11 @@
 from typing import Protocol
 from uuid import UUID
 
-from services.notifier.domain import LookAnswer, SendAnswer
+from services.notifier.answers import Health, LookAnswer, SendAnswer
 
 
 class Provider(Protocol):
-    """One road to the operators. Neither call raises for what a network or a provider can do."""
+    """One road to the operators. No call raises for what a network or a provider can do."""
 
     @property
     def name(self) -> str: ...
@@ -18,6 +18,10 @@ class Provider(Protocol):
 
     async def look(self, message_id: UUID, phone: str) -> LookAnswer:
         """Ask what became of the message of that id."""
+        ...
+
+    async def check(self) -> Health:
+        """Ask whether it would take a message now, without sending one."""
         ...
 
     async def close(self) -> None:

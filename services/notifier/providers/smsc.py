@@ -1,35 +1,41 @@
 """SMSC.ru over HTTP. It takes an id of ours, but does not deduplicate by it: only its status answers who has what."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
 import orjson
 
-from services.notifier.domain import (
+from services.notifier.answers import (
     Accepted,
     Barred,
     Found,
+    Health,
     InDoubt,
     LookAnswer,
     Missing,
     NoWord,
+    Outcome,
     Refused,
     Repeated,
     SendAnswer,
     Unreached,
+    Well,
 )
+from services.notifier.providers.http import CONNECT_TIMEOUT_S, NEVER_LEFT, READ_TIMEOUT_S, client
 
-CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 30.0
-
-_NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _FINAL: Final = frozenset({1, 5, 6, 7, 8})  # parameters, date, forbidden, number, undeliverable
+_ELSEWHERE: Final = frozenset({6, 8})  # what this provider's operators do not let through, another's may
 _BARRED: Final = frozenset({2, 3, 4})  # password, money, address blocked
 _REPEATED: Final = 9
 _NOT_FOUND: Final = -3
-_UNDERWAY: Final = frozenset({-1, 0, 1, 2})  # waiting, at the operator, delivered, read
-_GIVEN_UP: Final = frozenset({3, 20, 22, 23, 24, 25})
+OUTCOMES: Final[dict[int, Outcome]] = {
+    **dict.fromkeys((-1, 0), "sent"),  # waiting, at the operator
+    **dict.fromkeys((1, 2), "delivered"),  # and read
+    **dict.fromkeys((3, 20, 22, 23, 24, 25), "failed"),
+}
+"""What its statuses say, in answers and in reports."""
 
 
 class Smsc:
@@ -49,10 +55,7 @@ class Smsc:
     ) -> None:
         self._account = {"login": login, "psw": password}
         self._sender = {"sender": sender} if sender else {}
-        # A proxy taken from the environment would see passwords and texts, and blur what is certain.
-        self._http = httpx.AsyncClient(
-            base_url=url, timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s), trust_env=False
-        )
+        self._http = client(url, connect_timeout_s, read_timeout_s)
 
     async def send(self, message_id: UUID, phone: str, text: str) -> SendAnswer:
         """One message, once. Anything but SMSC's own clear word is doubt."""
@@ -67,7 +70,7 @@ class Smsc:
         }
         try:
             response = await self._http.post("/rest/send/", json=order)
-        except _NEVER_LEFT as error:
+        except NEVER_LEFT as error:
             return Unreached(type(error).__name__)
         except httpx.RequestError as error:
             return InDoubt(type(error).__name__)
@@ -95,6 +98,23 @@ class Smsc:
             return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
         return _state(_number(answer.get("status")))
 
+    async def check(self) -> Health:
+        """Whether the account opens, and what is left on it."""
+        try:
+            response = await self._http.post("/sys/balance.php", data={**self._account, "fmt": "3"})
+        except httpx.RequestError as error:
+            return NoWord(type(error).__name__)
+        answer = _read(response)
+        if isinstance(answer, str):
+            return NoWord(answer)
+        if "error_code" in answer:
+            code = _number(answer["error_code"])
+            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
+        balance = _money(answer.get("balance"))
+        if balance is None:
+            return NoWord("broken-answer")
+        return Well(balance) if balance > 0 else Barred("3")
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.aclose()
@@ -120,11 +140,19 @@ def _number(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
+def _money(value: Any) -> Decimal | None:
+    try:
+        balance = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        return None
+    return balance if balance is not None and balance.is_finite() else None
+
+
 def _refusal(code: int | None) -> SendAnswer:
     if code is None:
         return InDoubt("broken-answer")
     if code in _FINAL:
-        return Refused(str(code))
+        return Refused(str(code), elsewhere=code in _ELSEWHERE)
     if code in _BARRED:
         return Barred(str(code))
     if code == _REPEATED:
@@ -136,8 +164,6 @@ def _refusal(code: int | None) -> SendAnswer:
 def _state(status: int | None) -> LookAnswer:
     if status == _NOT_FOUND:
         return Missing()
-    if status in _UNDERWAY:
-        return Found(f"status {status}")
-    if status in _GIVEN_UP:
-        return Found(f"status {status}", undeliverable=True)
+    if status in OUTCOMES:
+        return Found(f"status {status}", OUTCOMES[status])
     return NoWord("broken-answer" if status is None else f"status {status}")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,15 +25,18 @@ PROVIDER = "smsc"
 
 _PARTNERS = "SELECT partner_id, person FROM partners WHERE partner_id = ANY($1::text[])"
 _ADD_MESSAGES = """
-    INSERT INTO messages (message_id, lead_id, client_key, partner_id, template, client, through, created_at, status)
-    SELECT message_id, lead_id, client_key, partner_id, template, client, through, now(), 'waiting'
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[])
-         AS t (message_id, lead_id, client_key, partner_id, template, client, through)
+    INSERT INTO messages (message_id, lead_id, client_key, partner_id, template, client, facts, about, place,
+                          correlation, created_at, due_at, valid_until, status)
+    SELECT message_id, lead_id, client_key, partner_id, template, client, facts::jsonb, lead_id::text, 0,
+           correlation, now(), now(), now() + interval '7 days', 'waiting'
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+         AS t (message_id, lead_id, client_key, partner_id, template, client, facts, correlation)
     ON CONFLICT DO NOTHING
 """
 _BEGIN = """
-    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing)
-    SELECT message_id, $2, now(), 1, 0, 0 FROM unnest($1::uuid[]) AS message_id ON CONFLICT DO NOTHING
+    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing, partner_id, polls, poll_at)
+    SELECT message_id, $3, now(), 1, 0, 0, partner_id, 0, now() + interval '2 minutes'
+    FROM unnest($1::uuid[], $2::text[]) AS t (message_id, partner_id) ON CONFLICT DO NOTHING
 """
 _SETTLE = """
     UPDATE messages SET status = 'sent', provider = $2, settled_at = $3 WHERE message_id = ANY($1::uuid[])
@@ -69,16 +72,16 @@ class Notifier:
         async with db.transaction():
             letters = [_letter(one) for one in await admit(db, received)]
             ids = [letter.id for letter in letters]
-            await db.execute(_ADD_MESSAGES, *columns([letter.row() for letter in letters], 7))
+            await db.execute(_ADD_MESSAGES, *columns([letter.row() for letter in letters], 8))
             work = await add_work(db, [letter.work() for letter in letters])
-            await db.execute(_BEGIN, ids, PROVIDER)
+            await db.execute(_BEGIN, ids, [letter.body.partner_id for letter in letters], PROVIDER)
             partners = await db.fetch(_PARTNERS, list({letter.body.partner_id for letter in letters}))
             persons = {row["partner_id"]: row["person"] for row in partners}
         for letter in letters:
             body = letter.body
             phone = self._sealer.open(persons[body.partner_id], body.partner_id).phone
             full_name = self._sealer.open(body.client, str(body.lead_id)).full_name
-            self._smsc.send(letter.id, phone, texts.render(letter.template, full_name, body.lead_id, letter.through))
+            self._smsc.send(letter.id, phone, texts.render(letter.template, full_name, body.lead_id, letter.facts))
         now = datetime.now(UTC)
         async with db.transaction():
             await finish_work(db, work)
@@ -88,31 +91,32 @@ class Notifier:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One SMS to be. `through` is the date in its text, if it has one."""
+    """One SMS to be. `facts` are what its text tells besides the client."""
 
     id: UUID
     body: ReservationOpened | LeadRejected
     cause: Cause
     template: str
-    through: date | None = None
+    facts: Mapping[str, str]
 
     def row(self) -> tuple[Any, ...]:
         body = self.body
-        return self.id, body.lead_id, body.client_key, body.partner_id, self.template, body.client, self.through
+        ids = self.id, body.lead_id, body.client_key, body.partner_id
+        return *ids, self.template, body.client, _json(self.facts), self.cause.correlation
 
     def work(self) -> tuple[str, str, str, str, str]:
         payload = {"lead_id": str(self.body.lead_id), "partner_id": self.body.partner_id}
-        return "sms", str(self.id), self.body.client_key, _json(payload), _json(self.cause)
+        return "sms", f"{self.id}.1", self.body.client_key, _json(payload), _json(self.cause)
 
 
 def _letter(one: Received) -> Letter:
     body = one.body
     if isinstance(body, ReservationOpened):
-        id_ = derived_id(one.cause.id, texts.CONFIRMED)
-        return Letter(id_, body, one.cause, texts.CONFIRMED, body.reserved_through)
-    assert isinstance(body, LeadRejected)
-    template = texts.ALREADY_YOURS if body.reason == "already-yours" else texts.REJECTED
-    return Letter(derived_id(one.cause.id, template), body, one.cause, template)
+        template, facts = str(texts.CONFIRMED), {"through": texts.day(body.reserved_through)}
+    else:
+        assert isinstance(body, LeadRejected)
+        template, facts = str(texts.ALREADY_YOURS if body.reason == "already-yours" else texts.REJECTED), {}
+    return Letter(derived_id(one.cause.id, template), body, one.cause, template, facts)
 
 
 def _sent(letter: Letter, now: datetime) -> Outgoing:

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from faststream import AckPolicy
@@ -44,12 +44,13 @@ smsc = Smsc()
 
 @reservations(filter=is_kind(ReservationOpened))
 async def reservation_opened(event: ReservationOpened, message: KafkaMessage) -> None:
-    await tell(event, message, texts.CONFIRMED, event.reserved_through)
+    await tell(event, message, str(texts.CONFIRMED), {"through": texts.day(event.reserved_through)})
 
 
 @verdicts(filter=is_kind(LeadRejected))
 async def lead_rejected(event: LeadRejected, message: KafkaMessage) -> None:
-    await tell(event, message, texts.ALREADY_YOURS if event.reason == "already-yours" else texts.REJECTED)
+    template = texts.ALREADY_YOURS if event.reason == "already-yours" else texts.REJECTED
+    await tell(event, message, str(template), {})
 
 
 @reservations
@@ -59,7 +60,7 @@ async def other(_: bytes) -> None:
 
 
 async def tell(
-    event: ReservationOpened | LeadRejected, message: KafkaMessage, template: str, through: date | None = None
+    event: ReservationOpened | LeadRejected, message: KafkaMessage, template: str, facts: dict[str, str]
 ) -> None:
     """Send one SMS about the event."""
     because = cause(message)
@@ -74,27 +75,43 @@ async def tell(
             partner_id=event.partner_id,
             template=template,
             client=event.client,
-            through=through,
-            created_at=datetime.now(UTC),
+            facts=facts,
+            about=str(event.lead_id),
+            place=0,
+            correlation=because.correlation,
+            created_at=(moment := datetime.now(UTC)),
+            due_at=moment,
+            valid_until=moment + timedelta(days=7),
             status="waiting",
+            calls=1,
+            obsolete=None,
             provider=None,
             detail=None,
             settled_at=None,
+            resend_of=None,
+            resent_by=None,
+            resent_why=None,
         )
         work = WorkRow(
             kind="sms",
-            ref=str(message_id),
+            ref=f"{message_id}.1",
             key=event.client_key,
             payload={"lead_id": str(event.lead_id), "partner_id": event.partner_id},
             cause=asdict(because),
         )
-        attempt = AttemptRow(message_id=message_id, provider=PROVIDER, began_at=datetime.now(UTC))
+        attempt = AttemptRow(
+            message_id=message_id,
+            provider=PROVIDER,
+            began_at=datetime.now(UTC),
+            partner_id=event.partner_id,
+            poll_at=datetime.now(UTC) + timedelta(minutes=2),
+        )
         session.add_all([sms, work, attempt])
         await session.commit()  # a call is on record before it is made
         partner = await session.get_one(PartnerRow, event.partner_id)
         phone = sealer.open(partner.person, partner.partner_id).phone
         full_name = sealer.open(event.client, str(event.lead_id)).full_name
-        smsc.send(message_id, phone, texts.render(template, full_name, event.lead_id, through))
+        smsc.send(message_id, phone, texts.render(template, full_name, event.lead_id, facts))
         now = datetime.now(UTC)
         sms.status, sms.provider, sms.settled_at = "sent", PROVIDER, now
         work.finish()

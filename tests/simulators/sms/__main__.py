@@ -26,6 +26,8 @@ def main() -> None:
         default=1.5,
         help="time from there until it is delivered, status 1 (default: %(default)s)",
     )
+    parser.add_argument("--callback-url", default="", help="where to report what became of messages (default: nowhere)")
+    parser.add_argument("--callback-secret", default="", help="the word that reports are signed with")
     given = parser.parse_args()
     rows = Rows(given.data, "sms.sqlite")
     app = Smsc(
@@ -34,6 +36,7 @@ def main() -> None:
         SimClock(),
         timedelta(seconds=given.dispatch_seconds),
         timedelta(seconds=given.delivery_seconds),
+        (given.callback_url, given.callback_secret),
     )
     run(app, given.host, given.port)
     rows.close()

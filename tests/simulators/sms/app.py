@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from tests.simulators.kit.clock import SimClock
 from tests.simulators.kit.faults import Fault, FaultTable
 from tests.simulators.kit.rows import Rows
 from tests.simulators.kit.serve import Simulator
+from tests.simulators.sms.callbacks import MODES as CALLBACK_MODES
+from tests.simulators.sms.callbacks import Callbacks
 from tests.simulators.sms.outbox import Outbox
 from tests.simulators.sms.protocol import (
     Parameters,
@@ -28,12 +31,12 @@ from tests.simulators.sms.protocol import (
     shown_id,
 )
 
-MODES = frozenset({"slow", "accept_then_cut", "refuse", "down"})
+MODES = frozenset({"slow", "accept_then_cut", "refuse", "down", "undeliverable"})
 _AT_ONCE = 15
 _LOOK_S = 0.02
 _MOSCOW = ZoneInfo("Europe/Moscow")
 _PRICE = 3
-_BALANCE = "100000"
+_BALANCE = "100000.00"
 
 
 class Smsc(Simulator):
@@ -46,16 +49,28 @@ class Smsc(Simulator):
         clock: SimClock,
         dispatch: timedelta,
         delivery: timedelta,
+        callbacks: tuple[str, str],
     ) -> None:
         super().__init__("SMS simulator", "", clock)
         self._login, self._password, self._api_key = credentials
         self._outbox = Outbox(rows, dispatch, delivery)
         self._faults = FaultTable(MODES)
+        self._callback_faults = FaultTable(CALLBACK_MODES)
+        self._callbacks = Callbacks(
+            *callbacks,
+            dispatch.total_seconds(),
+            delivery.total_seconds(),
+            lambda: self._callback_faults.strike({}, self.clock.now()),
+        )
+        self._balance = _BALANCE
         self.controls |= {
             ("POST", "reset"): self._reset,
             ("POST", "fault"): self._fault,
             ("POST", "clock"): self._clock,
             ("GET", "messages"): self._messages,
+            ("POST", "callbacks"): self._set_callbacks,
+            ("GET", "callbacks"): self._made_callbacks,
+            ("POST", "balance"): self._set_balance,
         }
 
     async def serve(self, request: Request, call: Call) -> Response | None:
@@ -66,7 +81,7 @@ class Smsc(Simulator):
         try:
             if path == "/rest/send" and request.method == "POST":
                 parameters = await json_body(request)
-            elif path in ("/sys/send.php", "/sys/status.php") and request.method in ("GET", "POST"):
+            elif path in ("/sys/send.php", "/sys/status.php", "/sys/balance.php") and request.method in ("GET", "POST"):
                 fmt = "0"
                 parameters = await form(request)
                 fmt = parameters.get("fmt", "0")
@@ -82,7 +97,9 @@ class Smsc(Simulator):
             self._authorise(parameters)
             if call.set == "status":
                 return self._status(parameters, fmt)
-            response = self._send(parameters, fmt)
+            if call.set == "balance":
+                return answer(fmt, {"balance": self._balance}, self._balance)
+            response = self._send(parameters, fmt, undeliverable=call.fault == "undeliverable")
             call.committed = parameters.get("cost") != "1"
         except SmscError as error:
             return refusal(fmt, error)
@@ -109,9 +126,11 @@ class Smsc(Simulator):
         if not good:
             raise SmscError(2)
 
-    def _send(self, given: Parameters, fmt: str) -> Response:
+    def _send(self, given: Parameters, fmt: str, *, undeliverable: bool) -> Response:
         now = self.clock.now()
         order = checked(given, self._outbox.next_id())
+        if Decimal(self._balance) <= 0:
+            raise SmscError(3)
         if order.cost != "1" and self._outbox.is_repeat(order.phones, order.text, now):
             raise SmscError(9)
         if order.cost == "1":
@@ -125,13 +144,16 @@ class Smsc(Simulator):
             sender=order.sender,
             time=order.time,
             valid=order.valid,
+            undeliverable=undeliverable,
         )
+        for message in accepted:
+            self._callbacks.about(message)
         count = sum(message.segments for message in accepted)
         body: dict[str, Any] = {"id": shown_id(order.message_id), "cnt": count}
         if order.cost in ("2", "3"):
             body["cost"] = str(_PRICE * count)
         if order.cost == "3":
-            body["balance"] = _BALANCE
+            body["balance"] = self._balance
         plain = f"{order.message_id},{count}" if fmt == "1" else f"OK - {count} SMS, ID - {order.message_id}"
         return answer(fmt, body, plain)
 
@@ -156,17 +178,37 @@ class Smsc(Simulator):
     async def _reset(self, _: Any) -> Any:
         self._outbox.clear()
         self._faults.active.clear()
+        self._callback_faults.active.clear()
+        self._callbacks.clear()
+        self._balance = _BALANCE
         self.log.clear()
         self.clock.reset()
         return {"status": "ok"}
 
     async def _fault(self, order: Any) -> Any:
-        self._faults.order(order)
-        return {"faults": [fault.as_json() for fault in self._faults.active]}
+        tables = (self._faults, self._callback_faults)
+        if order.get("mode") in CALLBACK_MODES:
+            self._callback_faults.order(order)
+        else:
+            self._faults.order(order)
+        if order.get("mode", "none") == "none":
+            self._callback_faults.active.clear()
+        return {"faults": [fault.as_json() for table in tables for fault in table.active]}
 
     async def _clock(self, order: Any) -> Any:
         self.clock.apply(order)
         return {"now": self.clock.now().isoformat()}
+
+    async def _set_callbacks(self, order: Any) -> Any:
+        self._callbacks.url, self._callbacks.secret = str(order["url"]), str(order["secret"])
+        return {"url": self._callbacks.url}
+
+    async def _made_callbacks(self, _: Any) -> Any:
+        return self._callbacks.made
+
+    async def _set_balance(self, order: Any) -> Any:
+        self._balance = f"{Decimal(str(order['balance'])):.2f}"
+        return {"balance": self._balance}
 
     async def _messages(self, _: Any) -> Any:
         now = self.clock.now()

@@ -12,6 +12,7 @@ NOT_FOUND = -3
 WAITING = -1
 AT_OPERATOR = 0
 DELIVERED = 1
+UNDELIVERABLE = 20
 
 _MINUTE = timedelta(minutes=1)
 _POLLS_A_MINUTE = 5
@@ -30,6 +31,7 @@ class Message:
     sender: str = ""
     time: str = ""
     valid: str = ""
+    undeliverable: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The message as the control call shows it."""
@@ -73,7 +75,7 @@ class Outbox:
         return any(at is not None and timedelta() <= now - at < _MINUTE for at in sent)
 
     def accept(
-        self, phones: tuple[str, ...], text: str, message_id: str, now: datetime, **details: str
+        self, phones: tuple[str, ...], text: str, message_id: str, now: datetime, **details: Any
     ) -> list[Message]:
         """Take in a message for each number."""
         accepted = []
@@ -102,5 +104,5 @@ class Outbox:
         sent = accepted + self._dispatch
         delivered = sent + self._delivery
         if now >= delivered:
-            return DELIVERED, delivered
+            return UNDELIVERABLE if message.undeliverable else DELIVERED, delivered
         return (AT_OPERATOR, sent) if now >= sent else (WAITING, accepted)
