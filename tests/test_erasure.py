@@ -34,8 +34,10 @@ OVER: Final = {
         VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 1, '{{}}', true, '[]', '[]', 'confirmed', 'free',
                 '2020-01-01')""",
     "notifier": f"""
-        INSERT INTO messages (message_id, {_LEAD}, template, created_at, status, settled_at)
-        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed', '2020-01-01', 'sent', '2020-01-01')""",
+        INSERT INTO messages (message_id, {_LEAD}, template, about, correlation, created_at, due_at, valid_until,
+                              status, settled_at)
+        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed.v1', 'lead', 'story', '2020-01-01',
+                '2020-01-01', '2020-01-08', 'sent', '2020-01-01')""",
 }
 OPEN: Final = {
     "intake": f"""
@@ -47,8 +49,10 @@ OPEN: Final = {
         VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 2, '{{}}', true, '[]', '[]', 'confirmed', 'free',
                 '2020-01-01')""",
     "notifier": f"""
-        INSERT INTO messages (message_id, {_LEAD}, template, created_at, status)
-        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed', '2020-01-01', 'waiting')""",
+        INSERT INTO messages (message_id, {_LEAD}, template, about, correlation, created_at, due_at, valid_until,
+                              status)
+        VALUES (gen_random_uuid(), $1, $2, 'anna', 'sealed', 'confirmed.v1', 'lead', 'story', '2020-01-01',
+                '2020-01-01', '2020-01-08', 'waiting')""",
 }
 TABLES: Final = {"intake": "leads", "onec_gateway": "leads", "notifier": "messages"}
 

@@ -1,7 +1,6 @@
 """The SMSC.ru adapter against the simulator's process, and against peers that answer badly."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID
@@ -21,6 +20,7 @@ from services.notifier.answers import (
     Well,
 )
 from services.notifier.providers.smsc import Smsc
+from tests.notifier.peers import bad_peer, http
 from tests.simulators.tests.processes import LOGIN, Sim
 
 PHONE = "+79031112233"
@@ -88,7 +88,7 @@ async def test_an_account_with_money_is_well_and_one_without_is_barred(smsc: Sms
 
 @pytest.mark.parametrize("body", ["{}", '{"balance": 12}', '{"balance": "NaN"}', '{"balance": "много"}', "<html>"])
 async def test_a_balance_that_is_no_amount_is_no_word(body: str) -> None:
-    async with peer(ok(body)) as adapter:
+    async with peer(http(body)) as adapter:
         assert await adapter.check() == NoWord("broken-answer")
 
 
@@ -127,34 +127,13 @@ async def test_a_name_that_does_not_resolve_is_certain() -> None:
     await adapter.close()
 
 
-Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 @asynccontextmanager
 async def peer(answer: bytes | None) -> AsyncIterator[Smsc]:
-    """A provider that reads the request and says `answer`, or nothing for None."""
-    over = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        if answer is None:
-            await over.wait()
-        else:
-            writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    adapter = Smsc(f"http://127.0.0.1:{port}", LOGIN, "x", read_timeout_s=0.3)
-    yield adapter
-    over.set()
-    await adapter.close()
-    server.close()
-
-
-def ok(body: str) -> bytes:
-    raw = body.encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(raw), raw)
+    """An adapter whose provider says `answer`, or nothing for None."""
+    async with bad_peer(answer) as url:
+        adapter = Smsc(url, LOGIN, "x", read_timeout_s=0.3)
+        yield adapter
+        await adapter.close()
 
 
 @pytest.mark.parametrize(
@@ -165,14 +144,14 @@ def ok(body: str) -> bytes:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", "RemoteProtocolError"),
         (b"SMTP ready\r\n\r\n", "RemoteProtocolError"),
         (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "http-302"),
-        (ok("<html>"), "broken-answer"),
-        (ok("[1]"), "broken-answer"),
-        (ok("{}"), "broken-answer"),
-        (ok('{"id": "another", "cnt": 1}'), "broken-answer"),
-        (ok('{"error": "x", "error_code": 200}'), "code-200"),
-        (ok('{"error": "x", "error_code": "8"}'), "broken-answer"),
-        (ok('{"error": "x", "error_code": [1]}'), "broken-answer"),
-        (ok('{"error": "x", "error_code": true}'), "broken-answer"),
+        (http("<html>"), "broken-answer"),
+        (http("[1]"), "broken-answer"),
+        (http("{}"), "broken-answer"),
+        (http('{"id": "another", "cnt": 1}'), "broken-answer"),
+        (http('{"error": "x", "error_code": 200}'), "code-200"),
+        (http('{"error": "x", "error_code": "8"}'), "broken-answer"),
+        (http('{"error": "x", "error_code": [1]}'), "broken-answer"),
+        (http('{"error": "x", "error_code": true}'), "broken-answer"),
     ],
 )
 async def test_anything_but_a_clear_word_is_doubt(answer: bytes | None, reason: str) -> None:
@@ -183,12 +162,12 @@ async def test_anything_but_a_clear_word_is_doubt(answer: bytes | None, reason: 
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
-        (ok('{"status": 22}'), Found("status 22", "failed")),
-        (ok('{"status": -1}'), Found("status -1")),
-        (ok('{"status": 77}'), NoWord("status 77")),
-        (ok('{"status": {}}'), NoWord("broken-answer")),
-        (ok('{"status": "1"}'), NoWord("broken-answer")),
-        (ok("{}"), NoWord("broken-answer")),
+        (http('{"status": 22}'), Found("status 22", "failed")),
+        (http('{"status": -1}'), Found("status -1")),
+        (http('{"status": 77}'), NoWord("status 77")),
+        (http('{"status": {}}'), NoWord("broken-answer")),
+        (http('{"status": "1"}'), NoWord("broken-answer")),
+        (http("{}"), NoWord("broken-answer")),
         (None, NoWord("ReadTimeout")),
     ],
 )

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,9 +70,14 @@ class World:
             "CLOCK_FILE": str(self.folder / "clock.json"),
         }
 
-    async def start(self, *, wait: bool = True, **settings: str) -> ServiceProcess:
-        """One more instance, with `wait` ready to be relied on; `settings` without their prefix."""
-        environment = {**self.environment, **{f"NOTIFIER_{name}": value for name, value in settings.items()}}
+    async def start(
+        self, settings: Mapping[str, str] | None = None, *, wait: bool = True, **more: str
+    ) -> ServiceProcess:
+        """One more instance, with `wait` ready to be relied on; settings without their prefix."""
+        environment = {
+            **self.environment,
+            **{f"NOTIFIER_{name}": value for name, value in {**(settings or {}), **more}.items()},
+        }
         started = await ServiceProcess.start(
             "services.notifier", "NOTIFIER_", environment, self.log, wait=wait, warm=True
         )
@@ -145,9 +150,9 @@ class World:
         finally:
             await connection.close()
 
-    async def wait_for(self, sql: str) -> None:
+    async def wait_for(self, sql: str, deadline_s: float = DEADLINE_S) -> None:
         """Until there is a row of it."""
-        end = time.monotonic() + DEADLINE_S
+        end = time.monotonic() + deadline_s
         while not await self.rows(sql):
             assert time.monotonic() < end, f"never came true: {sql}\n{self.log.read_text()[-3000:]}"
             await asyncio.sleep(0.05)

@@ -1,0 +1,91 @@
+"""The whole way through Kannel itself: a business event, an SMS at the operator, and its report back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import services.notifier
+from chassis.migrations import upgrade
+from services.notifier.signatures import Signer
+from tests.infra import DatabaseFactory
+from tests.notifier import kannel
+from tests.notifier.samples import BUYER, REALTOR, opened, partner, rejected
+from tests.notifier.world import World
+from tests.simulators.tests.processes import Sim
+
+pytestmark = pytest.mark.infra
+MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
+SECRET = "a word of our own"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[kannel.Kannel]:
+    if reason := kannel.why_not():
+        pytest.skip(reason)
+    with kannel.running(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
+    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
+    made = World(fresh_topics, database, sms, tmp_path)
+    yield made
+    made.stop()
+
+
+def settings(world: World, gateway: kannel.Kannel) -> dict[str, str]:
+    return {
+        "KANNEL_URL": gateway.url,
+        "KANNEL_USER": kannel.USER,
+        "KANNEL_PASSWORD": kannel.PASSWORD,
+        "KANNEL_SENDER": kannel.SENDER,
+        "KANNEL_REPORT_SECRET": SECRET,
+        "REPORTS_URL": f"http://127.0.0.1:{world.port}",
+        "HTTP_PORT": str(world.port),
+    }
+
+
+async def test_a_verdict_goes_through_kannel_and_its_delivery_comes_back(world: World, gateway: kannel.Kannel) -> None:
+    await world.start(settings(world, gateway), PROVIDERS="kannel")
+    await world.tell(partner("p1"), opened(1))
+    statuses = await world.statuses(2)
+
+    assert [(one.status, one.provider) for one in statuses] in (
+        [("sent", "kannel"), ("delivered", "kannel")],
+        [("delivered", "kannel")],
+    )
+    assert gateway.received() == {
+        REALTOR.phone: ["Клиент Иванов И. закреплён за вами до 24.05.2027 включительно. Заявка 0001."]
+    }
+    seen = world.log.read_text()
+    for secret in (REALTOR.phone[2:], BUYER.phone[2:], "Иванов", kannel.PASSWORD):
+        assert secret not in seen
+
+
+async def test_what_smsc_does_not_let_through_goes_by_kannel(world: World, gateway: kannel.Kannel) -> None:
+    await world.start(settings(world, gateway), PROVIDERS="smsc,kannel")
+    world.sms.post("fault", {"mode": "refuse", "code": 6, "match": {"call": "send"}})
+    await world.tell(partner("p1"), rejected(2))
+    statuses = await world.statuses(2)
+
+    assert {one.provider for one in statuses} == {"kannel"}
+    assert statuses[-1].status == "delivered"
+    assert world.texts() == []
+    assert sum(map(len, gateway.received().values())) == 1
+
+
+async def test_a_report_with_a_wrong_signature_changes_nothing(world: World, gateway: kannel.Kannel) -> None:
+    await world.start({**settings(world, gateway), "REPORTS_URL": "http://127.0.0.1:9"}, PROVIDERS="kannel")
+    await world.tell(partner("p1"), opened(1))
+    [status] = await world.statuses(1)
+    address = f"http://127.0.0.1:{world.port}/v1/reports/kannel"
+
+    forged = {"id": str(status.message_id), "sig": Signer("a guess").sign(status.message_id), "status": "1"}
+    assert httpx.get(address, params=forged).status_code == 403
+    assert [tuple(row) for row in await world.rows("SELECT status FROM messages")] == [("sent",)]
+    genuine = {**forged, "sig": Signer(SECRET).sign(status.message_id)}
+    assert httpx.get(address, params=genuine).status_code == 200
+    assert [one.status for one in await world.statuses(2)] == ["sent", "delivered"]
