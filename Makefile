@@ -16,7 +16,7 @@ help:
 	@echo 'make test       every test that a change needs, on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
 	@echo 'make test-long  the rest: many seeds, many kills, long faults'
 	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
-	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|onec|clocks|soak, LEADS=n, ROUNDS=n, OPEN=n)'
+	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|onec|clocks|sms|soak, LEADS=n, ROUNDS=n, OPEN=n)'
 	@echo 'make check      format, lint, types, import rules, fast tests'
 	@echo 'make fmt        put the code into format'
 	@echo 'make lock       write the lock files anew from pyproject.toml'

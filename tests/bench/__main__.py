@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tests.bench import clocks, http, onec, pipeline, soak
+from tests.bench import clocks, http, onec, pipeline, sms, soak
 from tests.bench.bed import FLOOR, OURS, PLAIN, Bed
 
 Result = Mapping[str, Any]
@@ -142,12 +142,18 @@ def bench_clocks(bed: Bed, leads: int, _: int) -> Result:
     return clocks.clocks(bed, open_, min(100_000, open_ // 10), say)
 
 
+def bench_sms(bed: Bed, leads: int, _: int) -> Result:
+    """A verdict's SMS alone, and with five times as many reminders as leads due on one morning."""
+    return sms.sms(bed, leads * 5, say)
+
+
 BENCHES: Mapping[str, Callable[[Bed, int, int], Result | Sequence[Result]]] = {
     "pipeline": bench_pipeline,
     "latency": bench_latency,
     "http": bench_http,
     "onec": bench_onec,
     "clocks": bench_clocks,
+    "sms": bench_sms,
     "soak": bench_soak,
 }
 
