@@ -9,12 +9,13 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-long smoke bench check fmt lock install
+.PHONY: help run test test-long test-kannel smoke bench check fmt lock install
 
 help:
 	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data stays in .local/'
 	@echo 'make test       every test that a change needs, on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
 	@echo 'make test-long  the rest: many seeds, many kills, long faults'
+	@echo 'make test-kannel  the SMS road by Kannel, with Debian'"'"'s Kannel where it is installed'
 	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
 	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|onec|clocks|sms|soak, LEADS=n, ROUNDS=n, OPEN=n)'
 	@echo 'make check      format, lint, types, import rules, fast tests'
@@ -33,6 +34,9 @@ test: $(INSTALLED)
 
 test-long: $(INSTALLED)
 	@$(PYTEST) -m long
+
+test-kannel: $(INSTALLED)
+	@$(PYTEST) tests/notifier/test_kannel.py tests/notifier/test_providers.py
 
 smoke: $(INSTALLED)
 	@$(BIN)/python -m tests.smoke

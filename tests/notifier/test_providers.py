@@ -1,6 +1,6 @@
 """What every provider's adapter keeps, whichever it is: one suite for all, each against its peer as a process."""
 
-import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from services.notifier.providers.smsc import Smsc
 from services.notifier.signatures import Signer
 from tests.notifier import kannel
 from tests.notifier.peers import bad_peer, http
+from tests.notifier.world import until
 from tests.simulators.tests.processes import LOGIN, PSW, Sim
 
 ID = UUID("00000000-0000-5000-8000-0000000000a1")
@@ -58,16 +59,22 @@ def smsc_peer(sms: Sim) -> Peer:
     return Peer(sms.base, PSW, lambda url, password: Smsc(url, LOGIN, password, read_timeout_s=5), received)
 
 
+class Terminal(io.StringIO):
+    """Somebody sits before it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
-def console_peer(capfd: pytest.CaptureFixture[str]) -> Peer:
-    seen = ""
+def console_peer() -> Peer:
+    terminal = Terminal()
 
     def received() -> dict[str, list[str]]:
-        nonlocal seen
-        seen += capfd.readouterr().err
-        return {line.split()[3].rstrip(":"): [line.partition(": ")[2]] for line in seen.splitlines()}
+        lines = terminal.getvalue().splitlines()
+        return {line.split()[3].rstrip(":"): [line.partition(": ")[2]] for line in lines}
 
-    return Peer("", "", lambda _, __: Console(), received)
+    return Peer("", "", lambda _, __: Console(terminal), received)
 
 
 @pytest.fixture(params=["smsc", "kannel", "console"])
@@ -92,11 +99,7 @@ async def test_a_cyrillic_message_of_two_segments_arrives_whole(peer: Peer) -> N
     async with speaking(peer) as provider:
         assert await provider.send(ID, PHONE, TEXT) == Accepted()
 
-    for _ in range(100):
-        if texts := peer.received().get(PHONE):
-            break
-        await asyncio.sleep(0.05)
-    assert texts == [TEXT]
+    await until(lambda: peer.received().get(PHONE) == [TEXT] or None, "the whole message", deadline_s=10)
 
 
 async def test_a_look_never_finds_what_was_never_sent(peer: Peer) -> None:
@@ -128,6 +131,15 @@ async def test_where_nobody_listens_nothing_was_sent(distant: Peer, unused_tcp_p
     async with speaking(distant, url=f"http://127.0.0.1:{unused_tcp_port}") as provider:
         assert isinstance(await provider.send(ID, PHONE, TEXT), Unreached)
         assert isinstance(await provider.check(), NoWord)
+
+
+async def test_the_console_shows_nothing_of_a_message_to_a_log() -> None:
+    log = io.StringIO()
+
+    assert await Console(log).send(ID, PHONE, TEXT) == Accepted()
+    assert str(ID) in log.getvalue()
+    assert PHONE not in log.getvalue()
+    assert "Ёлкина" not in log.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -191,10 +191,11 @@ async def test_no_phone_no_name_and_no_text_in_logs_rows_and_events(world: World
     process = await world.start()
     await world.tell(partner("p1"), opened(1), rejected(2))
     statuses = await world.statuses(2)
+    metrics = httpx.get(f"{process.admin}/metrics").text
     assert process.terminate() == 0
     tables = [row["tablename"] for row in await world.rows("SELECT tablename FROM pg_tables WHERE schemaname='public'")]
     dump = [repr(await world.rows(f'SELECT t::text FROM "{table}" t')) for table in tables]
-    seen = world.log.read_text() + repr(statuses) + "".join(dump)
+    seen = world.log.read_text() + metrics + repr(statuses) + "".join(dump)
     assert "sms send" in seen
     for secret in (REALTOR.phone[2:], BUYER.phone[2:], "Иванов", "Петрова", "закреплён", "отказ"):
         assert secret not in seen
