@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -35,10 +35,10 @@ from services.notifier.answers import (
     after_look,
     looked,
 )
-from services.notifier.domain import Message, MessageDue, Policy, Postponed, SmsSettled, message_of
+from services.notifier.domain import SUPERSEDED, Message, MessageDue, Policy, Postponed, SmsSettled, message_of
 from services.notifier.providers import Provider
 from services.notifier.roads import Roads
-from services.notifier.store import Letter, due_messages, may_speak
+from services.notifier.store import Begun, Letter, due_messages, may_speak
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +49,6 @@ OVER_LIMIT_FOR: Final = timedelta(minutes=10)
 """How long a message waits whose recipient has had enough for now."""
 AT_ONCE: Final = 7
 """Calls in flight: SMSC refuses more than fifteen at once, and two copies of the service may run."""
-
-Begun = Literal["begun", "another's", "over-limit"]
 
 
 class Desk(Protocol):
@@ -191,6 +189,8 @@ class Sending:
                 # What is on record must not be older than the call, or a look would give up on it too early.
                 again = replace(earlier, sends=earlier.sends + 1) if earlier is not None else Attempt(road.name)
                 begun = await self._desk.begin(message, road.name, again)
+            if begun == "untrue":
+                return self._done(message, "dropped", SUPERSEDED)
             if begun == "over-limit":
                 return Done(Postponed(message.message_id, self._clock.now() + OVER_LIMIT_FOR))
             # A process that was frozen may have lost its claim to another, which is sending already.

@@ -22,6 +22,8 @@ from services.notifier.domain import Client, Message, Recipient
 _MOMENT = DateTime(timezone=True)
 _MESSAGE: Final = itemgetter(*Message.__dataclass_fields__)
 
+Begun = Literal["begun", "another's", "over-limit", "untrue"]
+
 FIRST_POLL_S: Final = 120
 """A report that has not come by then is asked for."""
 
@@ -205,19 +207,18 @@ class Attempts:
             letters[message[0]] = Letter(Message(*message), person, attempt)
         return letters
 
-    async def begin(
-        self, message: Message, provider: str, earlier: Attempt | None
-    ) -> Literal["begun", "another's", "over-limit"]:
+    async def begin(self, message: Message, provider: str, earlier: Attempt | None) -> Begun:
         """Committed before the call: whoever finds the message after a crash knows that it may be out.
 
         `another's`: since `earlier` was read somebody else began, for this process was frozen and has lost its claim.
+        `untrue`: since the message was read an event came that makes it so.
         """
         if earlier is None:
             if await self._beginnings.ask((message.message_id, provider, message.partner_id)):
                 return "begun"
             async with self._database.single() as tx:
-                others = await rows(tx, "SELECT 1 FROM attempts WHERE message_id = $1", message.message_id)
-            return "another's" if others else "over-limit"
+                [row] = await rows(tx, _WHY_NOT_BEGUN, message.message_id)
+            return "another's" if row.others else "untrue" if row.untrue else "over-limit"
         async with self._database.single() as tx:
             again = await rows(tx, _BEGIN_AGAIN, message.message_id, provider, earlier.sends)
         return "begun" if again else "another's"
@@ -304,7 +305,8 @@ _BEGIN: Final = """
     SELECT id, provider, now(), 1, 0, 0, partner, 0, now() + make_interval(secs => $4::integer)
     FROM (SELECT t.*, row_number() OVER (PARTITION BY partner ORDER BY n) - 1 AS ahead
           FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS t (id, provider, partner, n)) AS t
-    WHERE ($5::integer IS NULL OR ahead + (SELECT count(*) FROM attempts a WHERE a.partner_id = partner
+    WHERE NOT (SELECT m.obsolete IS NOT NULL FROM messages m WHERE m.message_id = id)
+      AND ($5::integer IS NULL OR ahead + (SELECT count(*) FROM attempts a WHERE a.partner_id = partner
                                            AND a.began_at > now() - interval '1 hour') < $5)
       AND ($6::integer IS NULL OR ahead + (SELECT count(*) FROM attempts a WHERE a.partner_id = partner
                                            AND a.began_at > now() - interval '1 day') < $6)
@@ -312,7 +314,12 @@ _BEGIN: Final = """
 """
 _BEGIN_AGAIN: Final = """
     UPDATE attempts SET provider = $2, began_at = now(), sends = sends + 1, missing = 0
-    WHERE message_id = $1 AND sends = $3 RETURNING message_id
+    WHERE message_id = $1 AND sends = $3 AND NOT (SELECT m.obsolete IS NOT NULL FROM messages m WHERE m.message_id = $1)
+    RETURNING message_id
+"""
+_WHY_NOT_BEGUN: Final = """
+    SELECT m.obsolete IS NOT NULL AS untrue, EXISTS (SELECT 1 FROM attempts a WHERE a.message_id = $1) AS others
+    FROM messages m WHERE m.message_id = $1
 """
 _DUE: Final = """
     SELECT message_id, client_key, correlation, calls FROM messages

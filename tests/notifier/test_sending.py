@@ -37,11 +37,11 @@ from services.notifier.answers import (
     Well,
 )
 from services.notifier.domain import Client, Message, Postponed, SmsSettled
-from services.notifier.handlers import Begun, Sending
+from services.notifier.handlers import Sending
 from services.notifier.providers import Provider
 from services.notifier.providers.smsc import Smsc
 from services.notifier.roads import Roads
-from services.notifier.store import Letter
+from services.notifier.store import Begun, Letter
 from tests.notifier.samples import BUYER, NOON, POLICY, REALTOR, SEALER, cause, closed, opened, partner
 from tests.simulators.tests.processes import Sim
 
@@ -273,6 +273,15 @@ async def test_what_is_no_longer_true_is_not_said() -> None:
 
     assert settled(await perform(late, desk)) == ("dropped", "too-late")
     desk.message = replace(desk.message, obsolete="superseded")
+    assert settled(await perform(sending, desk)) == ("dropped", "superseded")
+    assert provider.calls == []
+
+
+async def test_what_became_untrue_after_it_was_read_is_not_said_either() -> None:
+    desk = a_desk()
+    desk.refuses = "untrue"
+    sending, provider = a_sending(desk, [])
+
     assert settled(await perform(sending, desk)) == ("dropped", "superseded")
     assert provider.calls == []
 

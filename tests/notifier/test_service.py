@@ -13,18 +13,14 @@ import services.notifier
 from chassis.database import Database
 from chassis.migrations import upgrade
 from contracts.client import Client
-from services.notifier import domain
 from services.notifier.answers import Attempt
 from services.notifier.store import Attempts, Limits
 from tests.infra import DatabaseFactory
 from tests.notifier.samples import (
     BUYER,
     MOSCOW,
-    NOON,
-    POLICY,
     REALTOR,
     accrued,
-    cause,
     claim_accepted,
     closed,
     expiring,
@@ -201,17 +197,26 @@ async def test_no_phone_no_name_and_no_text_in_logs_rows_and_events(world: World
         assert secret not in seen
 
 
-async def test_an_attempt_is_begun_by_one_only(world: World) -> None:
+async def test_an_attempt_is_begun_by_one_only_and_not_for_what_is_untrue_by_now(world: World) -> None:
+    process = await world.start()
+    await world.tell(opened())  # and nobody knows the partner, so it waits
+    await world.wait_for("SELECT 1 FROM messages WHERE status = 'waiting'")
+    assert process.terminate() == 0
     database = Database(world.database, name="test")
     desk = Attempts(database, Limits())
-    [message] = domain.told(domain.Client(), opened(), cause(1), NOON, policy=POLICY).state.messages
+    [row] = await world.rows("SELECT message_id FROM messages")
+    [letter] = (await desk.letters([row["message_id"]])).values()
 
-    assert await desk.begin(message, "smsc", None) == "begun"
-    assert await desk.begin(message, "smsc", None) == "another's"
-    assert await desk.begin(message, "smsc", Attempt("smsc", sends=1)) == "begun"
-    assert await desk.begin(message, "smsc", Attempt("smsc", sends=1)) == "another's"
-    await desk.forget(message.message_id)
+    assert await desk.begin(letter.message, "smsc", None) == "begun"
+    assert await desk.begin(letter.message, "smsc", None) == "another's"
+    assert await desk.begin(letter.message, "smsc", Attempt("smsc", sends=1)) == "begun"
+    assert await desk.begin(letter.message, "smsc", Attempt("smsc", sends=1)) == "another's"
+    await desk.forget(letter.message.message_id)
     assert [row["sends"] for row in await world.rows("SELECT sends FROM attempts")] == [2]
+    await world.rows("UPDATE messages SET obsolete = 'superseded'")
+    assert await desk.begin(letter.message, "smsc", Attempt("smsc", sends=2)) == "another's"
+    await world.rows("DELETE FROM attempts")
+    assert await desk.begin(letter.message, "smsc", None) == "untrue"
     await database.close()
 
 
