@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 500
 POLL_MS = 500
-PACE_S = 0.015
+CALM_PACE_S = 0.015
 BUSY_PACE_S = 0.25
 BUSY_RECORDS = 60
 COMMIT_EVERY_S = 0.25
@@ -164,7 +164,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._taken_at: float | None = None
         self._behind = 0
         self._polled = 0.0
-        self._pace_s = PACE_S
+        self._pace_s = 0.0
+        self._took_s = 0.0
         self._subscriber = broker.subscriber(
             *topics,
             pattern=pattern,
@@ -254,12 +255,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
         # FastStream's own sleeps its timeout once more after an empty poll, blind to what arrives meanwhile.
-        await asyncio.sleep(self._polled + self._pace_s - time.monotonic())
+        # Two polls are twice as far apart as a batch takes, so that those who come close together share one.
+        pace = max(self._pace_s, min(CALM_PACE_S, 2 * self._took_s))
+        await asyncio.sleep(self._polled + pace - time.monotonic())
         self._polled = time.monotonic()
         found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         records = tuple(record for records in found.values() for record in records)
         # A crowd is served in larger groups: what a batch costs by itself is then shared by more.
-        self._pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else PACE_S
+        self._pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else 0.0
         return records
 
     async def _handle(self, records: Any) -> None:
@@ -267,6 +270,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._taken_at = time.monotonic()
         try:
             await self._take(records)
+            self._took_s = time.monotonic() - self._taken_at
             self._taken_at = None
         except Exception as error:
             if not self._broken.done():
