@@ -13,8 +13,8 @@ R = TypeVar("R")
 class Grouped(Generic[T, R]):
     """`run` gets up to `limit` items and answers them in order; what it raises is raised to each who asked.
 
-    `at_once` groups may be under way. They begin at least `pace_s` apart: nobody waits who comes alone, and those who
-    come in crowds share.
+    `at_once` groups may be under way. They begin as far apart as one takes, or `pace_s`: nobody waits who comes alone,
+    and those who come in crowds share.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Grouped(Generic[T, R]):
         self._pace_s = pace_s
         self._slots = asyncio.Semaphore(at_once)
         self._began = 0.0
+        self._took_s = 0.0
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._gathering = False
         self._groups: set[asyncio.Task[None]] = set()
@@ -50,9 +51,9 @@ class Grouped(Generic[T, R]):
 
     async def _group(self) -> None:
         # At least one turn of the loop: whoever asks in it comes along.
-        await asyncio.sleep(self._began + self._pace_s - time.monotonic())
+        await asyncio.sleep(self._began + min(self._pace_s, self._took_s) - time.monotonic())
         async with self._slots:
-            self._began = time.monotonic()
+            self._began = began = time.monotonic()
             group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
             self._gathering = False
             self._gather()
@@ -63,6 +64,7 @@ class Grouped(Generic[T, R]):
                     if not future.done():
                         future.set_exception(error)
             else:
+                self._took_s = time.monotonic() - began
                 for (_, future), answer in zip(group, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
