@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis import presence
 from tests.chassis.conftest import Sample, headers_for
 
 pytestmark = pytest.mark.infra
@@ -58,6 +59,26 @@ async def test_killed_again_and_again_it_loses_nothing_and_repeats_nothing(sampl
 
     assert_in_order(await sample.stories(420), names=7, each=60)
     assert (await sample.query("SELECT sum(count) FROM tallies"))[0][0] == 420
+
+
+async def test_what_another_live_process_has_not_told_yet_is_not_overtaken(sample: Sample) -> None:
+    other = await asyncpg.connect(sample.url)
+    await other.fetch(f"SELECT pg_advisory_lock({presence._LOCK_CLASS}, 7)")  # it lives, and hangs
+    await sample.query(
+        "INSERT INTO outbox (event_id, owner, topic, key, headers, value) VALUES"
+        f" (gen_random_uuid(), 7, '{sample.told}', 'name-0', '"
+        '[["ce_id", "hangs"], ["ce_sequence", "0"]]'
+        '\', \'{"name": "name-0", "n": -1, "count": 0}\')'
+    )
+    await sample.start()
+    await sample.say(*messages(names=2, each=10))
+
+    # All that may leave has left; the other ten wait.
+    assert set(await sample.stories(10)) == {"name-1"}
+    await sample.until("SELECT count(*) FROM outbox WHERE key = 'name-0'", 11)
+    await other.close()
+    stories = await sample.stories(21)
+    assert [event["n"] for event in stories["name-0"]] == list(range(-1, 10))
 
 
 async def test_what_a_dead_process_left_in_the_outbox_leaves_before_what_follows_it(sample: Sample) -> None:
