@@ -7,8 +7,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
+import services.notifier
+from chassis.migrations import upgrade
 from services.notifier.providers.smsc import Smsc
+from tests.infra import DatabaseFactory
+from tests.notifier.world import World
 from tests.simulators.tests.processes import LOGIN, PSW, SMS, Sim, started
+
+MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +28,7 @@ def sms(sms_base: str) -> Iterator[Sim]:
     with httpx.Client(trust_env=False, timeout=20) as http:
         sim = Sim(sms_base, http)
         sim.post("reset")
+        sim.post("callbacks", {"url": "", "secret": ""})
         yield sim
 
 
@@ -33,5 +40,8 @@ async def smsc(sms: Sim) -> AsyncIterator[Smsc]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path
+def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
+    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
+    made = World(fresh_topics, database, sms, tmp_path)
+    yield made
+    made.stop()

@@ -6,17 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-import services.notifier
-from chassis.migrations import upgrade
 from services.notifier.signatures import Signer
-from tests.infra import DatabaseFactory
 from tests.notifier import kannel
 from tests.notifier.samples import BUYER, REALTOR, opened, partner, rejected
 from tests.notifier.world import World, until
-from tests.simulators.tests.processes import Sim
 
 pytestmark = pytest.mark.infra
-MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 SECRET = "a word of our own"
 
 
@@ -26,14 +21,6 @@ def gateway(tmp_path: Path) -> Iterator[kannel.Kannel]:
         pytest.skip(reason)
     with kannel.running(tmp_path) as running:
         yield running
-
-
-@pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, tmp_path)
-    yield made
-    made.stop()
 
 
 def settings(world: World, gateway: kannel.Kannel) -> dict[str, str]:

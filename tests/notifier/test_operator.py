@@ -1,30 +1,15 @@
 """What the sales office asks the notifier, and what it may order."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-import services.notifier
-from chassis.migrations import upgrade
-from tests.infra import DatabaseFactory
 from tests.notifier.samples import BUYER, REALTOR, closed, opened, partner, rejected
 from tests.notifier.world import World
-from tests.simulators.tests.processes import Sim
 
 pytestmark = pytest.mark.infra
-MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 WHY = ("--who", "Смирнова", "--why", "риэлтор ничего не получил")
-
-
-@pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, tmp_path)
-    yield made
-    made.stop()
 
 
 async def test_messages_are_listed_without_texts_names_and_phones(world: World) -> None:

@@ -1,24 +1,17 @@
 """What providers tell of a message afterwards: by signed calls, and by asking where they do not call."""
 
-from collections.abc import Iterator
 from hashlib import md5, sha1
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-import services.notifier
-from chassis.migrations import upgrade
 from services.notifier.signatures import Signer, smsc_signed
-from tests.infra import DatabaseFactory
 from tests.notifier.samples import opened, partner, rejected
 from tests.notifier.world import REPORT_SECRET, World, until
 from tests.process import ServiceProcess
-from tests.simulators.tests.processes import Sim
 
-MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 ID = UUID("00000000-0000-5000-8000-0000000000a1")
 
 
@@ -41,15 +34,6 @@ def test_an_address_is_signed_for_one_message() -> None:
     assert signer.is_ours(ID, signer.sign(ID))
     assert not signer.is_ours(UUID(int=1), signer.sign(ID))
     assert not Signer("another").is_ours(ID, signer.sign(ID))
-
-
-@pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, tmp_path)
-    yield made
-    made.stop()
-    sms.post("callbacks", {"url": "", "secret": ""})
 
 
 async def reporting(world: World, secret: str = REPORT_SECRET) -> ServiceProcess:

@@ -1,21 +1,16 @@
 """The notifier on real Kafka and PostgreSQL, against the SMS simulator's process."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 
-import services.notifier
 from chassis.database import Database
-from chassis.migrations import upgrade
 from contracts.client import Client
 from services.notifier.answers import Attempt
 from services.notifier.store import Attempts, Limits
-from tests.infra import DatabaseFactory
 from tests.notifier.samples import (
     BUYER,
     MOSCOW,
@@ -31,20 +26,10 @@ from tests.notifier.samples import (
     rejected,
 )
 from tests.notifier.world import World, until
-from tests.simulators.tests.processes import Sim
 
 pytestmark = pytest.mark.infra
 
-MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 OTHER_REALTOR = Client.parse("Сидоров Олег Петрович", "+79039998877")
-
-
-@pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, folder: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, folder)
-    yield made
-    made.stop()
 
 
 def sent_calls(world: World) -> list[str]:

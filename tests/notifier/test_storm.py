@@ -3,35 +3,20 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-import services.notifier
-from chassis.migrations import upgrade
 from contracts.client import Client
-from tests.infra import DatabaseFactory
 from tests.notifier.samples import partner as a_partner
 from tests.notifier.samples import rejected
 from tests.notifier.world import REPORT_SECRET, World
 from tests.simulators.tests.processes import Sim
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(1200)]
-MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
 DEADLINE_S = 600.0
 REFUSED = {"6": "failed", "7": "failed", "8": "failed"}
-
-
-@pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, tmp_path)
-    yield made
-    made.stop()
-    sms.post("callbacks", {"url": "", "secret": ""})
 
 
 def provoke(sms: Sim, url: str, seed: int) -> None:

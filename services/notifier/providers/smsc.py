@@ -1,5 +1,6 @@
 """SMSC.ru over HTTP. It takes an id of ours, but does not deduplicate by it: only its status answers who has what."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -85,35 +86,32 @@ class Smsc:
 
     async def look(self, message_id: UUID, phone: str) -> LookAnswer:
         """The state of our message, by phone and id."""
-        question = {**self._account, "phone": phone, "id": _own(message_id), "charset": "utf-8", "fmt": "3"}
-        try:
-            response = await self._http.post("/sys/status.php", data=question)
-        except httpx.RequestError as error:
-            return NoWord(type(error).__name__)
-        answer = _read(response)
-        if isinstance(answer, str):
-            return NoWord(answer)
-        if "error_code" in answer:
-            code = _number(answer["error_code"])
-            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
-        return _state(_number(answer.get("status")))
+        answer = await self._ask("status", {"phone": phone, "id": _own(message_id), "charset": "utf-8"})
+        return _state(_number(answer.get("status"))) if isinstance(answer, dict) else answer
 
     async def check(self) -> Health:
         """Whether the account opens, and what is left on it."""
-        try:
-            response = await self._http.post("/sys/balance.php", data={**self._account, "fmt": "3"})
-        except httpx.RequestError as error:
-            return NoWord(type(error).__name__)
-        answer = _read(response)
-        if isinstance(answer, str):
-            return NoWord(answer)
-        if "error_code" in answer:
-            code = _number(answer["error_code"])
-            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
+        answer = await self._ask("balance", {})
+        if not isinstance(answer, dict):
+            return answer
         balance = _money(answer.get("balance"))
         if balance is None:
             return NoWord("broken-answer")
         return Well(balance) if balance > 0 else Barred("3")
+
+    async def _ask(self, call: str, question: Mapping[str, str]) -> dict[str, Any] | Barred | NoWord:
+        """The fields of the answer to a question, which may be asked again."""
+        try:
+            response = await self._http.post(f"/sys/{call}.php", data={**self._account, **question, "fmt": "3"})
+        except httpx.RequestError as error:
+            return NoWord(type(error).__name__)
+        answer = _read(response)
+        if isinstance(answer, str):
+            return NoWord(answer)
+        if "error_code" in answer:
+            code = _number(answer["error_code"])
+            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
+        return answer
 
     async def close(self) -> None:
         """Let go of connections."""
