@@ -14,7 +14,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from chassis.database import CONNECT_TIMEOUT_S, driver_url
+from chassis.database import CONNECT_TIMEOUT_S, driver_url, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,10 @@ class Presence:
                 try:
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
                         await self._beat()
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except Exception as error:
+                    # Frozen in the middle of an answer, the driver raises an error of its own; any of them is a loss.
+                    if not (is_transient(error) or isinstance(error, asyncpg.PostgresError)):
+                        raise
                     log.warning("presence lost", error=type(error).__name__)
                     self.give_up()
                     await asyncio.sleep(0.5)

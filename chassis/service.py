@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ from chassis.worker import Work, Worker
 log = structlog.get_logger(__name__)
 
 STOP_GRACE_S = 20.0
+STOP_AT_MOST_S = 90.0
 OVERDUE_S = 60.0
 REQUEST_GROUPS = 2
 REQUEST_PACE_S = 0.02
@@ -184,6 +186,8 @@ class _Running:
             for task in done - {stopping}:
                 log.critical("cannot go on", exc_info=task.exception())
             log.info("stopping")
+            # A process that neither works nor ends is the worst; one that is killed loses nothing.
+            asyncio.get_running_loop().call_later(STOP_AT_MOST_S, _end)
             await self._finish(servers, workers)
         finally:
             for task in [stopping, *servers, *workers, *background]:
@@ -338,6 +342,11 @@ class _Running:
 
     def _stuck(self) -> str | None:
         return next((reason for consumer in self._consumers if (reason := consumer.stuck())), None)
+
+
+def _end() -> None:
+    log.critical("does not stop by itself, ended", after_s=STOP_AT_MOST_S)
+    os._exit(1)
 
 
 def client_options(kafka: KafkaSettings) -> dict[str, Any]:

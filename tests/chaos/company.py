@@ -31,6 +31,8 @@ class Company:
             port = free_port()
             environment["INTAKE_HTTP_PORT"] = str(port)
             door = World({**self._system.endpoints(), "intake": f"http://{HOST}:{port}"})
+        if service == "notifier":
+            environment["NOTIFIER_HTTP_PORT"] = str(free_port())
         self._joined += 1
         log = self._folder / f"{service}-{self._joined}.log"
         member = await ServiceProcess.start(f"services.{service}", PREFIXES[service], environment, log, wait=False)
