@@ -69,7 +69,7 @@ def _provider(name: str, settings: Settings) -> Provider:
                 settings.kannel_user,
                 settings.kannel_password.get_secret_value(),
                 settings.kannel_sender,
-                settings.reports_url,
+                settings.kannel_reports_url,
                 Signer(settings.kannel_report_secret.get_secret_value()),
             )
         case _:

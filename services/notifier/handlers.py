@@ -96,6 +96,7 @@ class Sending:
             return Park("no-such-message")
         message, attempt = letter.message, letter.attempt
         if message.status != "waiting":
+            # A report has settled it, or it was put off: there is nothing to do, and this changes nothing.
             return Done(SmsSettled(message.message_id, "dropped", ""))
         if attempt is None and (answer := self._untold(message)) is not None:
             return answer

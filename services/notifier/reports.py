@@ -23,7 +23,7 @@ from services.notifier.domain import Reported
 from services.notifier.providers import kannel, smsc
 from services.notifier.roads import Roads
 from services.notifier.signatures import Signer, smsc_signed
-from services.notifier.store import Polls, keep_report, keys_of
+from services.notifier.store import keep_report, key_of, untold
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ async def _take(
         return _count(provider, "unreadable", 200)
     try:
         async with runtime.database.single() as tx:
-            known = (await keys_of(tx, [message_id])).get(message_id)
+            known = await key_of(tx, message_id)
             if known is None:
                 await keep_report(tx, provider, message_id, outcome, status)
         if known is None:
@@ -121,7 +121,7 @@ class Polling:
     """Asks about messages that nothing was told of."""
 
     def __init__(self, database: Database, roads: Roads, sealer: Sealer) -> None:
-        self._polls = Polls(database)
+        self._database = database
         self._roads = roads
         self._sealer = sealer
 
@@ -135,7 +135,8 @@ class Polling:
 
         while True:
             try:
-                taken = await self._polls.take(POLLS_A_TIME, POLL_AGAIN_S)
+                async with self._database.single() as tx:
+                    taken = await untold(tx, POLLS_A_TIME, POLL_AGAIN_S)
                 await asyncio.gather(*(one(row) for row in taken))
             except Exception as error:
                 if not is_transient(error):

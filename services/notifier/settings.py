@@ -65,8 +65,8 @@ NeededSecret = Annotated[SecretStr, AfterValidator(_needed_secret), Field(valida
 class Settings(ServiceSettings):
     """`providers`: who is used, in this order. Each has settings of its own: `smsc_url` is the provider's root
     (https://smsc.ru), `kannel_url` smsbox's; `…_sender` the name agreed with the operators; `smsc_report_secret` the
-    word that SMSC signs its reports with, `kannel_report_secret` one of ours, and `reports_url` the root of our own
-    `http_port` as Kannel sees it. Without `http_port` no reports are taken, and the provider is asked instead.
+    word that SMSC signs its reports with, `kannel_report_secret` one of ours, and `kannel_reports_url` the root of our
+    own `http_port` as Kannel sees it. Without `http_port` no reports are taken, and SMSC is asked instead.
 
     `quiet_hours` of `time_zone`, empty for none: `quiet_texts` (all but verdicts, unless set) wait for their end.
     `quiet_texts_per_second`: so many of those that waited are sent, so that a verdict need not wait behind a morning's
@@ -89,7 +89,7 @@ class Settings(ServiceSettings):
     kannel_password: NeededSecret = SecretStr("")
     kannel_sender: Needed = ""
     kannel_report_secret: NeededSecret = SecretStr("")
-    reports_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    kannel_reports_url: NeededUrl = ""
     http_host: str = "127.0.0.1"
     http_port: Port | None = None
     time_zone: Zone = "Europe/Moscow"

@@ -154,17 +154,25 @@ async def due_messages(tx: Connection, now: datetime, limit: int) -> Sequence[tu
 
 
 async def may_speak(tx: Connection, per_second: float, limit: int) -> int:
-    """How many scheduled messages may be let go now, by all copies together. A quiet time is not saved up."""
+    """How many scheduled messages may be let go now, by all copies together. A quiet time is not saved up,
+    but for a second's worth, or two messages."""
     [row] = await rows(tx, _GRANT, per_second, limit)
     return int(row.granted)
 
 
-async def keys_of(tx: Connection, message_ids: Sequence[UUID]) -> Mapping[UUID, tuple[str, str]]:
-    """Client key and story of those messages that are known."""
-    found = await rows(
-        tx, "SELECT message_id, client_key, correlation FROM messages WHERE message_id = ANY($1)", message_ids
-    )
-    return {row.message_id: (row.client_key, row.correlation) for row in found}
+async def key_of(tx: Connection, message_id: UUID) -> tuple[str, str] | None:
+    """Client key and story of a message, if it is known."""
+    found = await rows(tx, "SELECT client_key, correlation FROM messages WHERE message_id = $1", message_id)
+    return (found[0].client_key, found[0].correlation) if found else None
+
+
+async def untold(tx: Connection, limit: int, next_s: Sequence[float]) -> Sequence[Row]:
+    """Message, partner's person, and provider of what nothing was told about for long, taken to be asked about now.
+
+    Each comes again after `next_s`, one pause after the other, unless it is settled meanwhile.
+    """
+    found: Sequence[Row] = await rows(tx, _UNTOLD, limit, list(next_s))
+    return found
 
 
 async def keep_report(tx: Connection, provider: str, message_id: UUID, outcome: Outcome, code: str) -> None:
@@ -273,20 +281,6 @@ class Providers:
             await execute(tx, _NOTE, name, error, balance, code, for_s)
 
 
-class Polls:
-    """Which messages the providers have told nothing about for long."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def take(self, limit: int, next_s: Sequence[float]) -> Sequence[Row]:
-        """Message, partner's person, and provider of what is to be asked about now; each is asked about again after
-        `next_s`, one pause after the other, unless it is settled meanwhile."""
-        async with self._database.single() as tx:
-            found: Sequence[Row] = await rows(tx, _TAKE_POLLS, limit, list(next_s))
-        return found
-
-
 _COLUMNS: Final = ", ".join(f"m.{name}" for name in Message.__dataclass_fields__)
 _LETTERS: Final = f"""
     SELECT {_COLUMNS},
@@ -327,7 +321,8 @@ _DUE: Final = """
 """
 _GRANT: Final = """
     WITH room AS (
-        SELECT kind, greatest(next_at, clock_timestamp() - interval '1 second') AS since FROM pace
+        SELECT kind, greatest(next_at, clock_timestamp() - make_interval(secs => greatest(1, 2 / $1::float8))) AS since
+        FROM pace
         WHERE kind = 'scheduled' FOR UPDATE
     ), granted AS (
         SELECT kind, since, least($2::integer,
@@ -353,7 +348,7 @@ _NOTE: Final = """
         barred_until = CASE WHEN excluded.bar IS NOT NULL OR excluded.error IS NULL THEN excluded.barred_until
                             ELSE p.barred_until END
 """
-_TAKE_POLLS: Final = """
+_UNTOLD: Final = """
     WITH due AS (
         SELECT message_id FROM attempts WHERE poll_at <= now() ORDER BY poll_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ), taken AS (

@@ -30,7 +30,7 @@ def settings(world: World, gateway: kannel.Kannel) -> dict[str, str]:
         "KANNEL_PASSWORD": kannel.PASSWORD,
         "KANNEL_SENDER": kannel.SENDER,
         "KANNEL_REPORT_SECRET": SECRET,
-        "REPORTS_URL": f"http://127.0.0.1:{world.port}",
+        "KANNEL_REPORTS_URL": f"http://127.0.0.1:{world.port}",
         "HTTP_PORT": str(world.port),
     }
 
@@ -62,7 +62,7 @@ async def test_what_smsc_does_not_let_through_goes_by_kannel(world: World, gatew
 
 
 async def test_a_report_with_a_wrong_signature_changes_nothing(world: World, gateway: kannel.Kannel) -> None:
-    await world.start({**settings(world, gateway), "REPORTS_URL": "http://127.0.0.1:9"}, PROVIDERS="kannel")
+    await world.start({**settings(world, gateway), "KANNEL_REPORTS_URL": "http://127.0.0.1:9"}, PROVIDERS="kannel")
     await world.tell(partner("p1"), opened(1))
     [status] = await world.statuses(1)
     address = f"http://127.0.0.1:{world.port}/v1/reports/kannel"

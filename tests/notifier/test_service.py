@@ -10,7 +10,7 @@ import pytest
 from chassis.database import Database
 from contracts.client import Client
 from services.notifier.answers import Attempt
-from services.notifier.store import Attempts, Limits
+from services.notifier.store import Attempts, Limits, may_speak
 from tests.notifier.samples import (
     BUYER,
     MOSCOW,
@@ -135,6 +135,24 @@ async def test_one_recipient_gets_no_more_than_the_limit(world: World) -> None:
         OTHER_REALTOR.phone,
     ]
     assert len(await world.rows("SELECT 1 FROM messages WHERE status = 'scheduled'")) == 4
+
+
+@pytest.mark.parametrize(("per_second", "at_once"), [(0.5, 1), (1.0, 2), (20.0, 20)])
+async def test_what_waited_is_let_go_at_the_rate_that_is_set_however_slow(
+    world: World, per_second: float, at_once: int
+) -> None:
+    database = Database(world.database, name="test")
+    async with database.single() as tx:
+        granted = []
+        for past_s in (3600, 0):  # after an hour in which nothing was sent, and right after that
+            if past_s:
+                await tx.execute("UPDATE pace SET next_at = now() - make_interval(secs => $1)", past_s)
+            granted.append(await may_speak(tx, per_second, 1000))
+    await database.close()
+
+    assert granted[0] >= at_once
+    assert granted[0] <= max(2, per_second + 1)
+    assert granted[1] <= 1
 
 
 async def test_in_the_test_mode_nobody_else_gets_anything(world: World) -> None:
