@@ -24,7 +24,7 @@ from chassis.decision import Cause, Decision, Event, Task
 from chassis.processor import Input, Rule
 from chassis.service import Service
 from chassis.settings import ServiceSettings
-from chassis.worker import Answer, Done, Job, Work
+from chassis.worker import Answer, Done, Job, Work, one_by_one
 from contracts.dead_letters import DeadLetterWriter
 from contracts.message import Message
 
@@ -121,22 +121,25 @@ class Foreign:
     """The foreign system: a table that remembers every call, its beginning before its end."""
 
     def __init__(self, url: str) -> None:
-        self._url = driver_url(url)
+        self._url = driver_url(os.environ.get("SAMPLE_FOREIGN_URL", url))
         self._call_s = float(os.environ.get("SAMPLE_CALL_S", "0.01"))
+        self._gate = asyncio.Semaphore(int(os.environ.get("SAMPLE_CALLS_AT_ONCE", "8")))
 
-    async def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+    def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+        return one_by_one(jobs, self._call, self._gate)
+
+    async def _call(self, job: Job) -> Answer:
         connection = await asyncpg.connect(self._url)
         try:
-            for job in jobs:
-                call = await connection.fetchval(
-                    "INSERT INTO calls (name, n, in_doubt) VALUES ($1, $2, $3) RETURNING id",
-                    job.key,
-                    job.payload["n"],
-                    job.in_doubt,
-                )
-                await asyncio.sleep(self._call_s)  # the foreign system takes its time
-                await connection.execute("UPDATE calls SET ended = clock_timestamp() WHERE id = $1", call)
-                yield job, Done(Called(job.payload["n"]))
+            call = await connection.fetchval(
+                "INSERT INTO calls (name, n, in_doubt) VALUES ($1, $2, $3) RETURNING id",
+                job.key,
+                job.payload["n"],
+                job.in_doubt,
+            )
+            await asyncio.sleep(self._call_s)  # the foreign system takes its time
+            await connection.execute("UPDATE calls SET ended = clock_timestamp() WHERE id = $1", call)
+            return Done(Called(job.payload["n"]))
         finally:
             await connection.close()
 

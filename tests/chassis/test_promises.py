@@ -4,12 +4,15 @@ import asyncio
 import signal
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from chassis import presence
+from tests.chaos.proxy import Proxy
 from tests.chassis.conftest import Sample, headers_for
+from tests.process import until
 
 pytestmark = pytest.mark.infra
 
@@ -198,6 +201,42 @@ async def test_a_call_cut_off_by_a_kill_comes_back_in_doubt_and_is_told_once(sam
     assert [call["in_doubt"] for call in calls] == [False, True]
     told = (await sample.stories(2))["name-0"]
     assert [event["called"] for event in told] == [False, True]
+
+
+async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it_when_it_wakes_up(
+    sample: Sample,
+) -> None:
+    """Its connections hang, as after a machine was moved: nothing tells it that it is not alone any more."""
+    address = urlsplit(sample.url)
+    assert address.port is not None
+    proxy = Proxy(address.port).start()
+    try:
+        process = await sample.start(
+            SAMPLE_DATABASE_URL=sample.url.replace(f":{address.port}/", f":{proxy.port}/"),
+            SAMPLE_FOREIGN_URL=sample.url,
+            SAMPLE_CALLS_AT_ONCE="1",
+            SAMPLE_CALL_S="3",
+        )
+        await sample.say(*messages(names=5, each=1, wish="call"))
+        await sample.until("SELECT count(*) FROM work WHERE owner IS NOT NULL", 5)
+        await sample.until("SELECT count(*) FROM calls", 1)
+        process.send_signal(signal.SIGSTOP)
+        proxy.stall()
+        await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
+        await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 5)
+
+        process.send_signal(signal.SIGCONT)
+
+        async def knows() -> bool | None:
+            return True if "presence lost" in [line["event"] for line in sample.log(0)] else None
+
+        await until(knows, "the frozen process knows that it lost its claims")
+        calls = await sample.query("SELECT name, in_doubt FROM calls ORDER BY id")
+        first = calls[0]["name"]
+        assert sorted(call["name"] for call in calls) == sorted([first, *(f"name-{number}" for number in range(5))])
+        assert all(call["in_doubt"] for call in calls[1:])
+    finally:
+        proxy.stop()
 
 
 async def test_sigterm_finishes_what_is_in_hand(sample: Sample) -> None:
