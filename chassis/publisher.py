@@ -209,12 +209,11 @@ class Publisher:
                 left = await self._send(batch)
                 if left and self.failing_since is None:
                     self.failing_since = time.monotonic()
-                elif not left:
-                    self.failing_since = None
                 if len(left) == len(batch):
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 5.0)
                 batch = left
+            self.failing_since = None
 
     async def _next_batch(self) -> tuple[int | None, list[tuple[int, Outgoing]]]:
         owner: int | None = None

@@ -45,7 +45,7 @@ _PUT_BACK = """
         due_at = now() + make_interval(secs => u.pause), finished_at = CASE WHEN u.state = 'parked' THEN now() END
     FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::text[], $6::float8[])
          AS u (id, owner, state, in_doubt, note, pause)
-    WHERE w.id = u.id AND w.owner IS NOT DISTINCT FROM u.owner
+    WHERE w.id = u.id AND w.owner = u.owner
 """
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from joserfc.jwk import ECKey
 
 from chassis.migrations import upgrade
@@ -65,18 +66,36 @@ class Sample:
         self.instances.append(started)
         return started.process
 
-    async def until_health(self, status: int) -> None:
-        """Wait until the last instance's readiness is `status`."""
-        async with httpx.AsyncClient(base_url=self.instances[-1].admin) as client:
+    async def until_health(self, status: int, instance: int = -1) -> None:
+        """Wait until the readiness of an instance, of the last one unless told, is `status`."""
+        async with httpx.AsyncClient(base_url=self.instances[instance].admin) as client:
 
             async def holds() -> bool | None:
                 return True if (await client.get("/health/ready")).status_code == status else None
 
             await until(holds, f"readiness is {status}")
 
+    async def until_logged(self, number: int, event: str) -> None:
+        """Wait until an instance has logged an event."""
+
+        async def holds() -> bool | None:
+            return True if event in [line["event"] for line in self.log(number)] else None
+
+        await until(holds, f"instance {number} logs {event!r}")
+
     def log(self, number: int) -> list[dict[str, Any]]:
         """The log of an instance, parsed."""
         return [json.loads(line) for line in (self.folder / f"{number}.log").read_text().splitlines()]
+
+    async def hearing(self, size: int) -> None:
+        """The broker takes records of at most `size` bytes for what is told; of 0 it takes none."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            limit = ConfigResource(ConfigResourceType.TOPIC, self.told, {"max.message.bytes": str(size)})
+            await admin.alter_configs([limit])
+        finally:
+            await admin.close()
 
     async def say(self, *messages: dict[str, Any], start: int = 0) -> None:
         """Messages `{"name", "n", "wish"?}`, each with an id that follows from name and n."""

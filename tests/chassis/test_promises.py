@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +14,6 @@ import pytest
 from chassis import presence
 from tests.chaos.proxy import Proxy
 from tests.chassis.conftest import Sample, headers_for
-from tests.process import until
 
 pytestmark = pytest.mark.infra
 
@@ -203,19 +204,25 @@ async def test_a_call_cut_off_by_a_kill_comes_back_in_doubt_and_is_told_once(sam
     assert [event["called"] for event in told] == [False, True]
 
 
-async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it_when_it_wakes_up(
-    sample: Sample,
-) -> None:
-    """Its connections hang, as after a machine was moved: nothing tells it that it is not alone any more."""
+@contextmanager
+def proxied(sample: Sample) -> Iterator[tuple[Proxy, str]]:
+    """A proxy before the database, and the database's address behind it."""
     address = urlsplit(sample.url)
     assert address.port is not None
     proxy = Proxy(address.port).start()
     try:
+        yield proxy, sample.url.replace(f":{address.port}/", f":{proxy.port}/")
+    finally:
+        proxy.stop()
+
+
+async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it_when_it_wakes_up(
+    sample: Sample,
+) -> None:
+    """Its connections hang, as after a machine was moved: nothing tells it that it is not alone any more."""
+    with proxied(sample) as (proxy, through):
         process = await sample.start(
-            SAMPLE_DATABASE_URL=sample.url.replace(f":{address.port}/", f":{proxy.port}/"),
-            SAMPLE_FOREIGN_URL=sample.url,
-            SAMPLE_CALLS_AT_ONCE="1",
-            SAMPLE_CALL_S="3",
+            SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url, SAMPLE_CALLS_AT_ONCE="1", SAMPLE_CALL_S="3"
         )
         await sample.say(*messages(names=5, each=1, wish="call"))
         await sample.until("SELECT count(*) FROM work WHERE owner IS NOT NULL", 5)
@@ -227,16 +234,60 @@ async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it
 
         process.send_signal(signal.SIGCONT)
 
-        async def knows() -> bool | None:
-            return True if "presence lost" in [line["event"] for line in sample.log(0)] else None
-
-        await until(knows, "the frozen process knows that it lost its claims")
+        await sample.until_logged(0, "presence lost")
         calls = await sample.query("SELECT name, in_doubt FROM calls ORDER BY id")
         first = calls[0]["name"]
         assert sorted(call["name"] for call in calls) == sorted([first, *(f"name-{number}" for number in range(5))])
         assert all(call["in_doubt"] for call in calls[1:])
-    finally:
-        proxy.stop()
+
+        proxy.heal()  # and what it has to say of its own call comes too late
+        await sample.until_health(200, instance=0)
+        await sample.say(*({"name": f"name-{number}", "n": 1} for number in range(5)))
+        for told in (await sample.stories(15)).values():
+            assert [event["called"] for event in told] == [False, True, False]
+            assert [event["sequence"] for event in told] == [1, 2, 3]
+
+
+async def test_what_was_taken_over_from_a_frozen_process_is_not_told_by_it_when_it_wakes_up(sample: Sample) -> None:
+    with proxied(sample) as (proxy, through):
+        process = await sample.start(SAMPLE_DATABASE_URL=through)
+        await sample.hearing(0)
+        await sample.say(*messages(names=5, each=1))
+        await sample.until("SELECT count(*) FROM outbox", 5)
+        await sample.until_logged(0, "publishing failed, will be repeated")
+        process.send_signal(signal.SIGSTOP)
+        proxy.stall()
+        await sample.hearing(2**20)
+        await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
+        assert_in_order(await sample.stories(5), names=5, each=1)
+
+        process.send_signal(signal.SIGCONT)
+
+        await sample.until_logged(0, "presence lost")
+        proxy.heal()
+        await sample.until_health(200, instance=0)
+        await sample.say(*messages(names=5, each=2))
+        assert_in_order(await sample.stories(10), names=5, each=2)
+        assert len(await sample.read(sample.told, lambda so_far: len(so_far) >= 10)) == 10
+
+
+async def test_what_waits_to_be_told_leaves_once_though_its_owner_lost_it_meanwhile(sample: Sample) -> None:
+    await sample.start()
+    await sample.hearing(0)
+    await sample.say(*messages(names=5, each=1))
+    await sample.until("SELECT count(*) FROM outbox", 5)
+    await sample.until_logged(0, "publishing failed, will be repeated")
+
+    await sample.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name LIKE '% presence'"
+    )
+    await sample.until_logged(0, "presence lost")
+    await sample.hearing(2**20)
+
+    await sample.say(*messages(names=5, each=2))
+    assert_in_order(await sample.stories(10), names=5, each=2)
+    assert len(await sample.read(sample.told, lambda so_far: len(so_far) >= 10)) == 10
 
 
 async def test_sigterm_finishes_what_is_in_hand(sample: Sample) -> None:
