@@ -54,7 +54,8 @@ _ADMIT = """
         ON CONFLICT DO NOTHING RETURNING id
     ), finished AS (
         UPDATE work SET state = 'done', owner = NULL, in_doubt = false, finished_at = now()
-        WHERE id = ANY($3::bigint[]) AND owner = $4 RETURNING id
+        WHERE id = ANY($3::bigint[]) AND (owner = $4) IS TRUE  -- found by id: many rows have one owner
+        RETURNING id
     )
     SELECT key, sequence, parked_at, NULL::uuid AS seen, NULL::bigint AS work FROM locked
     UNION ALL SELECT key, sequence, parked_at, NULL, NULL FROM opened
