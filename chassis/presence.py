@@ -23,15 +23,22 @@ SESSION_ENDS_AFTER_S = 15
 SURE_FOR_S = 10.0
 _LOCK_CLASS = 0x7275CE
 
-_LIVE = """
-    SELECT array_agg(objid::bigint::integer) FROM pg_locks
-    WHERE locktype = 'advisory' AND classid = $1::integer::oid AND objsubid = 2 AND granted
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+# Of the owners that its snapshot shows, those without a lock later on, when the locks are read: never one that came
+# after the snapshot. For the same reason rows are freed by the owners found here, and not of all that are not live.
+_DEAD = """
+    SELECT array_agg(owner) FROM (
+        SELECT owner FROM outbox WHERE owner IS NOT NULL UNION SELECT owner FROM work WHERE owner IS NOT NULL
+    ) AS owned
+    WHERE owner NOT IN (
+        SELECT objid::bigint::integer FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = $1::integer::oid AND objsubid = 2 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
 """
-_FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
+_FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner = ANY($1::integer[])"
 # How far a dead owner's calls came is open; the note says so until the row is put back for another reason.
 FREED = "freed"
-_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{FREED}' WHERE owner IS NOT NULL AND owner <> ALL($1::integer[])"
+_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{FREED}' WHERE owner = ANY($1::integer[])"
 
 
 class Presence:
@@ -94,11 +101,13 @@ class Presence:
         if connection is None:
             return
         asked = time.monotonic()
-        live = await connection.fetchval(_LIVE, _LOCK_CLASS) or []
+        dead = await connection.fetchval(_DEAD, _LOCK_CLASS)
         self._confirmed = asked
+        if not dead:
+            return
         freed = 0
         for statement in (_FREE_OUTBOX, _FREE_WORK):
-            freed += int((await connection.execute(statement, live)).rpartition(" ")[2])
+            freed += int((await connection.execute(statement, dead)).rpartition(" ")[2])
         if freed:
             log.warning("freed what a dead process owned", rows=freed)
             for wake in self._freed:

@@ -34,7 +34,8 @@ _CLAIM = """
     WITH due AS (
         SELECT id, in_doubt FROM work w
         WHERE kind = $1 AND state = 'waiting' AND owner IS NULL AND due_at <= now()
-          AND (SELECT e.id FROM work e WHERE e.key = w.key AND e.state = 'waiting' ORDER BY e.id LIMIT 1) = w.id
+          AND (SELECT e.id FROM work e WHERE e.key = w.key AND e.state = 'waiting'
+               ORDER BY e.owner, e.id LIMIT 1) = w.id  -- one in flight comes first, though parked ones be retried
         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     UPDATE work w SET owner = $3, attempts = attempts + 1, in_doubt = true FROM due WHERE w.id = due.id
