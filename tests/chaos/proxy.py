@@ -12,6 +12,7 @@ from deploy.local.ports import HOST, free_port
 
 T = TypeVar("T")
 _CHUNK = 64 * 1024
+_OPENING = 512
 _RST = struct.pack("ii", 1, 0)
 
 
@@ -62,9 +63,9 @@ class Proxy:
         """Every connection is reset once it has carried `size` more bytes, both directions together."""
         self._switch(lambda: self._limit(size))
 
-    def reset(self) -> None:
-        """Reset every open connection, towards both sides; new ones are taken."""
-        self._switch(self._reset)
+    def reset(self, but: bytes | None = None) -> None:
+        """Reset every open connection, towards both sides; new ones are taken. Kept: whose client opened with `but`."""
+        self._switch(lambda: self._reset(but))
 
     def refuse(self) -> None:
         """Refuse new connections; open ones go on."""
@@ -100,9 +101,10 @@ class Proxy:
         for link in self._links:
             link.left = size
 
-    def _reset(self) -> None:
+    def _reset(self, but: bytes | None = None) -> None:
         for link in list(self._links):
-            link.reset()
+            if but is None or but not in link.opening:
+                link.reset()
 
     async def _end(self) -> None:
         await self._deafen()
@@ -122,7 +124,7 @@ class Proxy:
             behind, answering = await asyncio.open_connection(HOST, self._target)
             link.writers.append(answering)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, answering, link))
+                group.create_task(self._pass(reader, answering, link, asked=True))
                 group.create_task(self._pass(behind, writer, link))
         except* (OSError, _Cut):
             link.reset()
@@ -133,8 +135,12 @@ class Proxy:
             for one in link.writers:
                 one.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link") -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link", *, asked: bool = False
+    ) -> None:
         while data := await reader.read(_CHUNK):
+            if asked and len(link.opening) < _OPENING:
+                link.opening += data
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
             await self._flowing.wait()
@@ -154,12 +160,14 @@ class _Cut(Exception):
 
 
 class _Link:
-    """One connection through the proxy. `left`: the bytes it may still carry, if they are limited."""
+    """One connection through the proxy. `left`: the bytes it may still carry, if they are limited. `opening`: the first
+    that its client said."""
 
     def __init__(self, task: "asyncio.Task[None]", writers: list[asyncio.StreamWriter], left: int | None) -> None:
         self.task = task
         self.writers = writers
         self.left = left
+        self.opening = b""
 
     def reset(self) -> None:
         for writer in self.writers:

@@ -81,13 +81,15 @@ class Tally:
 
 
 def heard(tally: Tally, message: Heard, _: Cause, __: datetime) -> Decision[Tally]:
-    """Counts; or fails, or asks for a call, as the test wishes."""
+    """Counts; or fails, or asks for a call, or for one that fails the first time, as the test wishes."""
     if message.wish == "fail" or (message.wish == "fail-if-broken" and BROKEN):
         raise ValueError("as wished")
     after = Tally(tally.name, tally.count + 1)
     told = Event(Told(name=tally.name, n=message.n, count=after.count))
-    tasks = (Task("call", f"{message.name}/{message.n}", {"n": message.n}),) if message.wish == "call" else ()
-    return Decision(after, (told,), tasks)
+    if not message.wish.startswith("call"):
+        return Decision(after, (told,))
+    again = message.wish == "call-again"
+    return Decision(after, (told,), (Task("call", f"{message.name}/{message.n}", {"n": message.n, "again": again}),))
 
 
 def called(tally: Tally, body: Called, _: Cause, __: datetime) -> Decision[Tally]:
@@ -138,6 +140,8 @@ class Foreign:
                 job.in_doubt,
             )
             await asyncio.sleep(self._call_s)  # the foreign system takes its time
+            if job.payload["again"] and job.attempt == 1:
+                raise ConnectionError("as wished")
             await connection.execute("UPDATE calls SET ended = clock_timestamp() WHERE id = $1", call)
             return Done(Called(job.payload["n"]))
         finally:

@@ -189,6 +189,82 @@ async def test_calls_of_one_key_are_made_one_at_a_time_and_in_order(sample: Samp
         assert all(one["ended"] <= following["began"] for one, following in pairwise(of_name))
 
 
+async def test_one_that_is_retried_by_hand_waits_for_the_call_of_its_key_that_is_in_flight(sample: Sample) -> None:
+    await sample.start(SAMPLE_CALL_S="2")
+    await sample.query(
+        "INSERT INTO work (kind, ref, key, payload, cause, state) VALUES"
+        """ ('call', 'early', 'name-0', '{"n": -1, "again": false}', '{"id": "i", "correlation": "c"}', 'parked')"""
+    )
+    await sample.say({"name": "name-0", "n": 0, "wish": "call"})
+    await sample.until("SELECT count(*) FROM calls", 1)
+
+    await sample.query("UPDATE work SET state = 'waiting'")
+
+    await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 2)
+    first, second = await sample.query("SELECT * FROM calls ORDER BY began")
+    assert (first["n"], second["n"]) == (0, -1)
+    assert first["ended"] <= second["began"]
+
+
+async def test_what_is_heard_and_what_came_of_a_call_are_decided_one_after_the_other(sample: Sample) -> None:
+    """Answers come back while more is heard of the same key, on other connections."""
+    await sample.start()
+    for first in range(0, 200, 4):
+        await sample.say(*({"name": "name-0", "n": first + n, "wish": "call"} for n in range(4)))
+
+    told = (await sample.stories(400))["name-0"]
+    assert [event["sequence"] for event in told] == list(range(1, 401))
+    assert [event["n"] for event in told if event["called"]] == list(range(200))
+
+
+async def test_a_commit_whose_answer_was_lost_leaves_nothing_behind(sample: Sample) -> None:
+    """What it wrote under this process's name is in nobody's hand, though the process lives."""
+    with proxied(sample) as (proxy, through):
+        await sample.start(SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url)
+        await sample.say({"name": "earlier", "n": 0})
+        await sample.stories(1)
+        proxy.delay(0.4)
+        await sample.say({"name": "name-0", "n": 0, "wish": "call"})
+        await sample.until("SELECT count(*) FROM tallies", 2)
+        proxy.reset(but=b" presence")
+        proxy.heal()
+
+        told = (await sample.stories(3))["name-0"]
+        assert [event["called"] for event in told] == [False, True]
+
+
+async def test_a_claim_whose_answer_was_lost_is_free_again(sample: Sample) -> None:
+    with proxied(sample) as (proxy, through):
+        await sample.start(SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url)
+        proxy.delay(0.4)
+        await sample.query(
+            "INSERT INTO work (kind, ref, key, payload, cause) VALUES"
+            """ ('call', 'r', 'name-0', '{"n": 0, "again": false}', '{"id": "i", "correlation": "c"}')"""
+        )
+        await sample.until("SELECT count(*) FROM work WHERE owner IS NOT NULL", 1)
+        proxy.reset(but=b" presence")
+        proxy.heal()
+
+        await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 1)
+
+
+async def test_a_call_that_could_not_be_put_back_is_made_again(sample: Sample) -> None:
+    await sample.start(SAMPLE_CALL_S="1")
+    blocker = await asyncpg.connect(sample.url)
+    async with blocker.transaction():
+        await sample.say({"name": "name-0", "n": 0, "wish": "call-again"})
+        await sample.until("SELECT count(*) FROM calls", 1)
+        await blocker.execute("LOCK TABLE work IN EXCLUSIVE MODE")
+        await sample.until(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock' AND query LIKE '%UPDATE work w SET owner = NULL%'",
+            1,
+        )
+    await blocker.close()
+
+    await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 1)
+
+
 async def test_a_call_cut_off_by_a_kill_comes_back_in_doubt_and_is_told_once(sample: Sample) -> None:
     process = await sample.start(SAMPLE_CALL_S="30")
     await sample.say({"name": "name-0", "n": 0, "wish": "call"})
@@ -246,6 +322,7 @@ async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it
         for told in (await sample.stories(15)).values():
             assert [event["called"] for event in told] == [False, True, False]
             assert [event["sequence"] for event in told] == [1, 2, 3]
+        assert len(await sample.query("SELECT FROM calls")) == 6
 
 
 async def test_what_was_taken_over_from_a_frozen_process_is_not_told_by_it_when_it_wakes_up(sample: Sample) -> None:
