@@ -181,6 +181,18 @@ class Sample:
             instance.end()
 
 
+def messages(names: int, each: int, wish: str = "count") -> list[dict[str, Any]]:
+    return [{"name": f"name-{name}", "n": n, "wish": wish} for n in range(each) for name in range(names)]
+
+
+def assert_in_order(stories: dict[str, list[dict[str, Any]]], names: int, each: int) -> None:
+    assert len(stories) == names
+    for told in stories.values():
+        assert [event["n"] for event in told] == list(range(each))
+        assert [event["count"] for event in told] == list(range(1, each + 1))
+        assert [event["sequence"] for event in told] == list(range(1, each + 1))
+
+
 def headers_for(message: dict[str, Any]) -> list[tuple[str, bytes]]:
     identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{message['name']}/{message['n']}")
     return [
