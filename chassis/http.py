@@ -9,6 +9,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 GRACE_S = 10
+# Longer than clients and proxies keep theirs (5 to 60 s): a request on its way never meets a connection just ended.
+KEEP_ALIVE_S = 75
 
 
 class HttpServer:
@@ -26,6 +28,7 @@ class HttpServer:
                 loop="none",
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 backlog=512,
             )
         )
