@@ -39,6 +39,13 @@ async def claimed(connection: asyncpg.Connection, ref: str, owner: int) -> None:
     )
 
 
+async def until_freed(connection: asyncpg.Connection, ref: str) -> None:
+    async def freed() -> bool | None:
+        return await connection.fetchval("SELECT true FROM work WHERE ref = $1 AND owner IS NULL", ref) or None
+
+    await until(freed, f"{ref} is freed")
+
+
 async def test_what_a_dead_owner_claimed_is_freed_and_what_a_live_one_did_is_not(
     database_factory: Callable[..., str],
 ) -> None:
@@ -48,11 +55,7 @@ async def test_what_a_dead_owner_claimed_is_freed_and_what_a_live_one_did_is_not
         await claimed(connection, "dead", 7)
         await claimed(connection, "live", await identity(one))
         await identity(other)
-
-        async def freed() -> bool | None:
-            return await connection.fetchval("SELECT true FROM work WHERE ref = 'dead' AND owner IS NULL") or None
-
-        await until(freed, "the dead owner's row is freed")
+        await until_freed(connection, "dead")
         assert await connection.fetchval("SELECT owner FROM work WHERE ref = 'live'") == one.id
     await connection.close()
 
@@ -75,16 +78,13 @@ async def test_what_is_claimed_while_another_looks_for_the_dead_stays_with_its_o
         )
         return found or None
 
-    async def freed() -> bool | None:
-        return await observer.fetchval("SELECT true FROM work WHERE ref = 'dead' AND owner IS NULL") or None
-
     async with alive(url, "looks") as looks:
         await identity(looks)
         await until(held_up, "it is held up")
         async with alive(url, "claims") as claims:
             await claimed(observer, "new", owner := await identity(claims))
             await holding.commit()
-            await until(freed, "the dead owner's row is freed")
+            await until_freed(observer, "dead")
             assert await observer.fetchval("SELECT owner FROM work WHERE ref = 'new'") == owner
     await connection.close()
     await observer.close()
