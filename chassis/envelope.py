@@ -97,7 +97,7 @@ def cause_of(headers: dict[str, str]) -> Cause:
     )
 
 
-def seen_id(source: str, message_id: str) -> UUID:
+def inbox_id(source: str, message_id: str) -> UUID:
     """The inbox key of a message: the same (`ce_source`, `ce_id`) is the same message."""
     return named_id(_SEEN, f"{source}\n{message_id}")
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from contracts import topics
+from contracts.base import Message
 from contracts.compatibility import Schema
 from contracts.leads import RequestRefused
-from contracts.message import Message
 
 PORTAL: Final = topics.portal_requests("{portal}")
 BINDING: Final = {"bindingVersion": "0.5.0"}

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from contracts.base import Message
 from contracts.dead_letters import DeadLetter, DeadLetterResolved
 from contracts.leads import (
     LeadSubmitted,
@@ -11,8 +12,6 @@ from contracts.leads import (
     RewardSettlementRequested,
     WithdrawalRequested,
 )
-from contracts.message import Message
-from contracts.messages import SmsStatus
 from contracts.partners import Partner
 from contracts.portal import ClaimReward, RegisterPartner, ReturnLead, SettleReward, SubmitLead, WithdrawLead
 from contracts.reservations import (
@@ -28,6 +27,7 @@ from contracts.reservations import (
     RewardClaimAccepted,
     RewardDeclined,
 )
+from contracts.sms import SmsStatus
 from contracts.verdicts import (
     CollisionDetected,
     DealCancelled,

@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import Message, Time
+from contracts.base import Message, Time
 from contracts.sealing import encrypt_to
 
 REPLAY: Final = "replay"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from contracts import asyncapi
+from contracts.base import Message
 from contracts.catalogue import MESSAGES
 from contracts.compatibility import Schema, breaking_changes
-from contracts.message import Message
 
 FOLDER: Final = Path(__file__).parent
 

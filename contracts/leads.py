@@ -6,17 +6,17 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import (
+from contracts.base import (
     Amount,
     ClientKey,
     ClientMessage,
     Currency,
     Message,
     PartnerId,
-    Person,
     Sealed,
+    StaffName,
     Time,
-    Words,
+    TypedText,
 )
 from contracts.portal import Consent
 
@@ -46,8 +46,8 @@ class ReturnRequested(_Request):
     ce_type: ClassVar[str] = "return-requested.v1"
     topic: ClassVar[str] = topics.LEADS
 
-    manager: Person
-    reason: Words
+    manager: StaffName
+    reason: TypedText
 
 
 class WithdrawalRequested(_Request):
@@ -56,8 +56,8 @@ class WithdrawalRequested(_Request):
     ce_type: ClassVar[str] = "withdrawal-requested.v1"
     topic: ClassVar[str] = topics.LEADS
 
-    manager: Person | None = None
-    reason: Words
+    manager: StaffName | None = None
+    reason: TypedText
 
 
 class RewardClaimed(_Request):
@@ -67,7 +67,7 @@ class RewardClaimed(_Request):
     topic: ClassVar[str] = topics.LEADS
 
     claim_id: UUID
-    note: Words | None = None
+    note: TypedText | None = None
 
 
 class RewardSettlementRequested(_Request):
@@ -80,8 +80,8 @@ class RewardSettlementRequested(_Request):
     decision: Literal["accrue", "decline"]
     amount: Amount | None = None
     currency: Currency | None = None
-    reason: Words
-    decided_by: Person
+    reason: TypedText
+    decided_by: StaffName
 
 
 class RequestRefused(Message):

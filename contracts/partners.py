@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from contracts import topics
-from contracts.message import Message, PartnerId, PartnerStatus, Sealed
+from contracts.base import Message, PartnerId, PartnerStatus, Sealed
 from contracts.portal import Agreement
 
 

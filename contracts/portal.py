@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from contracts import topics
-from contracts.message import Amount, Currency, Message, PartnerId, PartnerStatus, Person, Time, Words
+from contracts.base import Amount, Currency, Message, PartnerId, PartnerStatus, StaffName, Time, TypedText
 
 FullName = Annotated[str, StringConstraints(max_length=300)]
 RawPhone = Annotated[str, StringConstraints(max_length=64)]
@@ -17,7 +17,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class PlainClient(_Part):
+class PlainPerson(_Part):
     """A person as a portal types it in: nothing is normalised yet."""
 
     full_name: FullName
@@ -37,7 +37,7 @@ class Agreement(_Part):
 
 
 class RegisterPartner(Message):
-    """`person` is a compact JWE of a `PlainClient`, or, where the operator allows it, absent in favour of
+    """`person` is a compact JWE of a `PlainPerson`, or, where the operator allows it, absent in favour of
     the plain `full_name` and `phone`."""
 
     ce_type: ClassVar[str] = "register-partner.v1"
@@ -52,14 +52,14 @@ class RegisterPartner(Message):
 
 
 class SubmitLead(Message):
-    """`client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainClient` to intake's public key, or a plain
+    """`client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainPerson` to intake's public key, or a plain
     object where the operator allows it. Without `consent` the lead is refused (`no-consent`)."""
 
     ce_type: ClassVar[str] = "submit-lead.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
 
     partner_id: PartnerId
-    client: PlainClient | str
+    client: PlainPerson | str
     consent: Consent | None = None
     note: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
@@ -74,9 +74,9 @@ class ReturnLead(Message):
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
 
     partner_id: PartnerId
-    client: PlainClient | str
-    manager: Person
-    reason: Words
+    client: PlainPerson | str
+    manager: StaffName
+    reason: TypedText
 
 
 class WithdrawLead(Message):
@@ -87,8 +87,8 @@ class WithdrawLead(Message):
 
     lead_id: UUID
     partner_id: PartnerId | None = None
-    manager: Person | None = None
-    reason: Words
+    manager: StaffName | None = None
+    reason: TypedText
 
 
 class ClaimReward(Message):
@@ -99,7 +99,7 @@ class ClaimReward(Message):
 
     lead_id: UUID
     partner_id: PartnerId
-    note: Words | None = None
+    note: TypedText | None = None
 
 
 class SettleReward(Message):
@@ -112,5 +112,5 @@ class SettleReward(Message):
     decision: Literal["accrue", "decline"]
     amount: Amount | None = None
     currency: Currency | None = None
-    reason: Words
-    decided_by: Person
+    reason: TypedText
+    decided_by: StaffName

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
+from contracts.base import Amount, ClientMessage, Currency, Sealed, StaffName, Time, TypedText
 from contracts.leads import RequestRefused
-from contracts.message import Amount, ClientMessage, Currency, Person, Sealed, Time, Words
 
 
 class _Reservation(ClientMessage):
@@ -124,8 +124,8 @@ class RewardAccrued(_Reward):
 
     amount: Amount
     currency: Currency
-    decided_by: Person
-    reason: Words
+    decided_by: StaffName
+    reason: TypedText
     accrued_at: Time
 
 
@@ -135,8 +135,8 @@ class RewardDeclined(_Reward):
     ce_type: ClassVar[str] = "reward-declined.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
 
-    decided_by: Person
-    reason: Words
+    decided_by: StaffName
+    reason: TypedText
     declined_at: Time
 
 

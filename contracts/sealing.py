@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 from joserfc.registry import HeaderParameter
 
-from contracts.client import Client
+from contracts.person import Person
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 
 OWNER: Final = "own"
@@ -56,17 +56,17 @@ class Sealer:
         # One client is looked at several times within moments, one partner all day long.
         self._open = lru_cache(OPENED_KEPT)(self._decrypt)
 
-    def seal(self, client: Client, owner: str) -> str:
+    def seal(self, client: Person, owner: str) -> str:
         """A compact JWE of the client, bound to `owner` (lead or partner id)."""
         plain = orjson.dumps({"full_name": client.full_name, "phone": client.phone, "phone_raw": client.phone_raw})
         header = {"alg": "dir", "enc": "A256GCM", "kid": self._current.kid, OWNER: owner}
         return jwe.encrypt_compact(header, plain, self._current, registry=_REGISTRY)
 
-    def open(self, sealed: str, owner: str) -> Client:
+    def open(self, sealed: str, owner: str) -> Person:
         """The client inside. Raises Unsealable when it does not open or belongs to another owner."""
         return self._open(sealed, owner)
 
-    def _decrypt(self, sealed: str, owner: str) -> Client:
+    def _decrypt(self, sealed: str, owner: str) -> Person:
         try:
             opened = jwe.decrypt_compact(sealed, self._key_for, registry=_REGISTRY)
         except _WILL_NOT_OPEN:
@@ -97,7 +97,7 @@ def decrypt_with(private_keys: Sequence[ECKey], token: str) -> bytes:
     raise Unsealable("does not open with any of the keys")
 
 
-def _client(plain: bytes | None) -> Client:
+def _client(plain: bytes | None) -> Person:
     try:
         fields = orjson.loads(plain or b"")
         texts = [fields[name] for name in ("full_name", "phone", "phone_raw")]
@@ -105,4 +105,4 @@ def _client(plain: bytes | None) -> Client:
         raise Unsealable("holds no client") from None
     if not all(isinstance(text, str) for text in texts):
         raise Unsealable("holds no client")
-    return Client(*texts)
+    return Person(*texts)

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import Amount, ClientMessage, Currency, RejectionReason, Sealed, Time
+from contracts.base import Amount, ClientMessage, Currency, RejectionReason, Sealed, Time
 
 CollisionKind = Literal["later", "backdated", "redated", "entered-again", "within-skew"]
 

@@ -36,11 +36,12 @@ async def until(look: Callable[[], Awaitable[T | None]], what: str, deadline_s: 
 _warm = multiprocessing.get_context("forkserver")
 _warm.set_forkserver_preload(
     [
-        "chassis.cli",
+        "chassis.commands.cli",
         "services.intake.app",
         "services.intake.portals",
         "services.notifier.app",
         "services.onec_gateway.app",
+        "services.ops.dead_letters",
         "services.reservations.app",
     ]
 )

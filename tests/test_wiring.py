@@ -52,7 +52,7 @@ async def test_the_published_document_names_the_readers_and_senders_that_the_ser
         if topic not in (PORTAL_REQUESTS, DEAD_LETTERS):
             assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
             assert set(senders) == {name for name, topics in said.items() if topic in topics}, topic
-    assert [name for name, table in tables.items() if table.requests] == list(FLOW[PORTAL_REQUESTS][1])
+    assert [name for name, table in tables.items() if table.external] == list(FLOW[PORTAL_REQUESTS][1])
 
 
 async def test_a_service_consumes_a_message_from_the_topic_it_is_published_on() -> None:

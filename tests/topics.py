@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
-from contracts.message import Message
+from contracts.base import Message
 from tests.process import until
 
 

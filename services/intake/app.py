@@ -3,8 +3,7 @@
 from functools import partial
 from typing import get_args
 
-from chassis.processor import Rule
-from chassis.service import Http, Requests, Service
+from chassis.service import ExternalTopics, Http, Rule, Service
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import (
@@ -59,7 +58,7 @@ def build(settings: Settings) -> Service:
         http=Http(
             partial(application, settings=settings, reader=reader), host=settings.http_host, port=settings.http_port
         ),
-        requests=(Requests(rf"^{topics.PORTAL_REQUESTS}\..+$", reader.decode),),
+        external=(ExternalTopics(rf"^{topics.PORTAL_REQUESTS}\..+$", reader.decode),),
         rules=(
             Rule(domain.LeadRequest, desks, domain.submit_lead),
             Rule(domain.PartnerRequest, partners, domain.register_partner),
@@ -80,5 +79,5 @@ def build(settings: Settings) -> Service:
                 RequestRefused,
             ),
         },
-        bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
     )

@@ -9,15 +9,14 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from chassis.consumer import Poison, Record
 from chassis.decision import Cause, derived_id
-from chassis.processor import Input
+from chassis.service import Input, Poison, Record
 from contracts import topics
-from contracts.client import Client, InvalidName, InvalidPhone, client_key, fold_name
-from contracts.message import Message
+from contracts.base import Message
+from contracts.person import InvalidName, InvalidPhone, Person, client_key, fold_name
 from contracts.portal import (
     ClaimReward,
-    PlainClient,
+    PlainPerson,
     RegisterPartner,
     ReturnLead,
     SettleReward,
@@ -64,7 +63,7 @@ class Asked:
     """A request ready to be decided, and the client it is about, for the receipt."""
 
     input: Input
-    client: Client | None = None
+    client: Person | None = None
 
 
 class Reader:
@@ -76,7 +75,7 @@ class Reader:
         self._unsealing = settings.unsealing_jwk
         self._plain_on_topic = settings.accept_plain_clients
 
-    def open(self, lead: Lead) -> Client | None:
+    def open(self, lead: Lead) -> Person | None:
         """A lead's client, unless it was erased. Raises Unsealable."""
         return self._sealer.open(lead.client, str(lead.lead_id)) if lead.client else None
 
@@ -88,7 +87,7 @@ class Reader:
         origin = Origin(portal, key, self._digest(content), SubmitLead.ce_type, answered)
         cause = _cause(origin, begun)
         try:
-            client = Client.parse(typed.full_name, typed.phone)
+            client = Person.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
             asked = LeadRequest(origin, body.partner_id, refusal=_refusal(error))
             return Asked(Input(f"request:{portal}/{key}", asked, cause))
@@ -103,7 +102,7 @@ class Reader:
         if body.person is not None:
             typed = self._opened(body.person, answered)
         elif body.full_name is not None and body.phone is not None:
-            typed = self._opened(PlainClient(full_name=body.full_name, phone=body.phone), answered)
+            typed = self._opened(PlainPerson(full_name=body.full_name, phone=body.phone), answered)
         else:
             raise ValueError("no person")
         agreement = body.agreement.model_dump(mode="json")
@@ -111,7 +110,7 @@ class Reader:
         origin = Origin(portal, key, self._digest(content), RegisterPartner.ce_type, answered)
         cause = _cause(origin, begun)
         try:
-            person = Client.parse(typed.full_name, typed.phone)
+            person = Person.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
             refused = PartnerRequest(origin, body.partner_id, body.agreement, body.status, refusal=_refusal(error))
             return Asked(Input(body.partner_id, refused, cause))
@@ -141,14 +140,14 @@ class Reader:
         target, asked = self._later(origin, body, typed)
         return Input(target, asked, _cause(origin, begun))
 
-    def _later(self, origin: Origin, body: LaterBody, typed: PlainClient | None) -> tuple[str, Later]:
+    def _later(self, origin: Origin, body: LaterBody, typed: PlainPerson | None) -> tuple[str, Later]:
         """What is asked, and the key under which it is decided."""
         match body:
             case ReturnLead():
                 assert typed is not None
                 asked = Return(origin, body.partner_id, body.manager, body.reason)
                 try:
-                    client = Client.parse(typed.full_name, typed.phone)
+                    client = Person.parse(typed.full_name, typed.phone)
                 except (InvalidName, InvalidPhone) as error:
                     return f"request:{origin.portal}/{origin.key}", replace(asked, refusal=_refusal(error))
                 ours = client_key(self._secret, client.phone)
@@ -200,14 +199,14 @@ class Reader:
         except ValueError:
             raise Poison("invalid") from None
 
-    def _opened(self, client: PlainClient | str, answered: bool) -> PlainClient:
-        if isinstance(client, PlainClient):
+    def _opened(self, client: PlainPerson | str, answered: bool) -> PlainPerson:
+        if isinstance(client, PlainPerson):
             # Over HTTP the transport seals it; a topic keeps what it is given.
             if not answered and not self._plain_on_topic:
                 raise PlainNotAllowed("a client must be sealed here")
             return client
         try:
-            return PlainClient.model_validate_json(decrypt_with([self._unsealing], client))
+            return PlainPerson.model_validate_json(decrypt_with([self._unsealing], client))
         except ValidationError:
             raise Unsealable("holds no client") from None
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from chassis.database import Database
+from chassis.service import Database
 from chassis.settings import load
 from services.intake import store
 from services.intake.domain import Scope

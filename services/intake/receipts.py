@@ -17,7 +17,7 @@ import orjson
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
-from contracts.client import Client, fold_name
+from contracts.person import Person, fold_name
 from services.intake.domain import Lead
 
 ALGORITHM = "Ed25519"
@@ -40,7 +40,7 @@ class ReceiptWriter:
         self._secret = secret
         self._header = {"alg": ALGORITHM, "kid": key.kid}
 
-    def write(self, lead: Lead, client: Client) -> Receipt:
+    def write(self, lead: Lead, client: Person) -> Receipt:
         salt = self._salt(lead.lead_id)
         committed = hashlib.sha256(salt + client.phone.encode() + fold_name(client.full_name).encode()).digest()
         payload = orjson.dumps(

@@ -13,9 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, execute, fetch, rows
-from chassis.processor import Input
-from contracts.client import is_client_key
+from chassis.service import Connection, Database, Input, Rows, execute, fetch, rows
+from contracts.person import is_client_key
 from contracts.portal import Agreement
 from services.intake.domain import Desk, Lead, LeadRequest, Origin, PartnerFile, PartnerRequest, Request, Room
 from services.intake.later import Later, Return, Settlement

@@ -5,14 +5,9 @@ from functools import partial
 from typing import Any, Final
 
 from chassis.clock import Clock
-from chassis.database import Database
-from chassis.processor import Rule
-from chassis.service import Http, Service
-from chassis.timer import Timer
-from chassis.worker import Work
+from chassis.service import Database, Http, Rule, Service, Timer, Work
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
-from contracts.messages import SmsStatus
 from contracts.partners import Partner
 from contracts.reservations import (
     ReservationClosed,
@@ -27,6 +22,7 @@ from contracts.reservations import (
     RewardDeclined,
 )
 from contracts.sealing import Sealer
+from contracts.sms import SmsStatus
 from contracts.verdicts import LeadCheckDelayed, LeadRejected
 from services.notifier import domain
 from services.notifier.handlers import Sending, messages_due
@@ -108,8 +104,8 @@ def wire(settings: Settings, providers: Sequence[Provider]) -> Service:
         timers=(Timer("message-due", messages_due(settings.quiet_texts_per_second)),),
         http=_reports(settings),
         background=(roads.watch, Polling(database, roads, sealer).run),
-        bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        adapters=(roads.close, database.close),
+        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        on_stop=(roads.close, database.close),
     )
 
 

@@ -8,8 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis.decision import Cause, Decision, Event, Task, derived_id
-from contracts.message import ClientMessage, PartnerStatus
-from contracts.messages import SmsOutcome, SmsStatus
+from contracts.base import ClientMessage, PartnerStatus
 from contracts.partners import Partner
 from contracts.reservations import (
     ReservationClosed,
@@ -23,6 +22,7 @@ from contracts.reservations import (
     RewardClaimAccepted,
     RewardDeclined,
 )
+from contracts.sms import SmsOutcome, SmsStatus
 from contracts.verdicts import LeadCheckDelayed, LeadRejected
 from services.notifier import texts
 from services.notifier.answers import Outcome, Settled

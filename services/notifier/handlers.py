@@ -12,10 +12,8 @@ from uuid import UUID
 import structlog
 
 from chassis.clock import Clock
-from chassis.database import Connection
 from chassis.decision import Cause
-from chassis.processor import Input
-from chassis.worker import Answer, Done, Job, Park, Retry, one_by_one
+from chassis.service import Answer, Connection, Done, Input, Job, Park, Retry, call_each
 from contracts.sealing import Sealer, Unsealable
 from services.notifier import texts
 from services.notifier.answers import (
@@ -87,7 +85,7 @@ class Sending:
         """Answer each job. An attempt on record, not the job, says whether a message may be out already."""
         letters = await self._desk.letters([message_of(job.ref) for job in jobs])
         # All of them at once, so that beginnings share a transaction; the provider is called through the gate.
-        async for answered in one_by_one(jobs, partial(self._one, letters=letters)):
+        async for answered in call_each(jobs, partial(self._one, letters=letters)):
             yield answered
 
     async def _one(self, job: Job, letters: Mapping[UUID, Letter]) -> Answer:
@@ -103,7 +101,7 @@ class Sending:
         if letter.person is None:
             # The partners topic may lag behind the one that told of the lead.
             log.warning("recipient is not known yet", **_ids(message, job))
-            return Retry("partner-unknown", certain=True)
+            return Retry("partner-unknown", no_effect=True)
         try:
             phone = self._sealer.open(letter.person, message.partner_id).phone
             full_name = self._sealer.open(message.client, str(message.lead_id)).full_name if message.client else ""
@@ -141,7 +139,7 @@ class Sending:
             await self._desk.forget(message.message_id)
             match answer:
                 case Repeated(code):
-                    return Retry(f"repeated-{code}", certain=True, after_s=REPEAT_WINDOW_S)
+                    return Retry(f"repeated-{code}", no_effect=True, after_s=REPEAT_WINDOW_S)
                 case Refused(code, elsewhere):
                     done = self._done(message, "failed", code, road)
                     if not elsewhere:
@@ -151,7 +149,7 @@ class Sending:
                     await self._roads.bar(road, code)
                 case Unreached():
                     self._roads.rest(road)
-        return refused or Retry("no-open-road", certain=True, after_s=self._roads.opens_in_s())
+        return refused or Retry("no-open-road", no_effect=True, after_s=self._roads.opens_in_s())
 
     async def _send_again(
         self, job: Job, message: Message, phone: str, text: str, earlier: Attempt, road: Provider
@@ -195,7 +193,7 @@ class Sending:
             if begun == "over-limit":
                 return Done(Postponed(message.message_id, self._clock.now() + OVER_LIMIT_FOR))
             # A process that was frozen may have lost its claim to another, which is sending already.
-            if begun != "begun" or not job.ours():
+            if begun != "begun" or not job.is_ours():
                 return Retry("stalled")
             started = time.monotonic()
             answer = await road.send(message.message_id, phone, text)

@@ -8,11 +8,10 @@ from uuid import UUID
 import typer
 
 from chassis.clock import Clock
-from chassis.console import ask, show
-from chassis.database import Row
+from chassis.commands.console import print_rows, query
+from chassis.commands.decide import decide_once
 from chassis.decision import Cause, derived_id
-from chassis.processor import Input
-from chassis.service import decide
+from chassis.service import Input, Row
 from chassis.settings import load
 from services.notifier.app import NAME, build
 from services.notifier.domain import Resend
@@ -97,7 +96,7 @@ def _resend(
         _refuse("no-such-message")
     identity = str(derived_id(str(message), "resend"))
     order = Input(keys[0].client_key, Resend(message, who.strip(), why.strip()), Cause(identity, identity))
-    reply = asyncio.run(decide(build(load(Settings)), order, Clock()))
+    reply = asyncio.run(decide_once(build(load(Settings)), order, Clock()))
     if not isinstance(reply, UUID):
         _refuse(reply)
     typer.echo(f"будет отправлено ещё раз, новое сообщение {reply}")
@@ -110,7 +109,7 @@ def _refuse(reason: str) -> None:
 
 def _providers(as_json: Json = False) -> None:
     """Провайдеры: закрыт ли путь и почему, сколько денег осталось, что отвечал в последний раз."""
-    show(
+    print_rows(
         ("провайдер", "спрошен", "ответ", "остаток", "закрыт из-за", "до", "попыток за сутки"),
         [dict(row) for row in _ask(_PROVIDERS)],
         lambda row: (
@@ -127,7 +126,7 @@ def _providers(as_json: Json = False) -> None:
 
 
 def _show(found: Sequence[Row], as_json: bool) -> None:
-    show(_COLUMNS, [dict(row) for row in found], _cells, "json" if as_json else "table")
+    print_rows(_COLUMNS, [dict(row) for row in found], _cells, "json" if as_json else "table")
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[Any]:
@@ -144,4 +143,4 @@ def _clock(at: Any) -> str | None:
 
 
 def _ask(sql: str, *args: Any) -> Sequence[Row]:
-    return ask(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
+    return query(load(Settings).database_url.get_secret_value(), NAME, sql, *args)

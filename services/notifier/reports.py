@@ -12,10 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from chassis.database import Database, is_transient
 from chassis.decision import Cause, derived_id
-from chassis.processor import Input
-from chassis.service import Runtime
+from chassis.service import Database, Input, Runtime, is_transient
 from contracts.sealing import Sealer, Unsealable
 from services.notifier import metrics
 from services.notifier.answers import Barred, Found, Outcome

@@ -13,9 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Row, Rows, execute, fetch, row_of, rows
-from chassis.grouping import Grouped
-from chassis.processor import Input
+from chassis.service import Batcher, Connection, Database, Input, Row, Rows, execute, fetch, row_of, rows
 from services.notifier.answers import Attempt, Outcome
 from services.notifier.domain import Client, Message, Recipient
 
@@ -203,7 +201,7 @@ class Attempts:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
-        self._beginnings = Grouped[tuple[UUID, str, str], bool](self._begin)
+        self._beginnings = Batcher[tuple[UUID, str, str], bool](self._begin)
 
     async def letters(self, message_ids: Sequence[UUID]) -> Mapping[UUID, Letter]:
         """Messages, their recipients, and the attempts that may have taken effect, where there are any."""
@@ -222,7 +220,7 @@ class Attempts:
         `untrue`: since the message was read an event came that makes it so.
         """
         if earlier is None:
-            if await self._beginnings.ask((message.message_id, provider, message.partner_id)):
+            if await self._beginnings.submit((message.message_id, provider, message.partner_id)):
                 return "begun"
             async with self._database.single() as tx:
                 [row] = await rows(tx, _WHY_NOT_BEGUN, message.message_id)

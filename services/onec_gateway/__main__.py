@@ -1,7 +1,7 @@
 """`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals|retention|erase`."""
 
-from chassis import erasure
-from chassis.cli import commands
+from chassis.commands import erasure
+from chassis.commands.cli import service_cli
 from services.onec_gateway.app import build
 from services.onec_gateway.operator import add_commands
 from services.onec_gateway.settings import Settings
@@ -14,7 +14,7 @@ ENDED = """
 SEALED = erasure.Sealed("leads", "client", "client_key", "lead_id", ended=ENDED)
 
 if __name__ == "__main__":
-    app = commands("onec-gateway", Settings, build)
+    app = service_cli("onec-gateway", Settings, build)
     add_commands(app)
     erasure.add_commands(app, "onec_gateway", Settings, SEALED)
     app()

@@ -9,16 +9,12 @@ import isodate
 import structlog
 
 from chassis.clock import Clock
-from chassis.database import Database
-from chassis.processor import Rule
-from chassis.service import Runtime, Service
-from chassis.timer import Timer
-from chassis.worker import Perform, Work
+from chassis.service import Database, Perform, Rule, Runtime, Service, Timer, Work
 from contracts import topics
-from contracts.client import client_key
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import LeadSubmitted
 from contracts.partners import Partner
+from contracts.person import client_key
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
@@ -201,9 +197,9 @@ def wire(
             )
         },
         background=background,
-        ready=ready or {},
-        bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        adapters=(close, reader.close),
+        readiness=ready or {},
+        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        on_stop=(close, reader.close),
     )
 
 

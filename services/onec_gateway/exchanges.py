@@ -7,8 +7,7 @@ from typing import Final
 
 import structlog
 
-from chassis.database import Database, Rows, insert, is_transient, rows, together
-from chassis.service import Runtime
+from chassis.service import Database, Rows, Runtime, insert, is_transient, rows, together
 from services.onec_gateway.onec.client import Exchange
 from services.onec_gateway.store import ExchangeRow
 

@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from chassis.decision import Cause
-from contracts.message import RejectionReason
+from contracts.base import RejectionReason
 
 Ended = Literal["expired", "won", "withdrawn"]
 

@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 
 from chassis.clock import Clock
-from chassis.presence import FREED
-from chassis.worker import Answer, Done, Job, Park, Retry, one_by_one
-from contracts.client import Client, client_key
+from chassis.database.presence import OWNER_LOST
+from chassis.service import Answer, Done, Job, Park, Retry, call_each
 from contracts.partners import Partner
+from contracts.person import Person, client_key
 from contracts.sealing import Sealer, Unsealable
 from services.onec_gateway.domain import (
     CHECK,
@@ -77,10 +77,10 @@ class Handlers:
 
     async def check(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Ask 1C about several clients at once. On doubt nothing is decided: asked again for as long as it takes."""
-        known: list[tuple[Job, Client]] = []
+        known: list[tuple[Job, Person]] = []
         for job in jobs:
             opened = self._open(job)
-            if isinstance(opened, Client):
+            if isinstance(opened, Person):
                 known.append((job, opened))
             else:
                 yield job, opened
@@ -103,7 +103,7 @@ class Handlers:
         """Enter reserved clients; those whose check is no longer fresh are asked about once more before."""
         partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
         watched = self._watched()
-        stale = [(job, opened) for job in jobs if self._is_stale(job) and isinstance(opened := self._open(job), Client)]
+        stale = [(job, opened) for job in jobs if self._is_stale(job) and isinstance(opened := self._open(job), Person)]
         again: dict[str, Known] = {}
         if stale:
             try:
@@ -119,7 +119,7 @@ class Handlers:
         newer = {job.ref: _enquiries(again[client.phone].enquiries) for job, client in stale if client.phone in again}
         enter = partial(self._enter, newer=newer, watched=watched)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)
-        async for answered in one_by_one(jobs, write, self._gate):
+        async for answered in call_each(jobs, write, self._gate):
             yield answered
 
     async def update(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
@@ -140,17 +140,17 @@ class Handlers:
     async def mark(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Write on enquiries of the sales office whose client it is."""
         partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
-        async for answered in one_by_one(jobs, partial(self._mark, partners=partners), self._gate):
+        async for answered in call_each(jobs, partial(self._mark, partners=partners), self._gate):
             yield answered
 
-    async def _check_alone(self, one: tuple[Job, Client], watched: Watched | None) -> Answer:
+    async def _check_alone(self, one: tuple[Job, Person], watched: Watched | None) -> Answer:
         job, client = one
         try:
             return self._answered(job, (await self._look_up(CHECK, [one]))[client.phone], watched)
         except OneCError as error:
             return self._again_or_park(error, job)
 
-    async def _look_up(self, operation: str, known: Sequence[tuple[Job, Client]]) -> dict[str, Known]:
+    async def _look_up(self, operation: str, known: Sequence[tuple[Job, Person]]) -> dict[str, Known]:
         if not known:
             return {}
         phones = [client.phone for _, client in known]
@@ -186,7 +186,7 @@ class Handlers:
         partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
         patient = partial(self._patiently, step=step)
         write = partial(self._write, operation=operation, partners=partners, step=patient)
-        async for answered in one_by_one(jobs, write, self._gate):
+        async for answered in call_each(jobs, write, self._gate):
             yield answered
 
     async def _write(
@@ -205,8 +205,8 @@ class Handlers:
         self, job: Job, call: Call, entry: Entry, step: Callable[[Job, Call, Entry], Awaitable[Answer]]
     ) -> Answer:
         """Nothing in 1C keeps these from being done twice: what may still be under way there is waited out first."""
-        if job.in_doubt and job.note == FREED:
-            return Retry("unknown-waits", certain=True, after_s=self._longest_call_s)
+        if job.in_doubt and job.note == OWNER_LOST:
+            return Retry("unknown-waits", no_effect=True, after_s=self._longest_call_s)
         try:
             return await step(job, call, entry)
         except OneCError as error:
@@ -220,8 +220,8 @@ class Handlers:
         newer: Mapping[str, tuple[Enquiry, ...]],
         watched: Watched | None,
     ) -> Answer:
-        if job.in_doubt and job.note == FREED and not self._journals.refuses_repeats:
-            return Retry("unknown-waits", certain=True, after_s=self._longest_call_s)
+        if job.in_doubt and job.note == OWNER_LOST and not self._journals.refuses_repeats:
+            return Retry("unknown-waits", no_effect=True, after_s=self._longest_call_s)
         # With a key of ours in 1C a look is enough: whatever is still under way there can at worst be refused.
         try:
             await self._journals.enter(call, entry, look=job.in_doubt)
@@ -249,8 +249,8 @@ class Handlers:
         partner = self._partner(job, partners)
         if isinstance(partner, Retry):
             return partner
-        if job.in_doubt and job.note == FREED:
-            return Retry("unknown-waits", certain=True, after_s=self._longest_call_s)
+        if job.in_doubt and job.note == OWNER_LOST:
+            return Retry("unknown-waits", no_effect=True, after_s=self._longest_call_s)
         through = date.fromisoformat(job.payload["reserved_through"])
         try:
             await self._journals.mark(
@@ -271,7 +271,7 @@ class Handlers:
             pause = self._patience_s
         else:
             pause = _backoff(job.attempt)
-        return Retry(_described(error), certain=isinstance(error, NotReached), after_s=pause)
+        return Retry(_described(error), no_effect=isinstance(error, NotReached), after_s=pause)
 
     def _again_or_park(self, error: OneCError, job: Job) -> Answer:
         if isinstance(error, (NoAnswer, NotReached)):
@@ -302,18 +302,18 @@ class Handlers:
             reserved_through=date.fromisoformat(job.payload["reserved_through"]),
         )
 
-    def _partner(self, job: Job, partners: Mapping[str, Partner]) -> Client | Retry:
+    def _partner(self, job: Job, partners: Mapping[str, Partner]) -> Person | Retry:
         partner_id = job.payload["partner_id"]
         partner = partners.get(partner_id)
         if partner is None:
             # Nothing orders the topics among themselves: the partner may still be on its way.
-            return Retry("partner-not-known-yet", certain=True)
+            return Retry("partner-not-known-yet", no_effect=True)
         try:
             return self._sealer.open(partner.person, partner_id)
         except Unsealable:
             return _sealed("partner", job)
 
-    def _open(self, job: Job) -> Client | Retry:
+    def _open(self, job: Job) -> Person | Retry:
         try:
             client = self._sealer.open(job.payload["client"], _lead_of(job))
         except Unsealable:
@@ -321,7 +321,7 @@ class Handlers:
         if not hmac.compare_digest(client_key(self._key_secret, client.phone), job.key):
             # With another secret than intake's the one-holder rule would be kept about the wrong keys.
             log.error("client key does not fit", lead=_lead_of(job), message="Проверьте ONEC_CLIENT_KEY_SECRET")
-            return Retry("client-key-mismatch", certain=True, after_s=KEYS_PAUSE_S)
+            return Retry("client-key-mismatch", no_effect=True, after_s=KEYS_PAUSE_S)
         return client
 
 
@@ -337,7 +337,7 @@ def _enquiries(found: Sequence[FoundEnquiry]) -> tuple[Enquiry, ...]:
 def _sealed(what: str, job: Job) -> Retry:
     # Keys are rotated by people: the one that is missing may come. Nothing is decided until it does.
     log.error("cannot be opened", what=what, lead=_lead_of(job), message="Проверьте ONEC_SEALING_KEYS")
-    return Retry("unsealable", certain=True, after_s=KEYS_PAUSE_S)
+    return Retry("unsealable", no_effect=True, after_s=KEYS_PAUSE_S)
 
 
 def _lead_of(job: Job) -> str:

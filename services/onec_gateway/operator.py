@@ -12,11 +12,10 @@ from uuid import UUID
 import typer
 
 from chassis.clock import Clock
-from chassis.console import ask, show
-from chassis.database import Row
+from chassis.commands.console import print_rows, query
+from chassis.commands.decide import decide_once
 from chassis.decision import Cause
-from chassis.processor import Input
-from chassis.service import decide
+from chassis.service import Input, Row
 from chassis.settings import load
 from services.onec_gateway.app import NAME, build, connect
 from services.onec_gateway.domain import Ruled, SaleSeen
@@ -268,12 +267,12 @@ def _verify(as_json: Json = False) -> None:
 
 
 def _ask(sql: str, *args: Any) -> Sequence[Row]:
-    return ask(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
+    return query(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
 
 
 def _decide(item: Input) -> Any:
     async def decided() -> Any:
-        return await decide(build(load(Settings)), item, Clock())
+        return await decide_once(build(load(Settings)), item, Clock())
 
     return asyncio.run(decided())
 
@@ -291,7 +290,7 @@ def _cause(what: str, ref: str) -> Cause:
 
 
 def _show(columns: Sequence[str], found: Sequence[dict[str, Any]], cells: Any, as_json: bool) -> None:
-    show(columns, found, cells, "json" if as_json else "table")
+    print_rows(columns, found, cells, "json" if as_json else "table")
 
 
 def _dict(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import isodate
 
-from contracts.message import RejectionReason
+from contracts.base import RejectionReason
 from services.onec_gateway.facts import Client, Lead, Term, Verdict
 
 

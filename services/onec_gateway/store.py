@@ -16,9 +16,20 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Database, Rows, execute, fetch, fetch_each, insert, row_of, rows, together
 from chassis.decision import Cause
-from chassis.processor import Input
+from chassis.service import (
+    Connection,
+    Database,
+    Input,
+    Rows,
+    execute,
+    fetch,
+    fetch_each,
+    insert,
+    row_of,
+    rows,
+    together,
+)
 from contracts.partners import Partner
 from contracts.portal import Agreement
 from services.onec_gateway.domain import CheckOverdue, KnownPartner

@@ -15,11 +15,9 @@ from uuid import UUID
 
 import structlog
 
-from chassis.database import is_transient
 from chassis.decision import Cause
-from chassis.processor import Input
-from chassis.service import Runtime
-from contracts.client import client_key
+from chassis.service import Input, Runtime, is_transient
+from contracts.person import client_key
 from services.onec_gateway.domain import EnquirySeen, SaleSeen
 from services.onec_gateway.evidence import Watched, is_later_number
 from services.onec_gateway.facts import Enquiry

@@ -5,9 +5,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis.processor import Rule
-from chassis.service import Service
-from chassis.timer import Timer
+from chassis.service import Rule, Service, Timer
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
@@ -95,5 +93,5 @@ def build(settings: Settings) -> Service:
             )
         },
         timers=(Timer("term-reached", terms_reached), Timer("wait-over", waits_over)),
-        bury=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
     )

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chassis.database import Connection
 from chassis.decision import Cause
-from chassis.processor import Input
+from chassis.service import Connection, Input
 from services.reservations.domain import TermReached, WaitOver
 from services.reservations.store import due_requests, due_reservations
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from chassis.console import Form, ask, show
-from chassis.database import Database, Row, rows
+from chassis.commands.console import Form, print_rows, query
+from chassis.service import Database, Row, rows
 from chassis.settings import load
 from services.reservations.history import Entry, Head, flaws
 from services.reservations.settings import Settings
@@ -120,7 +120,7 @@ def _explain(lead: Annotated[UUID, typer.Option(help="номер лида")], as
     # The client's whole history tells why: another lead of the same client may be the reason.
     entries = [json.loads(row.entry) for row in _ask(_HISTORY, keys[0].client_key)]
     if as_json:
-        show((), entries, list, "json")
+        print_rows((), entries, list, "json")
         return
     for entry in entries:
         mine = entry["lead"] == str(lead)
@@ -147,7 +147,7 @@ def _verify_history(as_json: Json = False) -> None:
     count, found = asyncio.run(look())
     if found or as_json:
         form: Form = "json" if as_json else "table"
-        show(("ключ клиента", "что не так"), found, lambda row: (row["client_key"], row["flaw"]), form)
+        print_rows(("ключ клиента", "что не так"), found, lambda row: (row["client_key"], row["flaw"]), form)
     if not as_json:
         typer.echo(f"историй проверено: {count}, с нарушениями: {len({row['client_key'] for row in found})}")
     if found:
@@ -197,7 +197,7 @@ def _ledger(
     form: FormOption = "table",
 ) -> None:
     """Счёт вознаграждений: каждая запись и остаток после неё."""
-    show(
+    print_rows(
         ("№", "когда", "партнёр", "запись", "сумма", "валюта", "остаток", "договор", "решил", "почему"),
         [dict(row) for row in _ask(_LEDGER, partner, limit)],
         lambda row: (
@@ -219,7 +219,7 @@ def _ledger(
 def _accounts(since: Since, until: Until, form: FormOption = "table") -> None:
     """Продажи через партнёров и начисления им за период, и остаток на его конец."""
     first, last = since.date(), until.date()
-    show(
+    print_rows(
         ("партнёр", "валюта", "продаж", "на сумму", "начислено", "остаток"),
         [dict(row) for row in _ask(_ACCOUNTS, first, last, _start(first), _start(last))],
         lambda row: (row["partner_id"], row["currency"], row["sales"], row["sold_for"], row["accrued"], row["balance"]),
@@ -231,7 +231,7 @@ def _effectiveness(since: Since, until: Until, form: FormOption = "table") -> No
     """Лиды партнёров, решённые за период, и что с ними стало к этому часу."""
     zone = load(Settings).time_zone
     found = [dict(row) for row in _ask(_EFFECTIVENESS, _start(since.date()), _start(until.date()), zone)]
-    show(
+    print_rows(
         (
             *("партнёр", "лидов", "подтверждено", "отклонено", "закреплено", "истекло", "отозвано", "продано"),
             *("конверсия, %", "дней до сделки (медиана)", "вознаграждение"),
@@ -253,4 +253,4 @@ def _start(day: date) -> datetime:
 
 
 def _ask(sql: str, *args: Any) -> Sequence[Row]:
-    return ask(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
+    return query(load(Settings).database_url.get_secret_value(), NAME, sql, *args)

@@ -14,9 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from chassis.database import Connection, Rows, fetch_each, row_of, rows
 from chassis.decision import Cause
-from chassis.processor import Input
+from chassis.service import Connection, Input, Rows, fetch_each, row_of, rows
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
 from services.reservations.domain import TermReached
 from services.reservations.facts import Asked, Claim, Client, Deal, LedgerEntry, Rejected, Request, Reservation

@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 
 from chassis.migrations import upgrade
-from contracts.client import Client
+from contracts.person import Person
 from contracts.sealing import Sealer
 from deploy.local import Kafka, Postgres
 from deploy.local.parts import PORTAL, ROOT, SERVICES, Plan, service_environment, shared_environment
@@ -105,7 +105,7 @@ class Bed:
         # Commit times of rows are how the end of a lead's way is measured, at the same price for all variants.
         settings = {"track_commit_timestamp": "on"}
         self.postgres = Postgres(folder / "postgres", password=secrets.token_urlsafe(16), settings=settings).start()
-        self.partner = Client.parse("Заречная Анна Сергеевна", "+7 916 555-01-99")
+        self.partner = Person.parse("Заречная Анна Сергеевна", "+7 916 555-01-99")
         self.portal_key = secrets.token_urlsafe(32)
         self._runs = 0
         asyncio.run(self._make_templates())

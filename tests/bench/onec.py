@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
-from contracts.client import Client, client_key
 from contracts.leads import LeadSubmitted
+from contracts.person import Person, client_key
 from contracts.portal import Consent
 from contracts.sealing import Sealer
 from tests.bench.bed import PARTNER, Bed, Variant
@@ -134,7 +134,7 @@ def _leads(bed: Bed, number: int) -> list[LeadSubmitted]:
                 lead_id=lead_id,
                 client_key=client_key(secret, phone),
                 partner_id=PARTNER,
-                client=sealer.seal(Client("Клиентов Клим Климович", phone, phone), str(lead_id)),
+                client=sealer.seal(Person("Клиентов Клим Климович", phone, phone), str(lead_id)),
                 received_at=now + timedelta(microseconds=n),
                 number=n + 1,
                 consent=Consent(given_at=now),

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
-from contracts.client import Client
+from contracts.person import Person
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from services.notifier import texts
@@ -98,7 +98,7 @@ def _opened(sealer: Sealer) -> ReservationOpened:
         client_key=f"k1:{uuid.uuid4().hex * 2}",
         partner_id=PARTNER,
         reservation_id=uuid.uuid4(),
-        client=sealer.seal(Client.parse("Иванов Иван Иванович", "+79161234567"), str(lead_id)),
+        client=sealer.seal(Person.parse("Иванов Иван Иванович", "+79161234567"), str(lead_id)),
         confirmed_at=now,
         reserved_through=(now + timedelta(days=180)).date(),
         reserved_until=now + timedelta(days=180),
@@ -108,7 +108,7 @@ def _opened(sealer: Sealer) -> ReservationOpened:
 async def _schedule(bed: Bed, running: Running, due: int) -> None:
     """Reminders of the night, all due since this moment."""
     sealer, now = Sealer(bed.secrets["sealing_keys"]), datetime.now(UTC)
-    client = Client.parse("Иванов Иван Иванович", "+79161234567")
+    client = Person.parse("Иванов Иван Иванович", "+79161234567")
     facts = '{"through": "24.05.2027", "days": "7"}'
     records = []
     for _ in range(due):

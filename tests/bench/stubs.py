@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from chassis.cli import commands
+from chassis.commands.cli import service_cli
 from chassis.service import Service
 from services.notifier import app as notifier
 from services.notifier import settings as notifier_settings
@@ -65,6 +65,6 @@ def build_notifier(settings: notifier_settings.Settings) -> Service:
 if __name__ == "__main__":
     service = sys.argv.pop(1)
     if service == "onec_gateway":
-        commands("onec-gateway", gateway_settings.Settings, build_gateway)()
+        service_cli("onec-gateway", gateway_settings.Settings, build_gateway)()
     else:
-        commands("notifier", notifier_settings.Settings, build_notifier)()
+        service_cli("notifier", notifier_settings.Settings, build_notifier)()

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from joserfc.jwk import ECKey
 
-from contracts.client import InvalidPhone, parse_phone
+from contracts.person import InvalidPhone, parse_phone
 from contracts.sealing import encrypt_to
 from tests.e2e.world import Person, World, invent
 from tests.process import until

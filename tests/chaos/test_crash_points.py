@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis import crash
+from chassis import crash_points
 from deploy.local.parts import PREFIXES, SERVICES
 from deploy.local.system import LocalSystem
 from tests.chaos.checker import Place, assert_exact, check
@@ -21,10 +21,10 @@ pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(1800)]
 LEADS, SECONDS = 250, 25.0
 NUMBERS = (1, 10, 30)
 POINTS = {
-    crash.COMMITTED: SERVICES,
-    crash.PUBLISHED: SERVICES,
-    crash.HANDLED: SERVICES,
-    crash.CALLED: ("onec_gateway", "notifier"),
+    crash_points.COMMITTED: SERVICES,
+    crash_points.PUBLISHED: SERVICES,
+    crash_points.HANDLED: SERVICES,
+    crash_points.CALLED: ("onec_gateway", "notifier"),
 }
 
 

@@ -18,15 +18,25 @@ from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 
 from chassis import tables
-from chassis.cli import commands
-from chassis.database import Connection, Rows, driver_url, fetch
+from chassis.commands.cli import service_cli
+from chassis.database.sql import driver_url
 from chassis.decision import Cause, Decision, Event, Task
-from chassis.processor import Input, Rule
-from chassis.service import Service
+from chassis.service import (
+    Answer,
+    Connection,
+    Done,
+    Input,
+    Job,
+    Rows,
+    Rule,
+    Service,
+    Work,
+    call_each,
+    fetch,
+)
 from chassis.settings import ServiceSettings
-from chassis.worker import Answer, Done, Job, Work, one_by_one
+from contracts.base import Message
 from contracts.dead_letters import DeadLetterWriter
-from contracts.message import Message
 
 # Each test has topics and a group of its own.
 SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
@@ -128,7 +138,7 @@ class Foreign:
         self._gate = asyncio.Semaphore(int(os.environ.get("SAMPLE_CALLS_AT_ONCE", "8")))
 
     def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
-        return one_by_one(jobs, self._call, self._gate)
+        return call_each(jobs, self._call, self._gate)
 
     async def _call(self, job: Job) -> Answer:
         connection = await asyncpg.connect(self._url)
@@ -166,7 +176,7 @@ def build(settings: Settings) -> Service:
         rules=(Rule(Heard, tallies, heard, topic=HEARD), Rule(Called, tallies, called)),
         produces={TOLD: (Told,)},
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
-        bury=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
+        dead_letter=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
     )
 
 
@@ -182,4 +192,4 @@ def create_tables() -> None:
 
 
 if __name__ == "__main__":
-    commands("sample", Settings, build)()
+    service_cli("sample", Settings, build)()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chassis import crash
+from chassis import crash_points
 from tests.chassis.conftest import Sample
 from tests.process import until
 
@@ -32,7 +32,7 @@ async def until_killed(process: "subprocess.Popen[bytes]") -> None:
 
 
 @pytest.mark.parametrize("number", PLACES)
-@pytest.mark.parametrize("point", [crash.COMMITTED, crash.PUBLISHED, crash.HANDLED])
+@pytest.mark.parametrize("point", [crash_points.COMMITTED, crash_points.PUBLISHED, crash_points.HANDLED])
 async def test_each_message_counts_once_and_in_order_wherever_it_was_killed(
     sample: Sample, point: str, number: int
 ) -> None:
@@ -56,7 +56,7 @@ async def test_a_call_that_was_answered_before_the_kill_is_made_again_in_doubt_a
     sample: Sample, number: int
 ) -> None:
     await sample.say(*messages("call"))
-    process = await sample.start(CRASH_AT=f"{crash.CALLED}:{number}", SAMPLE_CALL_S="0", wait=False)
+    process = await sample.start(CRASH_AT=f"{crash_points.CALLED}:{number}", SAMPLE_CALL_S="0", wait=False)
     await until_killed(process)
     await sample.start()
 
@@ -78,7 +78,7 @@ async def test_killed_between_the_single_tries_of_a_batch_that_failed(sample: Sa
     said = messages("count")
     said.insert(ALL // 2, {"name": "bad", "n": 0, "wish": "fail"})
     await sample.say(*said)
-    process = await sample.start(CRASH_AT=f"{crash.SINGLE}:{number}", wait=False)
+    process = await sample.start(CRASH_AT=f"{crash_points.SINGLE}:{number}", wait=False)
     await until_killed(process)
     await sample.start()
 
@@ -93,7 +93,7 @@ async def test_killed_between_the_single_tries_of_a_batch_that_failed(sample: Sa
 async def test_two_of_a_kind_take_over_from_one_another_at_every_point(sample: Sample) -> None:
     """Each instance dies at another place; the last one finishes what all of them left."""
     await sample.say(*messages("call"))
-    for point in (crash.HANDLED, crash.COMMITTED, crash.PUBLISHED, crash.CALLED):
+    for point in (crash_points.HANDLED, crash_points.COMMITTED, crash_points.PUBLISHED, crash_points.CALLED):
         process = await sample.start(CRASH_AT=f"{point}:1", SAMPLE_CALL_S="0", wait=False)
         await until_killed(process)
     await sample.start()

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.infra
 
 
 async def operator(sample: Sample, *arguments: str, code: int = 0) -> str:
-    """`python -m chassis.deadletters …`; what it printed."""
+    """`python -m services.ops dead-letters …`; what it printed."""
     environment = {
         **os.environ,
         "COLUMNS": "200",
         "KAFKA_BOOTSTRAP_SERVERS": sample.bootstrap,
         "DEAD_LETTERS_PRIVATE_KEY": json.dumps(sample.operator_key.as_dict(private=True)),
     }
-    done = await asyncio.to_thread(run_warm, "chassis.deadletters", *arguments, environment=environment)
+    done = await asyncio.to_thread(run_warm, "services.ops", "dead-letters", *arguments, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

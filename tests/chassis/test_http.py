@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from chassis.http import HttpServer
+from chassis.runtime.http import HttpServer
 from deploy.local.ports import HOST, free_port
 
 LONGEST_IDLE_OF_A_CLIENT_S = 5.5

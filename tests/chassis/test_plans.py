@@ -6,8 +6,10 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from chassis import processor, publisher, worker
 from chassis.migrations import upgrade
+from chassis.outbox import publisher
+from chassis.processor import processor
+from chassis.work import worker
 from tests.chassis.conftest import MIGRATIONS
 
 pytestmark = pytest.mark.infra

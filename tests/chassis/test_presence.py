@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
+from chassis.database.presence import Presence
 from chassis.migrations import upgrade
-from chassis.presence import Presence
 from tests.chassis.conftest import MIGRATIONS
 from tests.process import until
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import asyncpg
 import pytest
 
-from chassis import presence
+from chassis.database import presence
 from tests.chassis.conftest import Sample, assert_in_order, headers_for, messages
 
 pytestmark = pytest.mark.infra
@@ -139,11 +139,9 @@ async def test_one_that_fails_costs_only_itself_and_nothing_of_its_key_overtakes
         {"name": "good", "n": 1},
     )
 
-    letters = await sample.dead(2)
-    assert [(letter["reason"], letter["offset"]) for letter in sorted(letters, key=lambda one: one["offset"])] == [
-        ("failed", letters[0]["offset"]),
-        ("behind-parked", letters[1]["offset"]),
-    ]
+    # Dead letters lie in several partitions, which are read in no order.
+    letters = sorted(await sample.dead(2), key=lambda letter: letter["offset"])
+    assert [letter["reason"] for letter in letters] == ["failed", "behind-parked"]
     stories = await sample.stories(3)
     assert [event["n"] for event in stories["good"]] == [0, 1]
     assert [event["n"] for event in stories["bad"]] == [0]

@@ -17,8 +17,8 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.clock import Clock, ClockSettings, advance
 from chassis.decision import Cause, derived_id, named_id
-from chassis.envelope import cause_of, encode, headers_from_json, read_headers, seen_id
-from chassis.logging import scrub
+from chassis.envelope import cause_of, encode, headers_from_json, inbox_id, read_headers
+from chassis.observability.logging import scrub
 from chassis.settings import ServiceSettings, load
 from tests.chassis.sample import Told
 
@@ -98,7 +98,7 @@ def test_times_ids_and_counts_stay_readable(text: str) -> None:
 
 def test_libraries_logs_are_json_and_scrubbed_and_exceptions_keep_their_words_to_themselves() -> None:
     script = (
-        "import logging, structlog; from chassis.logging import configure; configure('x')\n"
+        "import logging, structlog; from chassis.observability.logging import configure; configure('x')\n"
         "logging.getLogger('any.library').warning('could not call %s', '+79161234567')\n"
         "logging.getLogger('httpx').info('GET http://1c/?phone=79161234567')\n"
         "structlog.get_logger().info('told', phone='secret', lead_id='l1')\n"
@@ -122,7 +122,7 @@ def test_the_same_cause_and_kind_have_the_same_id_and_others_have_not() -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
 def test_a_message_is_the_same_only_with_the_same_source_and_id(source: str, one: str, other: str) -> None:
-    assert (seen_id(source, one) == seen_id(source, other)) == (one == other)
+    assert (inbox_id(source, one) == inbox_id(source, other)) == (one == other)
 
 
 def test_an_event_carries_its_story() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import contracts
+from contracts.base import Message
 from contracts.catalogue import MESSAGES
-from contracts.message import Message
 
 FOLDER: Final = Path(contracts.__file__).parent
 BY_TYPE: Final[dict[str, type[Message]]] = {message.ce_type: message for message in MESSAGES}

@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from contracts import asyncapi, generate, topics
 from contracts.asyncapi import FLOW
+from contracts.base import ClientMessage, Message, PartnerId
 from contracts.catalogue import MESSAGES
-from contracts.message import ClientMessage, Message, PartnerId
 from tests.contracts.samples import FOLDER, TYPES, load
 
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from contracts import asyncapi, topics
 from contracts.catalogue import MESSAGES
-from contracts.client import client_key
+from contracts.person import client_key
 from contracts.sealing import Unsealable, decrypt_with
 from tests.contracts import keys
 from tests.contracts.samples import BY_TYPE, FOLDER, TYPES, load

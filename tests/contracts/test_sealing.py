@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey
 
-from contracts.client import Client
+from contracts.person import Person
 from contracts.sealing import Sealer, Unsealable, decrypt_with, encrypt_to
 from contracts.topics import MAX_MESSAGE_BYTES
 from tests.contracts import keys
 
 OWNER = "6f0d3c52-5a55-4d0e-9d3e-0c6a3e7c1a01"
-ANNA = Client("Анна Образцова", "+79990000001", "8 999 000-00-01")
+ANNA = Person("Анна Образцова", "+79990000001", "8 999 000-00-01")
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=150)
-clients = st.builds(Client, full_name=words, phone=words, phone_raw=words)
+clients = st.builds(Person, full_name=words, phone=words, phone_raw=words)
 sealer = keys.sealer(keys.KEY)
 intake = keys.private(keys.INTAKE_JWK)
 public = ECKey.import_key({name: part for name, part in keys.INTAKE_JWK.items() if name != "d"})
@@ -30,12 +30,12 @@ def with_header(token: str, header: Any) -> str:
 
 
 @given(clients, st.uuids().map(str))
-def test_what_is_sealed_opens_for_its_owner(client: Client, owner: str) -> None:
+def test_what_is_sealed_opens_for_its_owner(client: Person, owner: str) -> None:
     assert sealer.open(sealer.seal(client, owner), owner) == client
 
 
 @given(clients, words.filter(lambda owner: owner != OWNER))
-def test_it_opens_for_no_other_owner(client: Client, other: str) -> None:
+def test_it_opens_for_no_other_owner(client: Person, other: str) -> None:
     with pytest.raises(Unsealable):
         sealer.open(sealer.seal(client, OWNER), other)
 
@@ -123,7 +123,7 @@ def test_what_opens_but_holds_no_client_is_refused(content: bytes) -> None:
 
 @given(words, words)
 def test_neither_a_token_nor_an_error_shows_content(name: str, phone: str) -> None:
-    client = Client(f"@{name}@", f"#{phone}#", f"#{phone}#")
+    client = Person(f"@{name}@", f"#{phone}#", f"#{phone}#")
     token = sealer.seal(client, OWNER)
     texts = [token]
     stranger = keys.sealer(keys.NEXT_KEY)

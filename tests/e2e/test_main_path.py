@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from jwcrypto import jwk, jws
 
-from contracts.client import fold_name
+from contracts.person import fold_name
 from deploy.local.system import LocalSystem
 from tests.e2e.world import Person, World, invent
 from tests.process import until

@@ -17,8 +17,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from joserfc.jwk import ECKey
 
 from contracts.asyncapi import FLOW
-from contracts.client import Client
 from contracts.leads import LeadSubmitted
+from contracts.person import Person
 from contracts.sealing import Sealer, decrypt_with, encrypt_to
 from contracts.topics import DEAD_LETTERS, LEADS, PARTNERS, PORTAL_REQUESTS, RESERVATIONS, VERDICTS, portal_requests
 from deploy.local.secrets_file import Secrets
@@ -147,7 +147,7 @@ async def test_a_lead_whose_client_cannot_be_opened_is_never_decided_and_stops_n
     person = invent(rng)
     foreign = json.dumps({"keys": [{"kty": "oct", "kid": "f", "k": "A" * 43}]})
     keys = foreign if fault == "sealed with a foreign key" else Secrets(system.folder / "secrets.json")["sealing_keys"]
-    sealed = Sealer(keys).seal(Client.parse(person.full_name, person.phone), "another-lead")
+    sealed = Sealer(keys).seal(Person.parse(person.full_name, person.phone), "another-lead")
     lead = LeadSubmitted.model_validate(
         {**sample, "lead_id": str(uuid.uuid4()), "client_key": f"k1:{uuid.uuid4().hex * 2}", "client": sealed}
     )

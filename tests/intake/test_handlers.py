@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import OKPKey
 
-from chassis.consumer import Poison
-from chassis.processor import Input
+from chassis.service import Input, Poison
 from contracts.sealing import encrypt_to
 from services.intake.domain import LeadRequest, PartnerRequest
 from services.intake.handlers import Reader, story

@@ -8,9 +8,7 @@ import httpx
 import pytest
 
 from chassis.clock import Clock
-from chassis.database import Database
-from chassis.processor import Input
-from chassis.service import Runtime
+from chassis.service import Database, Input, Runtime
 from deploy.local.ports import free_port
 from services.intake.http.access import Keyring
 from services.intake.http.app import application

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.message import Message
+from contracts.base import Message
 from contracts.reservations import (
     ReservationClosed,
     ReservationExtended,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chassis.database import Database
+from chassis.database.sql import Database
 from services.intake.http.access import Keyring
 from tests.intake.conftest import migrated, portals
 

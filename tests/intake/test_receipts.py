@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from joserfc.jwk import OKPKey
 from jwcrypto import jwk, jws
 
-from contracts.client import Client, fold_name
+from contracts.person import Person, fold_name
 from services.intake.domain import Lead
 from services.intake.receipts import Receipt, ReceiptWriter
 
 PRIVATE = OKPKey.generate_key("Ed25519", {"kid": "r1"})
 PUBLISHED = json.dumps(PRIVATE.as_dict(private=False))
 WRITER = ReceiptWriter(PRIVATE, b"s" * 32)
-CLIENT = Client("Ветлугин Пётр", "+79165550123", "8 916 555-01-23")
+CLIENT = Person("Ветлугин Пётр", "+79165550123", "8 916 555-01-23")
 LEAD = Lead(
     lead_id=UUID("3f2b8a1e-0c57-4d0e-9c62-0d5f0a1b2c3d"),
     number=42,

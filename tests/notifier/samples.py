@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from joserfc.jwk import ECKey
 
 from chassis.decision import Cause
-from contracts.client import Client, client_key
-from contracts.message import RejectionReason
+from contracts.base import RejectionReason
 from contracts.partners import Partner
+from contracts.person import Person, client_key
 from contracts.portal import Agreement
 from contracts.reservations import (
     ReservationClosed,
@@ -38,14 +38,14 @@ SEALING_KEYS: Final = json.dumps(
 SEALER: Final = Sealer(SEALING_KEYS)
 OPERATOR: Final = ECKey.generate_key("P-256", {"kid": "d1"})
 
-REALTOR: Final = Client.parse("Петрова Анна Сергеевна", "+79031112233")
+REALTOR: Final = Person.parse("Петрова Анна Сергеевна", "+79031112233")
 MOSCOW: Final = ZoneInfo("Europe/Moscow")
 POLICY: Final = Policy(MOSCOW, (time(21), time(9)), NAMES - {"confirmed", "rejected", "already-yours"})
 
-BUYER: Final = Client.parse("Иванов Иван Иванович", "+79161234567")
+BUYER: Final = Person.parse("Иванов Иван Иванович", "+79161234567")
 
 
-def key_of(client: Client = BUYER) -> str:
+def key_of(client: Person = BUYER) -> str:
     return client_key(b"a secret of tests", client.phone)
 
 
@@ -53,7 +53,7 @@ def cause(number: int) -> Cause:
     return Cause(str(UUID(int=number)), f"story-{number}")
 
 
-def partner(partner_id: str = "p1", person: Client = REALTOR) -> Partner:
+def partner(partner_id: str = "p1", person: Person = REALTOR) -> Partner:
     return Partner(
         partner_id=partner_id,
         person=SEALER.seal(person, partner_id),
@@ -62,7 +62,7 @@ def partner(partner_id: str = "p1", person: Client = REALTOR) -> Partner:
     )
 
 
-def opened(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> ReservationOpened:
+def opened(lead: int = 1, partner_id: str = "p1", client: Person = BUYER) -> ReservationOpened:
     lead_id = UUID(int=lead)
     return ReservationOpened(
         lead_id=lead_id,
@@ -76,19 +76,19 @@ def opened(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> Res
     )
 
 
-def _of(lead: int, partner_id: str, client: Client) -> dict[str, Any]:
+def _of(lead: int, partner_id: str, client: Person) -> dict[str, Any]:
     return opened(lead, partner_id, client).model_dump()
 
 
-def expired(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> ReservationExpired:
+def expired(lead: int = 1, partner_id: str = "p1", client: Person = BUYER) -> ReservationExpired:
     return ReservationExpired(**_of(lead, partner_id, client), expired_at=datetime(2027, 5, 24, 21, tzinfo=UTC))
 
 
-def expiring(lead: int = 1, days_left: int = 7, partner_id: str = "p1", client: Client = BUYER) -> ReservationExpiring:
+def expiring(lead: int = 1, days_left: int = 7, partner_id: str = "p1", client: Person = BUYER) -> ReservationExpiring:
     return ReservationExpiring(**_of(lead, partner_id, client), days_left=days_left)
 
 
-def extended(lead: int = 1, partner_id: str = "p1", client: Client = BUYER) -> ReservationExtended:
+def extended(lead: int = 1, partner_id: str = "p1", client: Person = BUYER) -> ReservationExtended:
     later = {"reserved_through": date(2027, 11, 24), "reserved_until": datetime(2027, 11, 24, 21, tzinfo=UTC)}
     fields = {**_of(lead, partner_id, client), **later}
     return ReservationExtended(**fields, request_id=UUID(int=lead + 2000), extended_at=NOON)
@@ -132,7 +132,7 @@ def delayed(lead: int = 1, partner_id: str = "p1") -> LeadCheckDelayed:
 
 
 def rejected(
-    lead: int = 2, partner_id: str = "p1", reason: RejectionReason = "held-by-partner", client: Client = BUYER
+    lead: int = 2, partner_id: str = "p1", reason: RejectionReason = "held-by-partner", client: Person = BUYER
 ) -> LeadRejected:
     lead_id = UUID(int=lead)
     return LeadRejected(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.decision import Cause, Decision, Task, derived_id
-from contracts.message import ClientMessage, RejectionReason
-from contracts.message import Message as Contract
-from contracts.messages import SmsStatus
+from contracts.base import ClientMessage, RejectionReason
+from contracts.base import Message as Contract
 from contracts.partners import Partner
+from contracts.sms import SmsStatus
 from services.notifier import domain, texts
 from services.notifier.answers import Outcome, Settled
 from services.notifier.domain import (

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from chassis.clock import Clock
 from chassis.decision import Cause
-from chassis.worker import Answer, Done, Job, Park, Retry
-from contracts.message import ClientMessage
+from chassis.service import Answer, Done, Job, Park, Retry
+from contracts.base import ClientMessage
 from contracts.sealing import Sealer
 from services.notifier import domain
 from services.notifier.answers import (
@@ -195,7 +195,7 @@ async def test_what_certainly_did_nothing_is_tried_again_without_a_look(
     answer = await perform(sending, desk)
 
     assert isinstance(answer, Retry)
-    assert (answer.reason, answer.certain) == (reason, True)
+    assert (answer.reason, answer.no_effect) == (reason, True)
     assert answer.after_s == pytest.approx(after_s, abs=2)
     assert desk.attempt is None
 
@@ -207,7 +207,7 @@ async def test_a_barred_provider_is_left_alone() -> None:
     again = await perform(sending, desk)
 
     assert isinstance(again, Retry)
-    assert again.certain
+    assert again.no_effect
     assert 290 < (again.after_s or 0) <= 300
     assert provider.calls == ["send"]
 
@@ -393,7 +393,7 @@ async def test_a_second_sending_that_did_nothing_leaves_the_first_in_doubt(said:
     answer = await perform(sending, desk)
 
     assert isinstance(answer, Retry)
-    assert not answer.certain
+    assert not answer.no_effect
     assert desk.attempt is not None
 
 
@@ -404,7 +404,7 @@ async def test_a_look_at_a_barred_provider_costs_no_look() -> None:
     answer = await perform(sending, desk)
 
     assert isinstance(answer, Retry)
-    assert (answer.reason, answer.certain) == ("barred-2", False)
+    assert (answer.reason, answer.no_effect) == ("barred-2", False)
     assert answer.after_s == pytest.approx(300, abs=2)
     assert desk.attempt == Attempt("fake", 61, looks=1, missing=1)
 
@@ -423,7 +423,7 @@ async def test_a_recipient_who_is_not_known_yet_is_waited_for() -> None:
     desk.person = None
     sending, provider = a_sending(desk, [])
 
-    assert await perform(sending, desk) == Retry("partner-unknown", certain=True)
+    assert await perform(sending, desk) == Retry("partner-unknown", no_effect=True)
     assert provider.calls == []
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from chassis.database import Database
-from contracts.client import Client
+from chassis.service import Database
+from contracts.person import Person
 from services.notifier.answers import Attempt
 from services.notifier.store import Attempts, Limits, may_speak
 from tests.notifier.samples import (
@@ -29,7 +29,7 @@ from tests.notifier.world import World, until
 
 pytestmark = pytest.mark.infra
 
-OTHER_REALTOR = Client.parse("Сидоров Олег Петрович", "+79039998877")
+OTHER_REALTOR = Person.parse("Сидоров Олег Петрович", "+79039998877")
 
 
 def sent_calls(world: World) -> list[str]:

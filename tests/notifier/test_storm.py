@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.client import Client
+from contracts.person import Person
 from tests.notifier.samples import partner as a_partner
 from tests.notifier.samples import rejected
 from tests.notifier.world import REPORT_SECRET, World
@@ -33,8 +33,8 @@ def provoke(sms: Sim, url: str, seed: int) -> None:
         sms.post("fault", {**fault, "seed": seed + number})
 
 
-def a_client(number: int) -> Client:
-    return Client.parse("Иванов Иван", f"+7916{number:07d}")
+def a_client(number: int) -> Person:
+    return Person.parse("Иванов Иван", f"+7916{number:07d}")
 
 
 @pytest.mark.long  # an answer that was lost is looked for during a minute at least

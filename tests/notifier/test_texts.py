@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.client import MAX_NAME_LENGTH
+from contracts.person import MAX_NAME_LENGTH
 from services.notifier import texts
 from services.notifier.texts import render, segments, short_name
 from tests.simulators.sms.segments import segments as billed

@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from chassis.decision import Cause
 from chassis.envelope import encode
 from contracts import topics
-from contracts.message import Message
-from contracts.messages import SmsStatus
+from contracts.base import Message
+from contracts.sms import SmsStatus
 from deploy.local.ports import free_port
 from tests.notifier.samples import NOON, OPERATOR, SEALING_KEYS
 from tests.process import ServiceProcess, run_warm

@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
-from contracts.client import Client, client_key
+from contracts.base import Message
 from contracts.leads import LeadSubmitted
-from contracts.message import Message
 from contracts.partners import Partner
+from contracts.person import Person, client_key
 from contracts.portal import Agreement, Consent
 from contracts.reservations import ReservationExpired, ReservationOpened
 from contracts.topics import VERDICTS
@@ -92,7 +92,7 @@ class Gateway:
         await self.producer.send_and_wait(record.topic, record.value, key=record.key.encode(), headers=record.headers)
 
     async def partner(self, partner_id: str, name: str = "Агентова Анна") -> None:
-        person = SEALER.seal(Client(name, "+79160000001", "+79160000001"), partner_id)
+        person = SEALER.seal(Person(name, "+79160000001", "+79160000001"), partner_id)
         agreement = Agreement(number=f"А-{partner_id}", signed_on=date(2026, 1, 15))
         await self.say(Partner(partner_id=partner_id, person=person, agreement=agreement, status="active"))
 
@@ -104,7 +104,7 @@ class Gateway:
             lead_id=lead_id,
             client_key=client_key(CLIENT_KEY_SECRET, phone),
             partner_id=partner_id,
-            client=SEALER.seal(Client(name, phone, phone), str(lead_id)),
+            client=SEALER.seal(Person(name, phone, phone), str(lead_id)),
             received_at=now,
             number=self.numbers,
             consent=Consent(given_at=now),

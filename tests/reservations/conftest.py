@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from chassis.migrations import upgrade
-from contracts.message import Message
+from contracts.base import Message
 from contracts.verdicts import LeadConfirmed
 from services.reservations.app import build
 from tests.contracts.keys import OPERATOR_JWK, private

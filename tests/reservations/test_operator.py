@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from chassis.clock import advance
+from contracts.base import Message
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
-from contracts.message import Message
 from contracts.verdicts import DealCancelled, DealClosed, LeadConfirmed, LeadRejected
 from services.reservations.history import Entry, Head, appended, flaws
 from tests.reservations.conftest import HISTORY_KEY, MOSCOW, Reservations, confirmed

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from chassis.clock import advance
-from chassis.timer import AT_ONCE, BATCH
+from chassis.timers import AT_ONCE, BATCH
 from tests.process import until
 from tests.reservations.conftest import MOSCOW, Reservations
 from tests.topics import published

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from chassis.database import Database
+from chassis.service import Database
 from services.intake.domain import Scope
 from services.intake.http.problems import Problem
 from services.intake.store import hash_key, portals

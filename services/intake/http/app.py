@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.decision import Cause
 from chassis.service import Runtime
-from contracts.message import Amount, Currency, PartnerId, PartnerStatus, Person, Words
+from contracts.base import Amount, Currency, PartnerId, PartnerStatus, StaffName, TypedText
 from contracts.portal import (
     Agreement,
     ClaimReward,
@@ -58,8 +58,8 @@ class WithdrawalBody(BaseModel):
     """Who withdraws the lead, and why: one of `partner_id` and `manager`."""
 
     partner_id: PartnerId | None = None
-    manager: Person | None = None
-    reason: Words
+    manager: StaffName | None = None
+    reason: TypedText
 
 
 class SettlementBody(BaseModel):
@@ -68,8 +68,8 @@ class SettlementBody(BaseModel):
     decision: Literal["accrue", "decline"]
     amount: Amount | None = None
     currency: Currency | None = None
-    reason: Words
-    decided_by: Person
+    reason: TypedText
+    decided_by: StaffName
 
 
 def application(runtime: Runtime, settings: Settings, reader: Reader) -> ASGIApp:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
-from chassis.database import is_transient
+from chassis.service import is_transient
 
 REFUSED = Counter("truce_requests_refused_total", "Requests over HTTP that were refused", ["reason"])
 
@@ -188,7 +188,7 @@ def _field_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     # Where JSON breaks off is a position, not a field.
     place = [] if error["type"] == "json_invalid" else error["loc"]
-    name = ".".join(str(part) for part in place if part not in ("body", "PlainClient", "str"))
+    name = ".".join(str(part) for part in place if part not in ("body", "PlainPerson", "str"))
     if error["type"] == "missing" and name == "consent":
         return {"field": name, "code": "no-consent", "message": _TITLES["no-consent"]}
     words = {

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from contracts.client import Client
+from contracts.person import Person
 from services.intake.domain import Lead
 
 
@@ -85,7 +85,7 @@ class RequestView(BaseModel):
     result: dict[str, Any] | None
 
 
-def lead_view(lead: Lead, client: Client | None) -> LeadView:
+def lead_view(lead: Lead, client: Person | None) -> LeadView:
     """A lead for its portal: the public reason only. No client: its data were erased."""
     return LeadView(
         lead_id=lead.lead_id,

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from chassis.decision import Cause, derived_id
 from chassis.envelope import Outgoing, encode, read_headers
 from contracts import topics
-from contracts.client import Client, InvalidName, InvalidPhone, client_key
+from contracts.base import Message
 from contracts.leads import LeadSubmitted, RequestRefused
-from contracts.message import Message
-from contracts.portal import PlainClient, SubmitLead
+from contracts.person import InvalidName, InvalidPhone, Person, client_key
+from contracts.portal import PlainPerson, SubmitLead
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer, Unsealable, decrypt_with
 from contracts.verdicts import LeadRejected
@@ -187,7 +187,7 @@ class Intake:
             body = SubmitLead.model_validate_json(record.value)
             if not isinstance(body.client, str):
                 raise Unsealable("is not sealed")
-            typed = PlainClient.model_validate_json(decrypt_with([self._unsealing], body.client))
+            typed = PlainPerson.model_validate_json(decrypt_with([self._unsealing], body.client))
         except (ValidationError, Unsealable) as error:
             print(f"unreadable: {type(error).__name__} at {record.partition}/{record.offset}", file=sys.stderr)
             return None
@@ -196,7 +196,7 @@ class Intake:
         identity = str(derived_id(f"{portal}/{key}/{digest}", SubmitLead.ce_type))
         cause = Cause(identity, headers.get("ce_correlationid") or identity, headers.get("traceparent"))
         try:
-            client = Client.parse(typed.full_name, typed.phone)
+            client = Person.parse(typed.full_name, typed.phone)
         except InvalidName:
             return Asked(portal, key, digest, body, cause, refusal="invalid-name")
         except InvalidPhone:

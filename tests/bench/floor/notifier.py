@@ -13,9 +13,9 @@ from aiokafka import ConsumerRecord
 from chassis.decision import Cause, derived_id
 from chassis.envelope import Outgoing, encode
 from contracts import topics
-from contracts.messages import SmsStatus
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
+from contracts.sms import SmsStatus
 from contracts.verdicts import LeadRejected
 from services.notifier import texts
 from tests.bench.floor.runtime import Db, Received, Stream, add_work, admit, columns, decode, finish_work

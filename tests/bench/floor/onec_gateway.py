@@ -13,9 +13,9 @@ from aiokafka import ConsumerRecord
 from chassis.decision import Cause, derived_id
 from chassis.envelope import Outgoing, encode
 from contracts import topics
-from contracts.client import Client, client_key
+from contracts.base import RejectionReason
 from contracts.leads import LeadSubmitted
-from contracts.message import RejectionReason
+from contracts.person import Person, client_key
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from contracts.verdicts import LeadConfirmed, LeadRejected
@@ -199,7 +199,7 @@ class Gateway:
         await db.execute(_DECIDE, *columns(verdicts, 5))
         await db.execute(_HOLD, *columns(holds, 4))
 
-    def _open(self, sealed: str, lead_id: object, key: str) -> Client:
+    def _open(self, sealed: str, lead_id: object, key: str) -> Person:
         client = self._sealer.open(sealed, str(lead_id))
         if not hmac.compare_digest(client_key(self._secret, client.phone), key):
             raise ValueError(f"client key of lead {lead_id} does not fit: is ONEC_CLIENT_KEY_SECRET intake's?")

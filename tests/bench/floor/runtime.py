@@ -14,8 +14,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from chassis.decision import Cause
-from chassis.envelope import Outgoing, cause_of, read_headers, seen_id
-from contracts.message import Message
+from chassis.envelope import Outgoing, cause_of, inbox_id, read_headers
+from contracts.base import Message
 
 BATCH_RECORDS = 500
 COMMIT_EVERY_S = 0.25
@@ -68,7 +68,7 @@ def decode(records: Sequence[ConsumerRecord], *models: type[Message]) -> list[Re
         if model is not None:
             cause = cause_of(headers)
             body = model.model_validate_json(record.value)
-            received.append(Received(body, cause, seen_id(headers["ce_source"], cause.id)))
+            received.append(Received(body, cause, inbox_id(headers["ce_source"], cause.id)))
     return received
 
 

@@ -17,8 +17,8 @@ from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from chassis.decision import Cause, derived_id
-from chassis.envelope import cause_of, seen_id
-from contracts.message import Message
+from chassis.envelope import cause_of, inbox_id
+from contracts.base import Message
 
 
 class Table(SQLModel, registry=registry()):
@@ -76,7 +76,7 @@ def is_kind(model: type[Message]) -> Callable[[KafkaMessage], bool]:
 
 async def seen(session: AsyncSession, message: KafkaMessage) -> bool:
     """Whether the message was handled before; from now on it was."""
-    row = InboxRow(id=seen_id(message.headers["ce_source"], message.headers["ce_id"]))
+    row = InboxRow(id=inbox_id(message.headers["ce_source"], message.headers["ce_id"]))
     if await session.get(InboxRow, row.id) is not None:
         return True
     session.add(row)

@@ -16,10 +16,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from chassis.decision import Cause, derived_id
 from contracts import topics
-from contracts.client import Client, InvalidName, InvalidPhone, client_key
+from contracts.base import Message
 from contracts.leads import LeadSubmitted, RequestRefused
-from contracts.message import Message
-from contracts.portal import PlainClient, SubmitLead
+from contracts.person import InvalidName, InvalidPhone, Person, client_key
+from contracts.portal import PlainPerson, SubmitLead
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer, decrypt_with
 from contracts.verdicts import LeadRejected
@@ -55,7 +55,7 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
     key = message.headers["ce_id"]
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key) or not isinstance(request.client, str):
         raise ValueError("no usable id, or a client that is not sealed")
-    typed = PlainClient.model_validate_json(decrypt_with([unsealing_key], request.client))
+    typed = PlainPerson.model_validate_json(decrypt_with([unsealing_key], request.client))
     consent = request.consent.model_dump(mode="json") if request.consent else None
     content = [request.partner_id, typed.full_name, typed.phone, consent, request.note]
     digest = hmac.digest(secret, b"digest\n" + orjson.dumps(content), hashlib.sha256).hex()
@@ -70,7 +70,7 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
             return
         client, refusal = None, None
         try:
-            client = Client.parse(typed.full_name, typed.phone)
+            client = Person.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
             refusal = "invalid-name" if isinstance(error, InvalidName) else "invalid-phone"
         reason = "id-conflict" if earlier else await against(session, request, refusal)

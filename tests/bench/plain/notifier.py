@@ -10,9 +10,9 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis.decision import derived_id
 from contracts import topics
-from contracts.messages import SmsStatus
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
+from contracts.sms import SmsStatus
 from contracts.verdicts import LeadRejected
 from services.notifier import texts
 from services.notifier.store import AttemptRow, MessageRow, PartnerRow

@@ -9,9 +9,9 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from contracts import topics
-from contracts.client import Client, client_key
+from contracts.base import RejectionReason
 from contracts.leads import LeadSubmitted
-from contracts.message import RejectionReason
+from contracts.person import Person, client_key
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from contracts.verdicts import LeadConfirmed, LeadRejected
@@ -40,7 +40,7 @@ class OneC:
         return []
 
     def enter(
-        self, client: Client, partner_id: str, partner: str, agreement: str, confirmed_at: datetime, through: date
+        self, client: Person, partner_id: str, partner: str, agreement: str, confirmed_at: datetime, through: date
     ) -> None: ...
 
 
@@ -159,7 +159,7 @@ async def other(_: bytes) -> None:
     """Kinds that the gateway does not need."""
 
 
-def opened(about: LeadSubmitted | ReservationOpened) -> Client:
+def opened(about: LeadSubmitted | ReservationOpened) -> Person:
     """The client, whose key must be of the secret that intake has too."""
     client = sealer.open(about.client, str(about.lead_id))
     if not hmac.compare_digest(client_key(secret, client.phone), about.client_key):

@@ -24,7 +24,7 @@ class InvalidName(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class Person:
     """A person: `phone` is E.164, `phone_raw` what was typed, `full_name` trimmed with spaces folded."""
 
     full_name: str
@@ -32,7 +32,7 @@ class Client:
     phone_raw: str
 
     @classmethod
-    def parse(cls, full_name: str, phone: str, region: str = DEFAULT_REGION) -> "Client":
+    def parse(cls, full_name: str, phone: str, region: str = DEFAULT_REGION) -> "Person":
         """Normalise what a portal sent. Raises InvalidName or InvalidPhone."""
         return cls(full_name=tidy_name(full_name), phone=parse_phone(phone, region), phone_raw=phone)
 

@@ -17,11 +17,12 @@ from typing import Any
 import orjson
 import structlog
 
-from chassis import crash, metrics
-from chassis.database import Database, execute, is_transient, rows
+from chassis import crash_points
+from chassis.database.presence import Presence
+from chassis.database.sql import Database, execute, is_transient, rows
 from chassis.decision import Cause
-from chassis.presence import Presence
-from chassis.processor import Asked, Input, Outcome, Processor
+from chassis.observability import metrics
+from chassis.processor.processor import ClaimedTask, Input, Outcome, Processor
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +54,10 @@ _PUT_BACK = """
 @dataclass(frozen=True, slots=True)
 class Job:
     """One claimed row. `in_doubt`: an earlier attempt may have taken effect. `note`: why it was last put back,
-    or `presence.FREED` if its owner ended without a word.
+    or `presence.OWNER_LOST` if its owner ended without a word.
 
-    `ours()` is asked right before each call: whether nobody can have taken it over; `may_call()` also says no when the
-    service is stopping.
+    Ask `is_ours()` right before each call: False if another process may have taken the row over. `may_call()` is also
+    False while the service stops.
     """
 
     id: int
@@ -68,7 +69,7 @@ class Job:
     in_doubt: bool
     owner: int | None = None
     note: str | None = None
-    ours: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    is_ours: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
     may_call: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
@@ -77,7 +78,7 @@ class Retry:
     """Try again later. `certain`: it is known that nothing took effect. `after_s` replaces the backoff."""
 
     reason: str
-    certain: bool = False
+    no_effect: bool = False
     after_s: float | None = None
 
 
@@ -99,7 +100,7 @@ Answer = Done | Retry | Park
 Perform = Callable[[Sequence[Job]], AsyncIterator[tuple[Job, Answer]]]
 
 
-async def one_by_one(
+async def call_each(
     jobs: Sequence[Job], call: Callable[[Job], Awaitable[Answer]], gate: asyncio.Semaphore | None = None
 ) -> AsyncIterator[tuple[Job, Answer]]:
     """A call for each job, as many at once as `gate` lets through; each answers as soon as it can."""
@@ -108,7 +109,7 @@ async def one_by_one(
     async def answer(job: Job) -> tuple[Job, Answer]:
         async with gate:
             if not job.may_call():
-                return job, Retry("not-called", certain=True, after_s=0.0)
+                return job, Retry("not-called", no_effect=True, after_s=0.0)
             try:
                 return job, await call(job)
             except Exception as error:
@@ -155,7 +156,7 @@ class Worker:
         self._settle = asyncio.Event()
         self._in_hand = 0
         self._stopping = False
-        processor.give_work(work.kind, self)
+        processor.register_claimer(work.kind, self)
         presence.on_freed(self._look_again)
         presence.on_lost(self._abandon)
 
@@ -171,7 +172,7 @@ class Worker:
                 await self._pause()
             while self._in_hand:
                 while self._claimed:
-                    self._answer(self._claimed.popleft(), Retry("stopping", certain=True, after_s=0.0))
+                    self._answer(self._claimed.popleft(), Retry("stopping", no_effect=True, after_s=0.0))
                 await self._pause()
         finally:
             settling.cancel()
@@ -183,11 +184,11 @@ class Worker:
         self._stopping = True
         self._wake.set()
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether work that is asked for now may be claimed at once."""
         return self._in_hand < AHEAD and not self._stopping
 
-    def take(self, asked: Sequence[Asked]) -> None:
+    def accept(self, asked: Sequence[ClaimedTask]) -> None:
         """Work that was claimed as it was asked for; what was not is looked for."""
         jobs = [
             Job(
@@ -199,7 +200,7 @@ class Worker:
                 attempt=1,
                 in_doubt=False,
                 owner=one.owner,
-                ours=partial(self._is_ours, one.owner),
+                is_ours=partial(self._is_ours, one.owner),
                 may_call=partial(self._may_call, one.owner),
             )
             for one in asked
@@ -277,7 +278,7 @@ class Worker:
                 in_doubt=row.in_doubt,
                 owner=owner,
                 note=row.note,
-                ours=partial(self._is_ours, owner),
+                is_ours=partial(self._is_ours, owner),
                 may_call=partial(self._may_call, owner),
             )
             self._claimed.append(job)
@@ -298,7 +299,7 @@ class Worker:
         reason = "unanswered"
         try:
             async for job, answer in self._work.perform(jobs):
-                crash.passing(crash.CALLED)
+                crash_points.passing(crash_points.CALLED)
                 settle(job, answer)
         except Exception as error:
             log.error("call failed unexpectedly", kind=self._work.kind, exc_info=error)
@@ -341,15 +342,15 @@ class Worker:
 
     async def _settle_batch(self, batch: Sequence[tuple[Job, Answer]]) -> None:
         done = [
-            Input(job.key, answer.body, job.cause, work=job.id, step=f"{self._work.kind}/{job.ref}/")
+            Input(job.key, answer.body, job.cause, work_id=job.id, step=f"{self._work.kind}/{job.ref}/")
             for job, answer in batch
             if isinstance(answer, Done)
         ]
         back = [(job, answer) for job, answer in batch if not isinstance(answer, Done)]
         by_id = {job.id: job for job, _ in batch}
         for item, outcome in zip(done, await self._store(done), strict=True):
-            if outcome.error is not None and item.work is not None:
-                back.append((by_id[item.work], Park(type(outcome.error).__name__)))
+            if outcome.error is not None and item.work_id is not None:
+                back.append((by_id[item.work_id], Park(type(outcome.error).__name__)))
         for _, answer in batch:
             metrics.TASKS.labels(self._work.kind, type(answer).__name__.lower()).inc()
         if back:
@@ -381,7 +382,7 @@ class Worker:
                 [job.owner for job, _ in back],
                 ["parked" if isinstance(answer, Park) else "waiting" for _, answer in back],
                 # Certain now, yet an attempt before this one may still have taken effect.
-                [job.in_doubt or not (isinstance(answer, Park) or answer.certain) for job, answer in back],
+                [job.in_doubt or not (isinstance(answer, Park) or answer.no_effect) for job, answer in back],
                 [answer.reason for _, answer in back],
                 [0.0 if isinstance(answer, Park) else self._pause_before(job, answer) for job, answer in back],
             )

@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Grouped(Generic[T, R]):
+class Batcher(Generic[T, R]):
     """`run` gets up to `limit` items and answers them in order; what it raises is raised to each who asked.
 
     `at_once` groups may be under way. They begin as far apart as one takes, or `pace_s`: nobody waits who comes alone,
@@ -35,7 +35,7 @@ class Grouped(Generic[T, R]):
         self._gathering = False
         self._groups: set[asyncio.Task[None]] = set()
 
-    async def ask(self, item: T) -> R:
+    async def submit(self, item: T) -> R:
         """The answer for one item."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))

@@ -21,8 +21,8 @@ Sealed = Annotated[
     Field(min_length=1, description="Compact JWE (dir, A256GCM) bound to its owner's id in the header"),
 ]
 # Who decided, and why: of the builder's staff, never of a client.
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+StaffName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+TypedText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 PartnerStatus = Literal["active", "suspended"]
 RejectionReason = Literal["already-yours", "held-by-partner", "known-to-builder", "not-a-client", "already-sold"]
 Time = AwareDatetime

@@ -19,11 +19,12 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
 from pydantic import BaseModel, ValidationError
 
-from chassis import crash, metrics
-from chassis.database import is_transient
+from chassis import crash_points
+from chassis.database.sql import is_transient
 from chassis.decision import Cause, Message
-from chassis.envelope import cause_of, read_headers, seen_id
-from chassis.processor import Halt, Input, Processor, Unreadable
+from chassis.envelope import cause_of, inbox_id, read_headers
+from chassis.observability import metrics
+from chassis.processor.processor import Halt, Input, Processor, Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-Bury = Callable[[Record, str, UUID | None], Message]
+WriteDeadLetter = Callable[[Record, str, UUID | None], Message]
 """Record, reason, and its place in its key's queue if it is parked → its dead letter."""
 
 
@@ -95,7 +96,7 @@ def decode_events(models: Sequence[type[BaseModel]]) -> Decode:
             body: Any = model.model_validate_json(record.value or b"")
         except ValidationError:
             raise Poison("invalid") from None
-        return Input(key=body.key, body=body, cause=cause, seen=seen_id(source, cause.id))
+        return Input(key=body.key, body=body, cause=cause, inbox_id=inbox_id(source, cause.id))
 
     return decode
 
@@ -137,7 +138,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         *,
         group: str,
         decode: Decode,
-        bury: Bury,
+        dead_letter: WriteDeadLetter,
         service: str,
         poison_share: float,
         instance: str | None,
@@ -147,7 +148,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self.name = ", ".join(topics) or str(pattern)
         self._processor = processor
         self._decode = decode
-        self._bury = bury
+        self._dead_letter = dead_letter
         self._service = service
         self._poison_share = poison_share
         self._guards: dict[str, _Guard] = {}
@@ -294,7 +295,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             if generation != self._generation:
                 return
             for record in records:
-                crash.passing(crash.HANDLED)
+                crash_points.passing(crash_points.HANDLED)
                 partition = TopicPartition(record.topic, record.partition)
                 self._done[partition] = self._uncommitted[partition] = record.offset + 1
 
@@ -318,7 +319,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         def dead(reason: str, token: UUID | None) -> Message:
             if reason != "behind-parked":
                 self._guard(record).bury(record)
-            return self._bury(record, reason, token)
+            return self._dead_letter(record, reason, token)
 
         reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
         try:
@@ -330,11 +331,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             else:
                 log.error("unreadable record", where=where, reason=reason, exc_info=error)
             # Of its own place and nothing else: what the record says of itself is not to be relied on.
-            return Input(where, Unreadable(reason), Cause(where, where), seen_id("", where), dead=dead)
+            return Input(where, Unreadable(reason), Cause(where, where), inbox_id("", where), dead_letter=dead)
         if item is None:
             return None
-        identity = item.seen or seen_id("", where)
-        return Input(item.key, item.body, item.cause, item.seen, None, dead, token=token, record=identity)
+        identity = item.inbox_id or inbox_id("", where)
+        return Input(item.key, item.body, item.cause, item.inbox_id, None, dead, parked_place=token, record_id=identity)
 
     async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:
         """Until it is durable; False when the service stops first."""

@@ -19,10 +19,11 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from chassis import crash, metrics
-from chassis.database import Database, Statement, as_json, execute, is_transient, rows
+from chassis import crash_points
+from chassis.database.presence import Presence
+from chassis.database.sql import Database, Statement, as_json, execute, is_transient, rows
 from chassis.envelope import Outgoing, headers_from_json
-from chassis.presence import Presence
+from chassis.observability import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ _INSERT = """
     ORDER BY e.n
     RETURNING id, event_id, owner
 """
-_INSERT_ASIDE = """
+_INSERT_DEFERRED = """
     INSERT INTO outbox (event_id, topic, key, headers, value)
     SELECT e.event_id, e.topic, e.key, e.headers, convert_to(e.value, 'UTF8')
     FROM ROWS FROM (json_to_recordset($1::json) AS (event_id uuid, topic text, key text, headers text, value text))
@@ -73,7 +74,7 @@ _CLAIM = """
 
 
 @dataclass(eq=False, slots=True)
-class Handover:
+class Dispatch:
     """Events of one transaction on their way out, in order, under `owner`; `settled` once its commit is known."""
 
     owner: int
@@ -99,7 +100,7 @@ class Publisher:
         self._presence = presence
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
-        self._queue: deque[Handover] = deque()
+        self._queue: deque[Dispatch] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
         self._sweep = asyncio.Event()
@@ -113,14 +114,14 @@ class Publisher:
         presence.on_freed(self._sweep.set)
 
     def store(
-        self, events: Sequence[Outgoing], sequences: Mapping[str, int], *, aside: bool = False
+        self, events: Sequence[Outgoing], sequences: Mapping[str, int], *, deferred: bool = False
     ) -> tuple[Statement, Statement]:
         """Statements that count and write events, to be run under the locks of their keys, last before the commit.
 
-        `sequences`: how far the counts of their keys have come. What the second returns is for `hand_over`; not of
-        events that go `aside`, by the table's road.
+        `sequences`: how far the counts of their keys have come. What the second returns is for `dispatch`; not of
+        events that go `deferred`, by the table's road.
         """
-        owner = self._presence.id if self._queued < QUEUE_EVENTS and not aside else None
+        owner = self._presence.id if self._queued < QUEUE_EVENTS and not deferred else None
         told = [
             {
                 "event_id": event.event_id,
@@ -132,11 +133,11 @@ class Publisher:
             for event in events
         ]
         advance = Statement(_ADVANCE, (list(sequences), list(sequences.values())))
-        if aside:
-            return advance, Statement(_INSERT_ASIDE, (as_json(told),), ("id",))
+        if deferred:
+            return advance, Statement(_INSERT_DEFERRED, (as_json(told),), ("id",))
         return advance, Statement(_INSERT, (as_json(told), owner), ("id", "event_id", "owner"))
 
-    def hand_over(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Handover | None:
+    def dispatch(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Dispatch | None:
         """Queue what was written under our identity. The caller releases or discards what it gets.
 
         None: all of it goes by the table's road.
@@ -181,17 +182,17 @@ class Publisher:
         if producer is not None:
             await _stop(producer)
 
-    def _enqueue(self, owner: int, events: list[tuple[int, Outgoing]]) -> Handover:
-        handover = Handover(owner, events, len(events))
-        self._queue.append(handover)
+    def _enqueue(self, owner: int, events: list[tuple[int, Outgoing]]) -> Dispatch:
+        dispatch = Dispatch(owner, events, len(events))
+        self._queue.append(dispatch)
         self._queued += len(events)
         self._idle.clear()
         self._wake.set()
-        return handover
+        return dispatch
 
     def _forget(self) -> None:
-        for handover in self._queue:
-            handover.discard()
+        for dispatch in self._queue:
+            dispatch.discard()
         self._queue.clear()
         self._queued = 0
         self._sweep.set()
@@ -262,11 +263,11 @@ class Publisher:
                 # One batch a partition at a time: were one to fail and a later one to pass, order would be lost.
                 futures = []
                 for where, items in sent.items():
-                    crash.passing(crash.COMMITTED, len(items))
+                    crash_points.passing(crash_points.COMMITTED, len(items))
                     futures.append(await producer.send_batch(builders[where], where[0], partition=where[1]))
                 for future, items in zip(futures, sent.values(), strict=True):
                     await future
-                    crash.passing(crash.PUBLISHED, len(items))
+                    crash_points.passing(crash_points.PUBLISHED, len(items))
         except (KafkaError, TimeoutError, OSError) as error:
             log.warning("publishing failed, will be repeated", error=type(error).__name__, events=len(events))
             await self.close()
@@ -340,7 +341,7 @@ class Publisher:
         identity = self._presence.id
         if identity is None or self._queued >= QUEUE_EVENTS or self._writing:
             return 0
-        handover = None
+        dispatch = None
         try:
             async with self._database.transaction() as tx:
                 # One claimer at a time, or two could each take one of a key's rows.
@@ -352,13 +353,13 @@ class Publisher:
                 if not claimed or identity != self._presence.id:
                     return 0
                 # Queued before the commit shows others that the rows are ours, or a later event could go first.
-                handover = self._enqueue(identity, [(row.id, _outgoing(row)) for row in claimed])
+                dispatch = self._enqueue(identity, [(row.id, _outgoing(row)) for row in claimed])
         except BaseException:
-            if handover is not None:
-                handover.discard()
+            if dispatch is not None:
+                dispatch.discard()
                 self._presence.give_up()
             raise
-        handover.release()
+        dispatch.release()
         return len(claimed)
 
     async def _measure(self) -> None:

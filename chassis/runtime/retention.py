@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from chassis.database import Database, is_transient, rows
+from chassis.database.sql import Database, is_transient, rows
 
 log = structlog.get_logger(__name__)
 

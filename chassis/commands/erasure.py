@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from chassis.clock import Clock
-from chassis.database import Connection, Database, rows
+from chassis.database.sql import Connection, Database, rows
 from chassis.settings import ServiceSettings, load
 
 log = structlog.get_logger(__name__)

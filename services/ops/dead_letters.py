@@ -1,4 +1,4 @@
-"""For the operator: what could not be handled, why, and what becomes of it. `python -m chassis.deadletters --help`.
+"""Dead letters: what could not be handled, why, and what becomes of it.
 
 A letter is open until it was replayed or discarded; both are written to the topic beside it, with who and why. A
 replay is the original record once more, in the partition it came from: as safe as any repeat. What was parked keeps
@@ -30,10 +30,10 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
-from chassis.consumer import REPLAY
 from chassis.envelope import Headers, read_headers
-from chassis.service import client_options
+from chassis.runtime.running import client_options
 from chassis.settings import KafkaSettings, load
+from contracts.dead_letters import REPLAY
 
 LETTER: Final = "dead-letter.v1"
 RESOLVED: Final = "dead-letter-resolved.v1"
@@ -349,7 +349,3 @@ def _text(content: bytes | None) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return f"base64:{base64.b64encode(content).decode()}"
-
-
-if __name__ == "__main__":
-    app()

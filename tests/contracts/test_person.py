@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.client import (
+from contracts.person import (
     MAX_NAME_LENGTH,
-    Client,
     InvalidName,
     InvalidPhone,
+    Person,
     client_key,
     fold_name,
     parse_phone,
@@ -163,7 +163,7 @@ class TestClientKey:
     @given(national)
     def test_is_one_for_all_spellings_of_a_phone(self, digits: str) -> None:
         spellings = (f"8{digits}", f"+7 {digits}", digits)
-        keys = {client_key(CLIENT_KEY_SECRET, Client.parse("Анна", phone).phone) for phone in spellings}
+        keys = {client_key(CLIENT_KEY_SECRET, Person.parse("Анна", phone).phone) for phone in spellings}
 
         assert len(keys) == 1
 
@@ -179,6 +179,6 @@ class TestClientKey:
 
 
 def test_a_client_keeps_what_was_typed() -> None:
-    client = Client.parse("  Анна   Образцова ", "8 (999) 000-00-01")
+    client = Person.parse("  Анна   Образцова ", "8 (999) 000-00-01")
 
-    assert client == Client(full_name="Анна Образцова", phone="+79990000001", phone_raw="8 (999) 000-00-01")
+    assert client == Person(full_name="Анна Образцова", phone="+79990000001", phone_raw="8 (999) 000-00-01")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chassis.grouping import Grouped
+from chassis.batcher import Batcher
 
 
 async def test_each_gets_its_own_answer_from_a_shared_group() -> None:
@@ -16,9 +16,9 @@ async def test_each_gets_its_own_answer_from_a_shared_group() -> None:
         await asyncio.sleep(0)
         return [item * 2 for item in items]
 
-    grouped = Grouped(run, limit=40, at_once=2, pace_s=0.001)
+    grouped = Batcher(run, limit=40, at_once=2, pace_s=0.001)
 
-    assert await asyncio.gather(*(grouped.ask(n) for n in range(100))) == [n * 2 for n in range(100)]
+    assert await asyncio.gather(*(grouped.submit(n) for n in range(100))) == [n * 2 for n in range(100)]
     assert sizes == [40, 40, 20]
 
 
@@ -34,9 +34,9 @@ async def test_no_more_groups_are_under_way_than_allowed() -> None:
         running -= 1
         return items
 
-    grouped = Grouped(run, limit=5, at_once=2)
+    grouped = Batcher(run, limit=5, at_once=2)
 
-    await asyncio.gather(*(grouped.ask(n) for n in range(50)))
+    await asyncio.gather(*(grouped.submit(n) for n in range(50)))
     assert max(under_way) == 2
 
 
@@ -46,9 +46,9 @@ async def test_what_a_group_fails_of_everybody_in_it_hears_and_the_next_one_is_t
             raise ValueError("no zero")
         return items
 
-    grouped = Grouped(run, limit=2)
+    grouped = Batcher(run, limit=2)
 
-    answers = await asyncio.gather(*(grouped.ask(n) for n in range(4)), return_exceptions=True)
+    answers = await asyncio.gather(*(grouped.submit(n) for n in range(4)), return_exceptions=True)
     assert [isinstance(answer, ValueError) for answer in answers] == [True, True, False, False]
     assert answers[2:] == [2, 3]
 
@@ -60,8 +60,8 @@ async def test_whoever_stops_waiting_does_not_hold_up_the_others() -> None:
         await go.wait()
         return items
 
-    grouped = Grouped(run)
-    gone, stays = asyncio.create_task(grouped.ask(1)), asyncio.create_task(grouped.ask(2))
+    grouped = Batcher(run)
+    gone, stays = asyncio.create_task(grouped.submit(1)), asyncio.create_task(grouped.submit(2))
     await asyncio.sleep(0)
     gone.cancel()
     go.set()

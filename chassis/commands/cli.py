@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 import uvloop
 
-from chassis import crash, logging, migrations, service
+from chassis import crash_points, migrations
 from chassis.clock import Clock
+from chassis.observability import logging
+from chassis.runtime.running import run as run_service
+from chassis.service import Service
 from chassis.settings import KafkaSettings, ServiceSettings, load
 
 
-def commands(name: str, settings: type[ServiceSettings], build: Callable[..., service.Service]) -> typer.Typer:
+def service_cli(name: str, settings: type[ServiceSettings], build: Callable[..., Service]) -> typer.Typer:
     """A command line for the service in the folder of `build`; `build(settings)` makes its wiring table."""
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=f"Truce: {name}")
     scripts = Path(build.__code__.co_filename).parent / "migrations"
@@ -25,8 +28,8 @@ def commands(name: str, settings: type[ServiceSettings], build: Callable[..., se
         """Run the service until SIGTERM."""
         logging.configure(name, log_level)
         loaded, kafka = load(settings), load(KafkaSettings)
-        crash.arm(os.environ.get("CRASH_AT"))
-        uvloop.run(service.run(build(loaded), kafka, Clock()))
+        crash_points.arm(os.environ.get("CRASH_AT"))
+        uvloop.run(run_service(build(loaded), kafka, Clock()))
 
     @app.command()
     def migrate() -> None:

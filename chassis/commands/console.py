@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chassis.database import Database, Row, rows
+from chassis.database.sql import Database, Row, rows
 
 Form = Literal["table", "csv", "json"]
 _WIDE: Final = 240
 
 
-def ask(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:
+def query(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:
     """The rows of one statement. `name` is whom the database sees asking."""
 
     async def asked() -> Sequence[Row]:
@@ -31,7 +31,7 @@ def ask(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:
     return asyncio.run(asked())
 
 
-def show(
+def print_rows(
     columns: Sequence[str],
     found: Sequence[Mapping[str, Any]],
     cells: Callable[[Any], Sequence[Any]],

@@ -8,9 +8,9 @@ from datetime import datetime
 import structlog
 
 from chassis.clock import Clock
-from chassis.database import Connection, Database, is_transient
-from chassis.processor import Input, Outcome, Processor
-from chassis.publisher import Publisher
+from chassis.database.sql import Connection, Database, is_transient
+from chassis.outbox.publisher import Publisher
+from chassis.processor.processor import Input, Outcome, Processor
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ async def _fire(timer: Timer, database: Database, processor: Processor, clock: C
         crowd = len(found) == most
         batches = [found[first : first + BATCH] for first in range(0, len(found), BATCH)]
         done = await asyncio.gather(
-            *(processor.process(batch, aside=crowd) for batch in batches), return_exceptions=True
+            *(processor.process(batch, deferred=crowd) for batch in batches), return_exceptions=True
         )
         outcomes: list[Outcome] = []
         for one in done:

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import structlog
 
-from chassis import crash, metrics
+from chassis import crash_points
 from chassis.clock import Clock
-from chassis.database import (
+from chassis.database.presence import Presence
+from chassis.database.sql import (
     Connection,
     Database,
     Rows,
@@ -32,8 +33,8 @@ from chassis.database import (
 )
 from chassis.decision import Cause, Decision, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
-from chassis.presence import Presence
-from chassis.publisher import Handover, Publisher
+from chassis.observability import metrics
+from chassis.outbox.publisher import Dispatch, Publisher
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +109,7 @@ class Store(Protocol[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClaimedTask:
     """A work row just written, and claimed for `owner`, or nobody's yet."""
 
     kind: str
@@ -120,14 +121,14 @@ class Asked:
     owner: int | None = None
 
 
-class Taker(Protocol):
+class Claimer(Protocol):
     """Who performs one kind of work in this process."""
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether it takes more right now."""
         ...
 
-    def take(self, asked: Sequence[Asked]) -> None:
+    def accept(self, asked: Sequence[ClaimedTask]) -> None:
         """These are committed: its own, and some that are nobody's."""
         ...
 
@@ -158,12 +159,12 @@ class Input:
     key: str
     body: Any
     cause: Cause
-    seen: UUID | None = None
-    work: int | None = None
-    dead: Callable[[str, UUID | None], Message] | None = None
+    inbox_id: UUID | None = None
+    work_id: int | None = None
+    dead_letter: Callable[[str, UUID | None], Message] | None = None
     step: str = ""
-    token: UUID | None = None
-    record: UUID | None = None
+    parked_place: UUID | None = None
+    record_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +206,20 @@ class Processor:
         self._source = source
         self._rules = {rule.body: rule for rule in rules}
         self._produced = {kind for kinds in produces.values() for kind in kinds}
-        self._takers: dict[str, Taker] = {}
+        self._claimers: dict[str, Claimer] = {}
 
-    def give_work(self, kind: str, taker: Taker) -> None:
-        """Work of `kind` is claimed for `taker` as it is asked for, and handed over after the commit."""
-        self._takers[kind] = taker
+    def register_claimer(self, kind: str, claimer: Claimer) -> None:
+        """Work of `kind` is claimed for `claimer` as it is asked for, and handed over after the commit."""
+        self._claimers[kind] = claimer
 
-    async def process(self, inputs: Sequence[Input], *, aside: bool = False) -> list[Outcome]:
+    async def process(self, inputs: Sequence[Input], *, deferred: bool = False) -> list[Outcome]:
         """Decide a batch, in its order. Outcomes stand in the order of `inputs`.
 
-        `aside`: what is told leaves by the table's road, behind whatever somebody waits for.
+        `deferred`: what is told leaves by the table's road, behind whatever somebody waits for.
         """
         started = time.monotonic()
         try:
-            outcomes = await self._transaction(inputs, aside=aside)
+            outcomes = await self._transaction(inputs, deferred=deferred)
         except Exception as error:
             if is_transient(error) or isinstance(error, Halt):
                 raise
@@ -226,7 +227,7 @@ class Processor:
             outcomes = []
             for item in inputs:
                 outcomes.append(await self._single(item))
-                crash.passing(crash.SINGLE)
+                crash_points.passing(crash_points.SINGLE)
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         metrics.BATCH_MESSAGES.observe(len(inputs))
         return outcomes
@@ -249,7 +250,7 @@ class Processor:
                 if is_conflict(error) and attempt < CONFLICT_TRIES:
                     continue
                 log.error("cannot be handled", kind=type(item.body).__name__, cause=item.cause.id, exc_info=error)
-                if item.dead is not None:
+                if item.dead_letter is not None:
                     await self._bury(item)
                 return Outcome(error=error)
         raise AssertionError("unreachable")
@@ -263,33 +264,35 @@ class Processor:
                 raise
             identity = str(derived_id(item.cause.id, "dead-letter"))
             cause = Cause(identity, identity)
-            await self._transaction([Input(identity, Unreadable("failed"), cause, dead=item.dead)])
+            await self._transaction([Input(identity, Unreadable("failed"), cause, dead_letter=item.dead_letter)])
 
-    async def _transaction(self, inputs: Sequence[Input], *, bury: bool = False, aside: bool = False) -> list[Outcome]:
+    async def _transaction(
+        self, inputs: Sequence[Input], *, bury: bool = False, deferred: bool = False
+    ) -> list[Outcome]:
         decided = False
-        handover: Handover | None = None
+        dispatch: Dispatch | None = None
         try:
             async with self._database.transaction() as tx:
-                outcomes, handover, ledger = await self._decide(tx, inputs, bury, aside)
+                outcomes, dispatch, ledger = await self._decide(tx, inputs, bury, deferred)
                 decided = True
         except BaseException:
             if decided:
                 # Committed or not, nobody knows: what was handed over goes by the table's road, if it is there.
-                if handover is not None:
-                    handover.discard()
+                if dispatch is not None:
+                    dispatch.discard()
                 self._presence.give_up()
             raise
-        if handover is not None:
-            handover.release()
+        if dispatch is not None:
+            dispatch.release()
         if ledger.events:
             log.info("told", events=[event.summary for event in ledger.events])
         for kind, asked in ledger.claimed.items():
-            self._takers[kind].take(asked)
+            self._claimers[kind].accept(asked)
         return outcomes
 
     async def _decide(
-        self, tx: Connection, inputs: Sequence[Input], bury: bool, aside: bool
-    ) -> tuple[list[Outcome], Handover | None, "_Ledger"]:
+        self, tx: Connection, inputs: Sequence[Input], bury: bool, deferred: bool
+    ) -> tuple[list[Outcome], Dispatch | None, "_Ledger"]:
         fresh, streams = await self._admit(tx, inputs)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
         ledger = _Ledger(self._source, self._clock.now(), self._produced)
@@ -297,27 +300,27 @@ class Processor:
 
         parking = await self._parking(tx, [key for key, (_, parked_at) in streams.items() if parked_at is not None])
         handled = set(range(len(inputs))).difference(fresh)
-        parking.released = [token for n in handled if (token := inputs[n].token) is not None]
+        parking.released = [token for n in handled if (token := inputs[n].parked_place) is not None]
         by_store: dict[int, list[int]] = {}
         taken: set[UUID] = set()
         left: set[UUID] = set()
         for n in fresh:
             item = inputs[n]
-            if item.seen in taken:
+            if item.inbox_id in taken:
                 # The same message twice in one batch; as a replay it frees its place.
                 metrics.REPEATED.inc()
-                parking.released.extend([item.token] if item.token is not None else [])
+                parking.released.extend([item.parked_place] if item.parked_place is not None else [])
             elif isinstance(item.body, Unreadable):
                 ledger.bury(item, item.body.reason, None)
-                taken.update([item.seen] if item.seen is not None else [])
-            elif item.dead is not None and (bury or not parking.lets_pass(item)):
+                taken.update([item.inbox_id] if item.inbox_id is not None else [])
+            elif item.dead_letter is not None and (bury or not parking.lets_pass(item)):
                 # Nothing of a key overtakes what failed before it. Not handled is not seen: a replay must pass.
                 if (place := parking.park(item)) is not None:
                     ledger.bury(item, "failed" if bury else "behind-parked", place)
-                left.update([item.seen] if item.seen is not None else [])
+                left.update([item.inbox_id] if item.inbox_id is not None else [])
             else:
                 by_store.setdefault(id(self._rules[type(item.body)].store), []).append(n)
-                taken.update([item.seen] if item.seen is not None else [])
+                taken.update([item.inbox_id] if item.inbox_id is not None else [])
         if unhandled := left - taken:
             await execute(tx, _UNSEE, list(unhandled))
         await parking.write(tx)
@@ -339,28 +342,30 @@ class Processor:
             changes = {key: (before[key], after[key]) for key in after if after[key] is not before[key]}
             if changes:
                 changed.extend(store.save(changes))
-        return outcomes, await self._write(tx, changed, ledger, aside), ledger
+        return outcomes, await self._write(tx, changed, ledger, deferred), ledger
 
-    async def _write(self, tx: Connection, changed: Sequence[Rows], ledger: "_Ledger", aside: bool) -> Handover | None:
+    async def _write(
+        self, tx: Connection, changed: Sequence[Rows], ledger: "_Ledger", deferred: bool
+    ) -> Dispatch | None:
         """All that a transaction has to say: its rows, its tasks, its events."""
         statements = [insert(rows) for rows in changed if rows.values]
         if ledger.tasks:
-            statements.append(ledger.asked(self._takers, self._presence.id))
+            statements.append(ledger.asked(self._claimers, self._presence.id))
         if ledger.events:
-            statements.extend(self._publisher.store(ledger.events, ledger.advanced(), aside=aside))
+            statements.extend(self._publisher.store(ledger.events, ledger.advanced(), deferred=deferred))
         returned = await together(tx, statements)
         written = returned.pop() if ledger.events else ()
-        handover = self._publisher.hand_over(ledger.events, written) if ledger.events and not aside else None
+        dispatch = self._publisher.dispatch(ledger.events, written) if ledger.events and not deferred else None
         if ledger.tasks:
-            ledger.claim(self._takers, returned[-2] if ledger.events else returned[-1])
-        return handover
+            ledger.claim(self._claimers, returned[-2] if ledger.events else returned[-1])
+        return dispatch
 
     async def _admit(
         self, tx: Connection, inputs: Sequence[Input]
     ) -> tuple[list[int], dict[str, tuple[int, datetime | None]]]:
         """Numbers of the inputs that were not handled before, and the streams of all, locked."""
-        seen = [item.seen for item in inputs if item.seen is not None]
-        claimed = [item.work for item in inputs if item.work is not None]
+        seen = [item.inbox_id for item in inputs if item.inbox_id is not None]
+        claimed = [item.work_id for item in inputs if item.work_id is not None]
         missing = sorted({item.key for item in inputs if not isinstance(item.body, Unreadable)})
         streams: dict[str, tuple[int, datetime | None]] = {}
         new: set[UUID] = set()
@@ -379,9 +384,9 @@ class Processor:
             found = await rows(tx, _ADMIT, missing, [], [], None)
         fresh = []
         for n, item in enumerate(inputs):
-            if item.seen is not None and item.seen not in new:
+            if item.inbox_id is not None and item.inbox_id not in new:
                 metrics.REPEATED.inc()
-            elif item.work is None or item.work in owned:
+            elif item.work_id is None or item.work_id in owned:
                 fresh.append(n)
         return fresh, streams
 
@@ -407,26 +412,26 @@ class _Parking:
         waiting = self._waiting.get(item.key)
         if not waiting:
             return True
-        if item.token != waiting[0]:
+        if item.parked_place != waiting[0]:
             return False
         self.released.append(waiting.popleft())
         return True
 
     def park(self, item: Input) -> UUID | None:
         """Its place in the key's queue: the end, or the one it had. None: this very record is parked already."""
-        assert item.record is not None
+        assert item.record_id is not None
         waiting = self._waiting.setdefault(item.key, deque())
-        if item.token is not None and item.token in waiting:
-            token = _place(item.token.int >> 64)
-            waiting[waiting.index(item.token)] = token
-            self._again.append((item.token, token, item.record))
-        elif item.record in self._records:
+        if item.parked_place is not None and item.parked_place in waiting:
+            token = _place(item.parked_place.int >> 64)
+            waiting[waiting.index(item.parked_place)] = token
+            self._again.append((item.parked_place, token, item.record_id))
+        elif item.record_id in self._records:
             return None
         else:
             token = _place(time.time_ns())
             waiting.append(token)
-            self._parked.append((item.key, token, item.record))
-        self._records.add(item.record)
+            self._parked.append((item.key, token, item.record_id))
+        self._records.add(item.record_id)
         return token
 
     async def write(self, tx: Connection) -> None:
@@ -455,8 +460,8 @@ class _Ledger:
         self.sequences: dict[str, int] = {}
         self.events: list[Outgoing] = []
         self.tasks: list[tuple[Input, Task]] = []
-        self.claimed: dict[str, list[Asked]] = {}
-        self._asked: list[Asked] = []
+        self.claimed: dict[str, list[ClaimedTask]] = {}
+        self._asked: list[ClaimedTask] = []
         self._source = source
         self._produced = produced
         self._touched: set[str] = set()
@@ -472,10 +477,10 @@ class _Ledger:
             self.events.append(outgoing)
 
     def bury(self, item: Input, reason: str, token: UUID | None) -> None:
-        assert item.dead is not None
+        assert item.dead_letter is not None
         # Of one message more than one letter can come: from each service, and for each place it is given in a queue.
         step = f"{item.step}{self._source}/{token or ''}/"
-        self.events.append(self._encode(item.dead(reason, token), item.cause, step))
+        self.events.append(self._encode(item.dead_letter(reason, token), item.cause, step))
         metrics.DEAD_LETTERS.labels(reason).inc()
 
     def _encode(self, message: Message, cause: Cause, step: str) -> Outgoing:
@@ -499,15 +504,16 @@ class _Ledger:
     def ask(self, item: Input, tasks: Sequence[Task]) -> None:
         self.tasks.extend((item, task) for task in tasks)
 
-    def asked(self, takers: Mapping[str, Taker], owner: int | None) -> Statement:
-        """Writes the tasks, claimed at once for the takers that have room."""
+    def asked(self, claimers: Mapping[str, Claimer], owner: int | None) -> Statement:
+        """Writes the tasks, claimed at once for the claimers that have room."""
         self._asked = asked = [
-            Asked(task.kind, task.ref, item.key, task.payload, task.cause or item.cause) for item, task in self.tasks
+            ClaimedTask(task.kind, task.ref, item.key, task.payload, task.cause or item.cause)
+            for item, task in self.tasks
         ]
         keys: set[str] = set()
         wanted = []
         for (_, task), one in zip(self.tasks, asked, strict=True):
-            taker = takers.get(task.kind)
+            claimer = claimers.get(task.kind)
             row = {
                 "kind": one.kind,
                 "ref": one.ref,
@@ -515,19 +521,21 @@ class _Ledger:
                 "payload": dict(one.payload),
                 "cause": one.cause,
                 "delay": task.delay.total_seconds(),
-                "mine": taker is not None and not task.delay and one.key not in keys and taker.has_room(),
+                "mine": claimer is not None and not task.delay and one.key not in keys and claimer.has_capacity(),
             }
             wanted.append(row)
             keys.add(one.key)
         return Statement(_ADD_WORK, (as_json(wanted), owner), ("id", "kind", "ref", "owner"))
 
-    def claim(self, takers: Mapping[str, Taker], written: Sequence[Any]) -> None:
-        """Keep for the takers what was written: (id, kind, ref, owner)."""
+    def claim(self, claimers: Mapping[str, Claimer], written: Sequence[Any]) -> None:
+        """Keep for the claimers what was written: (id, kind, ref, owner)."""
         by_ref = {(one.kind, one.ref): one for one in self._asked}
         for row, kind, ref, owner in sorted(written, key=lambda row: int(row[0])):
-            if kind in takers:
+            if kind in claimers:
                 one = by_ref[kind, ref]
-                self.claimed.setdefault(kind, []).append(Asked(kind, ref, one.key, one.payload, one.cause, row, owner))
+                self.claimed.setdefault(kind, []).append(
+                    ClaimedTask(kind, ref, one.key, one.payload, one.cause, row, owner)
+                )
 
     def advanced(self) -> dict[str, int]:
         """The counts of the keys that something was told about."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from chassis.database import CONNECT_TIMEOUT_S, driver_url, is_transient
+from chassis.database.sql import CONNECT_TIMEOUT_S, driver_url, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,8 @@ _DEAD = """
 """
 _FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner = ANY($1::integer[])"
 # How far a dead owner's calls came is open; the note says so until the row is put back for another reason.
-FREED = "freed"
-_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{FREED}' WHERE owner = ANY($1::integer[])"
+OWNER_LOST = "freed"
+_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{OWNER_LOST}' WHERE owner = ANY($1::integer[])"
 
 
 class Presence:

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
-from contracts.message import ClientMessage, Time
+from contracts.base import ClientMessage, Time
 
 SmsOutcome = Literal["sent", "delivered", "failed", "unknown"]
 

@@ -1,0 +1,1 @@
+"""Operators' commands and, later, pages: on the internal network only."""
