@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.database.sql import driver_url
+from chassis.database.pool import driver_url
 
 _MIGRATION_LOCK = 0x7275D0
 
