@@ -13,7 +13,7 @@ from tests.process import run_warm
 
 def dead_letters(system: LocalSystem, *arguments: str) -> str:
     """The operators' command about dead letters; what it printed."""
-    # Where the command lives has changed once: a snapshot's own commit may have it in the first place.
+    # The command has moved once; the older place serves until that move is merged everywhere.
     moved = importlib.util.find_spec("chassis.deadletters") is None
     command = ("services.ops", "dead-letters") if moved else ("chassis.deadletters",)
     key = Secrets(system.folder / "secrets.json")["dead_letters_key"]

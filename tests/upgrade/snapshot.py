@@ -1,6 +1,6 @@
 """`python -m tests.upgrade.snapshot FOLDER`: run the whole system, cut it off in the middle, and keep what is left.
 
-Everything is pending at the end: a lead that 1C has not answered about, a lead that the gateway has not read, a live
+Everything is pending at the end: a lead whose check 1C has not answered, a lead that the gateway has not read, a live
 reservation, two requests that wait in the dead letters, an SMS that the provider has not taken. Beside them stand
 stories that are over: an expired reservation, a sale with its reward. All persons are invented, all keys are made for
 this snapshot alone.
@@ -183,25 +183,25 @@ async def _parked(scene: Scene, system: LocalSystem) -> tuple[str, ...]:
     for count in (1, 2):
         await scene.give_back("parked")
 
-        async def told(count: int = count) -> list[dict[str, Any]] | None:
+        async def arrived(count: int = count) -> list[dict[str, Any]] | None:
             letters = await asyncio.to_thread(open_letters, system)
             return letters if len(letters) == count else None
 
-        letters = await until(told, f"{count} dead letters")
+        letters = await until(arrived, f"{count} dead letters")
     await _execute(url, f"DROP TRIGGER refuse ON {BROKEN_TABLE}; DROP FUNCTION refuse()")
     assert {letter["reason"] for letter in letters} == {"failed", "behind-parked"}
     return tuple(letter["id"] for letter in letters)
 
 
 async def _sms_waits(scene: Scene, system: LocalSystem) -> None:
-    """The provider is down, and was tried."""
+    """The provider is down when the notifier calls it."""
     await _control(system, "sms", "fault", {"mode": "down"})
     await scene.held(await scene.begin("waiting"))
     await _until_struck(system, "sms", "down")
 
 
 async def _under_way(scene: Scene, system: LocalSystem) -> None:
-    """1C is closed, and was tried about one lead; of another the gateway has not even heard."""
+    """1C is closed when the gateway checks one lead; the other stands on its topic, not read by the gateway."""
     await _control(system, "onec", "fault", {"mode": "infobase_locked"})
     await scene.begin("under-way")
     await _until_struck(system, "onec", "infobase_locked")
@@ -221,7 +221,7 @@ async def _until_struck(system: LocalSystem, simulator: str, fault: str) -> None
             calls = (await http.get(f"{system.endpoints()[simulator]}/__sim/calls")).json()
             return True if any(call["fault"] == fault for call in calls) else None
 
-        await until(struck, f"the {simulator} simulator was called in vain")
+        await until(struck, f"the {simulator} simulator met the fault")
 
 
 async def _execute(url: str, statements: str) -> None:

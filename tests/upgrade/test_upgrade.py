@@ -109,7 +109,7 @@ async def world(upgraded: Upgraded) -> AsyncIterator[World]:
 async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
     upgraded: Upgraded, world: World, name: str
 ) -> None:
-    """`under-way` has met a closed 1C; of `unread` the gateway has not heard."""
+    """`under-way` has met a closed 1C; `unread` stands on its topic, not read by the gateway."""
     story = upgraded.story(name)
     assert story.status == "under-review"
 
