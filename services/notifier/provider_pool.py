@@ -128,7 +128,7 @@ class ProviderPool:
         try:
             recorded = await self._log.disabled()
         except Exception as error:
-            log.warning("provider_log_read_failed", error=type(error).__name__)
+            log.warning("provider_state_read_failed", error=type(error).__name__)
             return
         for provider in self._providers:
             if provider.name in recorded and self.disabled_for_s(provider) <= 0:
@@ -146,4 +146,4 @@ class ProviderPool:
             await self._log.record(provider.name, disabled=disabled, balance=balance, error=error)
         except Exception as failed:
             # SMS are sent without the record too.
-            log.warning("provider_log_write_failed", error=type(failed).__name__)
+            log.warning("provider_state_write_failed", error=type(failed).__name__)

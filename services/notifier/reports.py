@@ -93,7 +93,7 @@ async def _handle(
             if client is None:
                 await keep_unmatched(tx, provider, message_id, outcome, status)
         if client is None:
-            log.warning("report_unmatched", provider=provider, message_id=message)
+            log.warning("sms_report_unmatched", provider=provider, message_id=message)
             return _count(provider, "unmatched", 200)
         report = SmsReported(message_id, provider, outcome, f"status {status}")
         applied = await runtime.decide(report_input(*client, report))

@@ -258,7 +258,7 @@ class SmsWork:
 
     def _done(self, sms: Sms, status: SettledStatus, detail: str | None, provider: Provider | None = None) -> Done:
         if status == "unknown":
-            log.error("sms_outcome_unknown", message_id=str(sms.message_id), reason=detail)
+            log.error("sms_outcome_unknown", lead_id=str(sms.lead_id), message_id=str(sms.message_id), reason=detail)
         return Done(SmsSettled(sms.message_id, status, provider.name if provider else "", detail))
 
     def _log_call(

@@ -1,5 +1,6 @@
 """Operators' commands of the notifier."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -72,3 +73,11 @@ async def test_providers_are_listed_with_their_balance(harness: Harness) -> None
     assert "smsc" in table
     assert "100000.00" in table
     assert "healthy" in table
+
+
+async def test_commands_print_dates_with_the_year_in_the_builders_time_zone(harness: Harness) -> None:
+    at = datetime(2026, 12, 31, 21, 30, tzinfo=UTC)
+    await harness.rows("INSERT INTO providers (name, checked_at) VALUES ('smsc', $1)", at)
+
+    assert "2027-01-01 00:30:00" in harness.command("providers").stdout
+    assert "2027-01-01 09:30:00" in harness.command("providers", TIME_ZONE="Asia/Kamchatka").stdout
