@@ -9,6 +9,8 @@ REPORTS = Counter(
     ["provider", "result"],
 )
 DISABLED = Gauge(
-    "truce_sms_provider_disabled", "1 while nothing is sent through the provider until a person acts", ["provider"]
+    "truce_sms_provider_disabled",
+    "1 while the provider is disabled because of an account error, otherwise 0",
+    ["provider"],
 )
 BALANCE = Gauge("truce_sms_provider_balance_rubles", "Money left on the account at the provider", ["provider"])

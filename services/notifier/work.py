@@ -42,7 +42,8 @@ log = structlog.get_logger(__name__)
 REPEAT_WINDOW_S: Final = 61.0
 """SMSC refuses an identical request as a repeat for one minute."""
 ATTEMPT_VALID_S: Final = 5.0
-"""An attempt that waited longer than this for a free call is recorded anew before the call is made."""
+"""If a recorded attempt had to wait longer than this until its call could start (see `CALLS_AT_ONCE`), it is recorded
+anew."""
 OVER_LIMIT_DELAY: Final = timedelta(minutes=10)
 """How long an SMS is postponed whose recipient has got the highest number of SMS for now."""
 CALLS_AT_ONCE: Final = 7
@@ -184,8 +185,8 @@ class SmsWork:
     async def _send_again(
         self, job: Job, sms: Sms, phone: str, text: str, earlier: Attempt, provider: Provider
     ) -> Answer:
-        """Send under the same id through the same provider. The SMS stays in doubt whatever the answer, short of a
-        final one, because it is never quite certain that the `earlier` attempt sent nothing."""
+        """Send once more, under the same id and through the same provider. Unless the answer is final the SMS stays in
+        doubt, because it is never quite certain that the `earlier` attempt sent nothing."""
         if reason := sms.drop_reason(self._clock.now()):
             return self._done(sms, "dropped", reason)
         answer = await self._call(provider, job, sms, phone, text, earlier)
