@@ -1,1 +1,1 @@
-"""Tells realtors by SMS what became of their clients: each business event once, whatever the provider does."""
+"""Sends SMS to realtors about their clients: one SMS a business event, whatever the provider does."""

@@ -1,15 +1,16 @@
-"""`python -m services.notifier run|migrate|retention|erase`, and what the sales office asks: see `operator`."""
+"""Commands of the notifier: `python -m services.notifier --help` lists them."""
 
-from chassis.commands import erasure
+from chassis.commands import erasure, work
 from chassis.commands.cli import service_cli
-from services.notifier.app import build
-from services.notifier.operator import add_commands
+from services.notifier import operator
+from services.notifier.app import NAME, build
 from services.notifier.settings import Settings
 
 SEALED = erasure.Sealed("messages", "client", "client_key", "lead_id", ended="settled_at")
 
 if __name__ == "__main__":
-    app = service_cli("notifier", Settings, build)
-    add_commands(app)
-    erasure.add_commands(app, "notifier", Settings, SEALED)
+    app = service_cli(NAME, Settings, build)
+    operator.add_commands(app)
+    work.add_commands(app, NAME, Settings)
+    erasure.add_commands(app, NAME, Settings, SEALED)
     app()

@@ -1,13 +1,16 @@
-"""What the notifier counts."""
+"""Metrics of the notifier."""
 
 from prometheus_client import Counter, Gauge
 
 REPORTS = Counter(
     "truce_sms_reports_total",
-    "Providers' reports: news, repeated, unknown (no such message), forged, unreadable",
+    "Delivery reports by result: applied, repeated (adds nothing to what is known), unmatched (no such SMS), forged,"
+    " unreadable, unavailable (the database was down)",
     ["provider", "result"],
 )
-BARRED = Gauge(
-    "truce_sms_provider_barred", "1 while nothing goes through the provider until a person acts", ["provider"]
+DISABLED = Gauge(
+    "truce_sms_provider_disabled",
+    "1 while the provider is disabled because of an account error, otherwise 0",
+    ["provider"],
 )
-BALANCE = Gauge("truce_sms_provider_balance", "Money left at the provider, in its own currency", ["provider"])
+BALANCE = Gauge("truce_sms_provider_balance_rubles", "Money left on the account at the provider", ["provider"])

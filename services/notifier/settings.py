@@ -1,8 +1,8 @@
-"""`NOTIFIER_…`, and what all services share."""
+"""Settings of the notifier: variables `NOTIFIER_…`, and those that all services share."""
 
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
@@ -10,11 +10,11 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import Port, ServiceSettings, Zone
 from contracts.sealing import Sealer
-from services.notifier.domain import Policy
-from services.notifier.store import Limits
-from services.notifier.texts import NAMES, TEXTS
+from services.notifier.domain.model import Limits, Policy
+from services.notifier.domain.wording import NAMES, TEXTS
 
-PROVIDERS: Final = ("smsc", "kannel", "console")
+ProviderName = Literal["smsc", "kannel", "console"]
+PROVIDERS: Final[tuple[ProviderName, ...]] = get_args(ProviderName)
 
 
 def _are_sealing_keys(keys: SecretStr) -> SecretStr:
@@ -23,9 +23,11 @@ def _are_sealing_keys(keys: SecretStr) -> SecretStr:
 
 
 def _are_providers(text: str) -> str:
-    names = _split(text)
-    if not names or len(set(names)) < len(names) or not set(names) <= set(PROVIDERS):
-        raise ValueError(f"not an order of providers such as smsc,kannel; known are {', '.join(PROVIDERS)}")
+    names, allowed = _split(text), f"allowed are {', '.join(PROVIDERS)}"
+    if unknown := sorted(set(names) - set(PROVIDERS)):
+        raise ValueError(f"no such provider: {', '.join(unknown)}; {allowed}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"not a list of different providers in the order of use, such as smsc,kannel; {allowed}")
     return text
 
 
@@ -36,7 +38,7 @@ def _are_hours(text: str) -> str:
 
 def _are_texts(text: str) -> str:
     if unknown := set(_split(text)) - NAMES:
-        raise ValueError(f"no such text: {', '.join(sorted(unknown))}; there are {', '.join(sorted(NAMES))}")
+        raise ValueError(f"no such text: {', '.join(sorted(unknown))}; allowed are {', '.join(sorted(NAMES))}")
     return text
 
 
@@ -46,50 +48,53 @@ def _are_numbers(text: str | None) -> str | None:
     return text
 
 
-def _needed(value: str, info: ValidationInfo) -> str:
+def _required(value: str, info: ValidationInfo) -> str:
     if not value and str(info.field_name).partition("_")[0] in _split(info.data.get("providers", "")):
-        raise ValueError("needed for a provider that NOTIFIER_PROVIDERS names")
+        raise ValueError("required for a provider that NOTIFIER_PROVIDERS names")
     return value
 
 
-def _needed_secret(value: SecretStr, info: ValidationInfo) -> SecretStr:
-    _needed(value.get_secret_value(), info)
+def _required_secret(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    _required(value.get_secret_value(), info)
     return value
 
 
-Needed = Annotated[str, AfterValidator(_needed), Field(validate_default=True)]
-NeededUrl = Annotated[Needed, Field(pattern=r"^(https?://\S+)?$")]
-NeededSecret = Annotated[SecretStr, AfterValidator(_needed_secret), Field(validate_default=True)]
+Required = Annotated[str, AfterValidator(_required), Field(validate_default=True)]
+"""Must be set if `providers` names the provider that the field's name begins with."""
+RequiredUrl = Annotated[Required, Field(pattern=r"^(https?://\S+)?$")]
+RequiredSecret = Annotated[SecretStr, AfterValidator(_required_secret), Field(validate_default=True)]
 
 
 class Settings(ServiceSettings):
-    """`providers`: who is used, in this order. Each has settings of its own: `smsc_url` is the provider's root
-    (https://smsc.ru), `kannel_url` smsbox's; `…_sender` the name agreed with the operators; `smsc_report_secret` the
-    word that SMSC signs its reports with, `kannel_report_secret` one of ours, and `kannel_reports_url` the root of our
-    own `http_port` as Kannel sees it. Without `http_port` no reports are taken, and SMSC is asked instead.
+    """`providers`: the SMS providers in the order of use; an unknown name stops the start.
 
-    `quiet_hours` of `time_zone`, empty for none: `quiet_texts` (all but verdicts, unless set) wait for their end.
-    `quiet_texts_per_second`: so many of those that waited are sent, so that a verdict need not wait behind a morning's
-    reminders. `per_hour` and `per_day`: so many messages one recipient gets at most, 0 for any number. `only_to`: a
-    test mode, in which nobody else gets anything. `least_balance`: with less at a provider there is an error in the
-    log each minute.
+    `smsc_url` is the provider's root (https://smsc.ru), `kannel_url` the root of smsbox; `…_sender` is the sender's
+    name agreed with the telephone operators. `smsc_report_secret` is the secret word that SMSC signs its reports with;
+    `kannel_report_secret` is a secret of ours, and `kannel_reports_url` the root of our `http_port` as Kannel reaches
+    it. Without `http_port` no delivery reports are received, and SMSC's statuses are polled instead.
+
+    `quiet_hours` are two times of day in `time_zone`, empty for none: `quiet_texts` (all but verdicts, unless set) are
+    sent after their end, at most `quiet_texts_per_second` of them a second, so that verdicts are not held up behind
+    them. `per_hour` and `per_day`: one recipient gets at most so many SMS, 0 for no limit. `only_to`: for tests with a
+    real provider, numbers outside this list get nothing. `least_balance`: with less money at a provider, in rubles, an
+    error is logged every minute.
     """
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", hide_input_in_errors=True)
 
     sealing_keys: Annotated[SecretStr, AfterValidator(_are_sealing_keys)]
     providers: Annotated[str, AfterValidator(_are_providers)] = "smsc"
-    smsc_url: NeededUrl = ""
-    smsc_login: Needed = ""
-    smsc_password: NeededSecret = SecretStr("")
+    smsc_url: RequiredUrl = ""
+    smsc_login: Required = ""
+    smsc_password: RequiredSecret = SecretStr("")
     smsc_sender: str = ""
     smsc_report_secret: SecretStr | None = None
-    kannel_url: NeededUrl = ""
-    kannel_user: Needed = ""
-    kannel_password: NeededSecret = SecretStr("")
-    kannel_sender: Needed = ""
-    kannel_report_secret: NeededSecret = SecretStr("")
-    kannel_reports_url: NeededUrl = ""
+    kannel_url: RequiredUrl = ""
+    kannel_user: Required = ""
+    kannel_password: RequiredSecret = SecretStr("")
+    kannel_sender: Required = ""
+    kannel_report_secret: RequiredSecret = SecretStr("")
+    kannel_reports_url: RequiredUrl = ""
     http_host: str = "127.0.0.1"
     http_port: Port | None = None
     time_zone: Zone = "Europe/Moscow"
@@ -105,8 +110,8 @@ class Settings(ServiceSettings):
     dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
 
     @property
-    def order(self) -> list[str]:
-        return _split(self.providers)
+    def provider_order(self) -> list[ProviderName]:
+        return [name for given in _split(self.providers) for name in PROVIDERS if name == given]
 
     @property
     def policy(self) -> Policy:
@@ -117,7 +122,7 @@ class Settings(ServiceSettings):
         return Limits(self.per_hour, self.per_day)
 
     @property
-    def allowed(self) -> frozenset[str] | None:
+    def allowed_numbers(self) -> frozenset[str] | None:
         return None if self.only_to is None else frozenset(_split(self.only_to))
 
 

@@ -19,7 +19,7 @@ from chassis.envelope import encode
 from contracts.person import Person
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
-from services.notifier import texts
+from services.notifier.domain import wording
 from tests.bench.bed import OURS, PARTNER, Bed, Running
 
 RATE: Final = 50.0
@@ -116,7 +116,7 @@ async def _schedule(bed: Bed, running: Running, due: int) -> None:
         sealed = sealer.seal(client, str(lead_id))
         records.append(
             (
-                *(uuid.uuid4(), lead_id, f"k1:{uuid.uuid4().hex * 2}", PARTNER, str(texts.EXPIRING), sealed, facts),
+                *(uuid.uuid4(), lead_id, f"k1:{uuid.uuid4().hex * 2}", PARTNER, str(wording.EXPIRING), sealed, facts),
                 *(str(lead_id), 0, str(lead_id), now, now, now + timedelta(days=1), "scheduled", 0),
             )
         )
@@ -137,6 +137,6 @@ async def _schedule(bed: Bed, running: Running, due: int) -> None:
 
 async def _reminded(running: Running, since: datetime, until: datetime) -> int:
     connection = await asyncpg.connect(running.databases["notifier"])
-    count: int = await connection.fetchval(_REMINDED, str(texts.EXPIRING), since, until)
+    count: int = await connection.fetchval(_REMINDED, str(wording.EXPIRING), since, until)
     await connection.close()
     return count

@@ -12,7 +12,7 @@ from chassis.commands.cli import service_cli
 from chassis.service import Service
 from services.notifier import app as notifier
 from services.notifier import settings as notifier_settings
-from services.notifier.answers import Accepted, Found, Health, LookAnswer, SendAnswer, Well
+from services.notifier.domain.answers import Accepted, Found, Health, Healthy, LookupAnswer, SendAnswer
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
 from services.onec_gateway.onec.client import Call
@@ -43,11 +43,11 @@ class TakesAll:
     async def send(self, _: UUID, __: str, ___: str) -> SendAnswer:
         return Accepted()
 
-    async def look(self, _: UUID, __: str) -> LookAnswer:
+    async def lookup(self, _: UUID, __: str) -> LookupAnswer:
         return Found("status 1", "delivered")
 
     async def check(self) -> Health:
-        return Well()
+        return Healthy()
 
     async def close(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The SMS simulator as the process it is, and the adapter that talks to it."""
+"""The SMS simulator as a process of its own, the SMSC adapter connected to it, and the harness of the service."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ import services.notifier
 from chassis.migrations import upgrade
 from services.notifier.providers.smsc import Smsc
 from tests.infra import DatabaseFactory
-from tests.notifier.world import World
+from tests.notifier.harness import Harness
 from tests.simulators.tests.processes import LOGIN, PSW, SMS, Sim, started
 
 MIGRATIONS = Path(services.notifier.__file__).parent / "migrations"
@@ -40,8 +40,17 @@ async def smsc(sms: Sim) -> AsyncIterator[Smsc]:
 
 
 @pytest.fixture
-def world(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[World]:
-    database = database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))
-    made = World(fresh_topics, database, sms, tmp_path)
+def harness(fresh_topics: str, database_factory: DatabaseFactory, sms: Sim, tmp_path: Path) -> Iterator[Harness]:
+    made = Harness(fresh_topics, _migrated(database_factory), sms, tmp_path)
     yield made
     made.stop()
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.infra)])
+def memory_or_postgres(request: pytest.FixtureRequest) -> str | None:
+    """A test that runs twice, on a test double in memory (None) and on PostgreSQL (the URL of a migrated database)."""
+    return None if request.param == "memory" else _migrated(request.getfixturevalue("database_factory"))
+
+
+def _migrated(database_factory: DatabaseFactory) -> str:
+    return database_factory("notifier", lambda url: upgrade(url, MIGRATIONS))

@@ -1,4 +1,4 @@
-"""Kannel itself: bearerbox, smsbox and the operator that comes with it, as processes of the test's own."""
+"""Kannel as processes of the test: bearerbox, smsbox and fakesmsc, the telephone operator that comes with Kannel."""
 
 import shutil
 import socket
@@ -52,7 +52,7 @@ concatenation = true
 
 
 def why_not() -> str | None:
-    """What is missing of Kannel on this machine."""
+    """Which programs of Kannel are missing on this machine, None if all are there."""
     programs = [name for name in ("bearerbox", "smsbox") if shutil.which(name) is None]
     missing = [*programs, *([] if _FAKESMSC.exists() else ["fakesmsc"])]
     return f"no {', '.join(missing)} here: on Debian, apt-get install kannel kannel-extras" if missing else None
@@ -60,13 +60,13 @@ def why_not() -> str | None:
 
 @dataclass(frozen=True)
 class Kannel:
-    """A running Kannel. `url` is smsbox's."""
+    """A running Kannel. `url` is the root of smsbox."""
 
     url: str
     folder: Path
 
     def received(self) -> dict[str, list[str]]:
-        """What its operator was given: number → texts, the parts of one joined."""
+        """Number → texts that the operator received, the segments of each text joined."""
         parts: dict[str, list[tuple[str, bytes]]] = {}
         for line in (self.folder / "fakesmsc.log").read_text(errors="replace").splitlines():
             _, found, rest = line.partition("Got message ")
@@ -85,7 +85,7 @@ class Kannel:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Kannel]:
-    """Kannel in `folder`, and gone at the end."""
+    """Kannel with its files in `folder`, stopped at the end."""
     ports = {name: free_port() for name in ("admin", "smsbox", "smsc", "sendsms")}
     configuration = folder / "kannel.conf"
     configuration.write_text(_CONFIGURATION.format(**ports, folder=folder, user=USER, password=PASSWORD))

@@ -1,4 +1,4 @@
-"""What the notifier's tests are about: a partner, a client, and what is said about them."""
+"""Sample data of the notifier's tests: a partner, a client, and one event of each kind."""
 
 import json
 from datetime import UTC, date, datetime, time
@@ -28,8 +28,8 @@ from contracts.reservations import (
 )
 from contracts.sealing import Sealer
 from contracts.verdicts import LeadCheckDelayed, LeadRejected
-from services.notifier.domain import Policy
-from services.notifier.texts import NAMES
+from services.notifier.domain.model import Policy
+from services.notifier.domain.wording import NAMES
 
 NOON: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SEALING_KEYS: Final = json.dumps(
@@ -50,7 +50,7 @@ def key_of(client: Person = BUYER) -> str:
 
 
 def cause(number: int) -> Cause:
-    return Cause(str(UUID(int=number)), f"story-{number}")
+    return Cause(str(UUID(int=number)), f"correlation-{number}")
 
 
 def partner(partner_id: str = "p1", person: Person = REALTOR) -> Partner:

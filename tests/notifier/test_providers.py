@@ -1,4 +1,4 @@
-"""What every provider's adapter keeps, whichever it is: one suite for all, each against its peer as a process."""
+"""One suite for the adapters of all providers, each connected to its provider as a process."""
 
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,15 +9,25 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.answers import Accepted, Barred, CannotTell, Found, InDoubt, Missing, NoWord, Unreached, Well
-from services.notifier.providers import Provider
+from services.notifier.domain.answers import (
+    Accepted,
+    Disabled,
+    Found,
+    Healthy,
+    InDoubt,
+    Missing,
+    NoAnswer,
+    NoLookup,
+    Unreachable,
+)
+from services.notifier.providers.base import Provider
 from services.notifier.providers.console import Console
 from services.notifier.providers.kannel import Kannel
 from services.notifier.providers.smsc import Smsc
 from services.notifier.signatures import Signer
 from tests.notifier import kannel
+from tests.notifier.harness import wait_until
 from tests.notifier.peers import bad_peer, http
-from tests.notifier.world import until
 from tests.simulators.tests.processes import LOGIN, PSW, Sim
 
 ID = UUID("00000000-0000-5000-8000-0000000000a1")
@@ -27,7 +37,10 @@ TEXT = "Клиент Ёлкина Щ. закреплён за вами до 24.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A provider to talk to. `adapter(url, password)` speaks to it, or to somebody else; `received()` are its texts."""
+    """A running provider.
+
+    `adapter(url, password)` makes an adapter of its kind. `received()` returns number → texts that it has accepted.
+    """
 
     url: str
     password: str
@@ -60,7 +73,7 @@ def smsc_peer(sms: Sim) -> Peer:
 
 
 class Terminal(io.StringIO):
-    """Somebody sits before it."""
+    """A stream that passes for a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -84,56 +97,56 @@ def peer(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=["smsc", "kannel"])
 def distant(request: pytest.FixtureRequest) -> Any:
-    """Those that are somewhere else, and want a password."""
+    """The providers with an account and an address."""
     return request.getfixturevalue(f"{request.param}_peer")
 
 
 @asynccontextmanager
-async def speaking(peer: Peer, url: str | None = None, password: str | None = None) -> AsyncIterator[Provider]:
+async def connected(peer: Peer, url: str | None = None, password: str | None = None) -> AsyncIterator[Provider]:
     adapter = peer.adapter(peer.url if url is None else url, peer.password if password is None else password)
     yield adapter
     await adapter.close()
 
 
-async def test_a_cyrillic_message_of_two_segments_arrives_whole(peer: Peer) -> None:
-    async with speaking(peer) as provider:
+async def test_a_cyrillic_sms_of_two_segments_arrives_whole(peer: Peer) -> None:
+    async with connected(peer) as provider:
         assert await provider.send(ID, PHONE, TEXT) == Accepted()
 
-    await until(lambda: peer.received().get(PHONE) == [TEXT] or None, "the whole message", deadline_s=10)
+    await wait_until(lambda: peer.received().get(PHONE) == [TEXT], "the whole SMS", deadline_s=10)
 
 
-async def test_a_look_never_finds_what_was_never_sent(peer: Peer) -> None:
-    async with speaking(peer) as provider:
-        assert await provider.look(UUID(int=7), PHONE) in (Missing(), CannotTell())
+async def test_a_lookup_never_finds_an_sms_that_was_not_sent(peer: Peer) -> None:
+    async with connected(peer) as provider:
+        assert await provider.lookup(UUID(int=7), PHONE) in (Missing(), NoLookup())
 
 
-async def test_a_look_finds_what_was_sent_or_cannot_tell(peer: Peer) -> None:
-    async with speaking(peer) as provider:
+async def test_a_lookup_finds_an_sms_that_was_sent_or_is_not_supported(peer: Peer) -> None:
+    async with connected(peer) as provider:
         await provider.send(ID, "+79031112244", TEXT)
 
-        assert isinstance(await provider.look(ID, "+79031112244"), Found | CannotTell)
+        assert isinstance(await provider.lookup(ID, "+79031112244"), Found | NoLookup)
 
 
-async def test_a_provider_that_works_is_well(peer: Peer) -> None:
-    async with speaking(peer) as provider:
-        assert isinstance(await provider.check(), Well)
+async def test_a_working_provider_is_healthy(peer: Peer) -> None:
+    async with connected(peer) as provider:
+        assert isinstance(await provider.check(), Healthy)
 
 
-async def test_a_wrong_password_bars_it_and_nothing_is_sent(distant: Peer) -> None:
-    async with speaking(distant, password="wrong") as provider:
-        assert isinstance(await provider.check(), Barred)
-        assert isinstance(await provider.send(ID, "+79031112255", TEXT), Barred)
+async def test_a_wrong_password_disables_the_provider_and_nothing_is_sent(distant: Peer) -> None:
+    async with connected(distant, password="wrong") as provider:
+        assert isinstance(await provider.check(), Disabled)
+        assert isinstance(await provider.send(ID, "+79031112255", TEXT), Disabled)
 
     assert "+79031112255" not in distant.received()
 
 
-async def test_where_nobody_listens_nothing_was_sent(distant: Peer, unused_tcp_port: int) -> None:
-    async with speaking(distant, url=f"http://127.0.0.1:{unused_tcp_port}") as provider:
-        assert isinstance(await provider.send(ID, PHONE, TEXT), Unreached)
-        assert isinstance(await provider.check(), NoWord)
+async def test_without_a_connection_it_is_certain_that_nothing_was_sent(distant: Peer, unused_tcp_port: int) -> None:
+    async with connected(distant, url=f"http://127.0.0.1:{unused_tcp_port}") as provider:
+        assert isinstance(await provider.send(ID, PHONE, TEXT), Unreachable)
+        assert isinstance(await provider.check(), NoAnswer)
 
 
-async def test_the_console_shows_nothing_of_a_message_to_a_log() -> None:
+async def test_the_console_prints_no_phone_and_no_text_into_a_log() -> None:
     log = io.StringIO()
 
     assert await Console(log).send(ID, PHONE, TEXT) == Accepted()
@@ -145,7 +158,7 @@ async def test_the_console_shows_nothing_of_a_message_to_a_log() -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 202 Acc", b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", http("?", "500 Oops")]
 )
-async def test_an_answer_that_is_lost_or_makes_no_sense_is_doubt(distant: Peer, answer: bytes) -> None:
-    async with bad_peer(answer) as url, speaking(distant, url=url) as provider:
+async def test_a_lost_or_undocumented_answer_leaves_the_sms_in_doubt(distant: Peer, answer: bytes) -> None:
+    async with bad_peer(answer) as url, connected(distant, url=url) as provider:
         assert isinstance(await provider.send(ID, PHONE, TEXT), InDoubt)
-        assert isinstance(await provider.check(), NoWord)
+        assert isinstance(await provider.check(), NoAnswer)

@@ -1,4 +1,4 @@
-"""Whatever the provider does and however often the notifier is killed: nobody is told twice, and every message ends."""
+"""Whatever the provider does and however often the notifier is killed: no SMS is sent twice, and each is settled."""
 
 import asyncio
 import random
@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from contracts.person import Person
+from tests.notifier.harness import REPORT_SECRET, Harness
 from tests.notifier.samples import partner as a_partner
 from tests.notifier.samples import rejected
-from tests.notifier.world import REPORT_SECRET, World
 from tests.simulators.tests.processes import Sim
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(1200)]
@@ -19,8 +19,9 @@ DEADLINE_S = 600.0
 REFUSED = {"6": "failed", "7": "failed", "8": "failed"}
 
 
-def provoke(sms: Sim, url: str, seed: int) -> None:
-    """10 % accepted and cut off, 5 % refused, 5 % slow; a third of the reports doubled, a third out of order."""
+def inject_faults(sms: Sim, url: str, seed: int) -> None:
+    """Make the simulator lose 10 % of its answers, refuse 5 % and delay 5 % of the calls, double a third of the reports
+    and send a third of them out of order."""
     sms.post("callbacks", {"url": url, "secret": REPORT_SECRET})
     faults: list[dict[str, Any]] = [
         {"mode": "accept_then_cut", "probability": 0.10, "match": {"call": "send"}},
@@ -37,38 +38,38 @@ def a_client(number: int) -> Person:
     return Person.parse("Иванов Иван", f"+7916{number:07d}")
 
 
-@pytest.mark.long  # an answer that was lost is looked for during a minute at least
-async def test_nobody_is_told_twice_and_every_message_ends(world: World) -> None:
+@pytest.mark.long  # an SMS whose answer was lost is looked up for at least a minute
+async def test_no_sms_is_sent_twice_and_every_sms_is_settled(harness: Harness) -> None:
     count, kills = 5000, 20
     rng = random.Random(count)
-    provoke(world.sms, world.reports, seed=count)
-    settings = {"HTTP_PORT": str(world.port), "PER_HOUR": "0", "PER_DAY": "0"}
-    await world.tell(a_partner("p1"), *(rejected(lead, client=a_client(lead)) for lead in range(1, count + 1)))
+    inject_faults(harness.sms, harness.reports, seed=count)
+    settings = {"HTTP_PORT": str(harness.port), "PER_HOUR": "0", "PER_DAY": "0"}
+    await harness.publish(a_partner("p1"), *(rejected(lead, client=a_client(lead)) for lead in range(1, count + 1)))
     for _ in range(kills):
-        instance = await world.start(settings, wait=False)
-        done = len(world.sms.get("messages"))
-        # Killed somewhere in the work, not before it.
+        instance = await harness.start(settings, wait=False)
+        done = len(harness.sms.get("messages"))
+        # Killed while it sends, not before.
         for _ in range(200):
-            if len(world.sms.get("messages")) > done:
+            if len(harness.sms.get("messages")) > done:
                 break
             await asyncio.sleep(0.05)
         await asyncio.sleep(rng.uniform(0, 1.0))
         instance.kill()
-    await world.start(settings, wait=False)
+    await harness.start(settings, wait=False)
     ended = f"SELECT 1 FROM messages HAVING count(*) FILTER (WHERE settled_at IS NOT NULL) = {count}"
-    await world.wait_for(ended, DEADLINE_S)
+    await harness.wait_for_row(ended, DEADLINE_S)
 
-    sent = Counter(message["id"] for message in world.sms.get("messages"))
+    sent = Counter(message["id"] for message in harness.sms.get("messages"))
     assert max(sent.values()) == 1
-    found = await world.rows("SELECT message_id::text AS id, lead_id, status, detail, provider FROM messages")
+    found = await harness.rows("SELECT message_id::text AS id, lead_id, status, detail, provider FROM messages")
     assert {row["lead_id"] for row in found} == {UUID(int=lead) for lead in range(1, count + 1)}
     for row in found:
         if row["id"] in sent:
             assert row["status"] in ("sent", "delivered"), tuple(row)
         else:
-            # SMSC can be asked, so there is nothing that nobody knows.
+            # SMSC has a lookup call, so no SMS stays unknown.
             assert (row["status"], row["provider"]) == (REFUSED[row["detail"]], "smsc"), tuple(row)
-    told = await world.statuses(count)
-    assert {status.message_id for status in told} == {UUID(row["id"]) for row in found}
-    # An event may leave once more after a crash, as the same event.
-    assert max(Counter((status.message_id, status.status) for status in set(told)).values()) == 1
+    published = await harness.statuses(count)
+    assert {status.message_id for status in published} == {UUID(row["id"]) for row in found}
+    # An event may be published once more after a crash, as the same event.
+    assert max(Counter((status.message_id, status.status) for status in set(published)).values()) == 1

@@ -1,4 +1,4 @@
-"""alembic's entry."""
+"""Entry of alembic."""
 
 from chassis.migrations import run
 

@@ -1,37 +1,42 @@
-"""Kannel's HTTP interface: a road to any operator that speaks SMPP. It takes no id of ours and cannot be asked about a
-message; what became of one it tells by calling the address given with it."""
+"""Kannel's HTTP interface, a gateway to any telephone operator with an SMPP interface.
+
+Kannel stores no id of ours and has no call that returns the status of an SMS. It reports the status by calling the
+address that was given with the SMS.
+"""
 
 from typing import Final
 from uuid import UUID
 
 import httpx
 
-from services.notifier.answers import (
+from services.notifier.domain.answers import (
     Accepted,
-    Barred,
-    CannotTell,
+    Disabled,
     Health,
+    Healthy,
     InDoubt,
-    LookAnswer,
-    NoWord,
-    Outcome,
+    LookupAnswer,
+    NoAnswer,
+    NoLookup,
+    ProviderOutcome,
     Refused,
     SendAnswer,
-    Unreached,
-    Well,
+    Unreachable,
 )
-from services.notifier.providers.http import CONNECT_TIMEOUT_S, NEVER_LEFT, READ_TIMEOUT_S, client
+from services.notifier.providers.http import CONNECT_TIMEOUT_S, NEVER_SENT, READ_TIMEOUT_S, client
 from services.notifier.signatures import Signer
 
-OUTCOMES: Final[dict[int, Outcome]] = {1: "delivered", 2: "failed", 4: "sent", 8: "sent", 16: "failed"}
-"""What its reports say: delivered, not delivered, kept by the operator, taken by the operator, turned down by it."""
+OUTCOMES: Final[dict[int, ProviderOutcome]] = {1: "delivered", 2: "failed", 4: "sent", 8: "sent", 16: "failed"}
+"""Status in a report → outcome: 1 delivered, 2 not delivered, 4 queued at the operator, 8 accepted by the operator,
+16 rejected by the operator."""
 _ALL_REPORTS: Final = "31"
 _UCS2: Final = "2"
 _GATEWAY: Final = "/cgi-bin/sendsms"
 
 
 class Kannel:
-    """One user of one smsbox. `reports_url`: where our own reports are served as Kannel sees them."""
+    """One user of one smsbox. `url` is the root of smsbox, `reports_url` the root of our report addresses as Kannel
+    reaches them."""
 
     name = "kannel"
 
@@ -54,8 +59,8 @@ class Kannel:
         self._http = client(url, connect_timeout_s, read_timeout_s)
 
     async def send(self, message_id: UUID, phone: str, text: str) -> SendAnswer:
-        """One message, once. Kannel keeps it on disk before it answers 202."""
-        order = {
+        """Make one call. Kannel writes the SMS to disk before it answers 202."""
+        parameters = {
             **self._account,
             "from": self._sender,
             "to": phone,
@@ -63,51 +68,51 @@ class Kannel:
             "charset": "UTF-8",
             "coding": _UCS2,
             "dlr-mask": _ALL_REPORTS,
-            "dlr-url": self._report_to(message_id),
+            "dlr-url": self._report_url(message_id),
         }
         try:
-            response = await self._http.get(_GATEWAY, params=order)
-        except NEVER_LEFT as error:
-            return Unreached(type(error).__name__)
+            response = await self._http.get(_GATEWAY, params=parameters)
+        except NEVER_SENT as error:
+            return Unreachable(type(error).__name__)
         except httpx.RequestError as error:
             return InDoubt(type(error).__name__)
         match response.status_code:
             case 202:
                 return Accepted()
             case 403:
-                return Barred("403")
+                return Disabled("403")
             case 400 | 413 | 414:
                 return Refused(str(response.status_code))
             case 404:
-                return Barred("404")
+                return Disabled("404")
             case 503:
-                # "Temporal failure": nothing was queued.
-                return Unreached("503")
+                # Kannel's "Temporal failure": the SMS was not queued.
+                return Unreachable("503")
             case status:
                 return InDoubt(f"http-{status}")
 
-    async def look(self, message_id: UUID, phone: str) -> LookAnswer:  # noqa: ARG002  # there is nobody to ask
-        """Kannel keeps no book of what it took."""
-        return CannotTell()
+    async def lookup(self, message_id: UUID, phone: str) -> LookupAnswer:  # noqa: ARG002  # Kannel has no such call
+        """Always NoLookup: Kannel has no call that returns the status of an SMS."""
+        return NoLookup()
 
     async def check(self) -> Health:
-        """Whether it takes our password: a message to nobody is turned down for other reasons."""
+        """Whether Kannel accepts our password: a request without a recipient passes that check, then gets 400."""
         try:
             response = await self._http.get(_GATEWAY, params=self._account)
         except httpx.RequestError as error:
-            return NoWord(type(error).__name__)
+            return NoAnswer(type(error).__name__)
         match response.status_code:
             case 400:
-                return Well()
+                return Healthy()
             case 403 | 404:
-                return Barred(str(response.status_code))
+                return Disabled(str(response.status_code))
             case status:
-                return NoWord(f"http-{status}")
+                return NoAnswer(f"http-{status}")
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._http.aclose()
 
-    def _report_to(self, message_id: UUID) -> str:
-        # %d is Kannel's place for the status.
+    def _report_url(self, message_id: UUID) -> str:
+        # Kannel replaces %d by the status.
         return f"{self._reports_url}/v1/reports/kannel?id={message_id}&sig={self._signer.sign(message_id)}&status=%d"

@@ -1,4 +1,8 @@
-"""SMSC.ru over HTTP. It takes an id of ours, but does not deduplicate by it: only its status answers who has what."""
+"""SMSC.ru over HTTP.
+
+SMSC stores our id with an SMS but does not deduplicate by it, so a repeated call would send a second SMS: whether the
+first call had an effect is found out by looking up the status of the id.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -8,39 +12,39 @@ from uuid import UUID
 import httpx
 import orjson
 
-from services.notifier.answers import (
+from services.notifier.domain.answers import (
     Accepted,
-    Barred,
+    Disabled,
     Found,
     Health,
+    Healthy,
     InDoubt,
-    LookAnswer,
+    LookupAnswer,
     Missing,
-    NoWord,
-    Outcome,
+    NoAnswer,
+    ProviderOutcome,
     Refused,
     Repeated,
     SendAnswer,
-    Unreached,
-    Well,
+    Unreachable,
 )
-from services.notifier.providers.http import CONNECT_TIMEOUT_S, NEVER_LEFT, READ_TIMEOUT_S, client
+from services.notifier.providers.http import CONNECT_TIMEOUT_S, NEVER_SENT, READ_TIMEOUT_S, client
 
 _FINAL: Final = frozenset({1, 5, 6, 7, 8})  # parameters, date, forbidden, number, undeliverable
-_ELSEWHERE: Final = frozenset({6, 8})  # what this provider's operators do not let through, another's may
-_BARRED: Final = frozenset({2, 3, 4})  # password, money, address blocked
+_ELSEWHERE: Final = frozenset({6, 8})  # forbidden or undeliverable here, but perhaps not at another provider
+_DISABLED: Final = frozenset({2, 3, 4})  # password, money, address blocked
 _REPEATED: Final = 9
 _NOT_FOUND: Final = -3
-OUTCOMES: Final[dict[int, Outcome]] = {
+OUTCOMES: Final[dict[int, ProviderOutcome]] = {
     **dict.fromkeys((-1, 0), "sent"),  # waiting, at the operator
     **dict.fromkeys((1, 2), "delivered"),  # and read
     **dict.fromkeys((3, 20, 22, 23, 24, 25), "failed"),
 }
-"""What its statuses say, in answers and in reports."""
+"""Status of an SMS, in answers and in delivery reports → outcome."""
 
 
 class Smsc:
-    """One customer's account."""
+    """One account at SMSC. `url` is the root, https://smsc.ru; `sender` the agreed name, "" for SMSC's default."""
 
     name = "smsc"
 
@@ -59,20 +63,20 @@ class Smsc:
         self._http = client(url, connect_timeout_s, read_timeout_s)
 
     async def send(self, message_id: UUID, phone: str, text: str) -> SendAnswer:
-        """One message, once. Anything but SMSC's own clear word is doubt."""
-        order = {
+        """Make one call. Any answer that is not in SMSC's documentation leaves the SMS in doubt."""
+        request = {
             **self._account,
             **self._sender,
             "phones": phone,
             "mes": text,
-            "id": _own(message_id),
+            "id": _sms_id(message_id),
             "charset": "utf-8",
             "fmt": 3,
         }
         try:
-            response = await self._http.post("/rest/send/", json=order)
-        except NEVER_LEFT as error:
-            return Unreached(type(error).__name__)
+            response = await self._http.post("/rest/send/", json=request)
+        except NEVER_SENT as error:
+            return Unreachable(type(error).__name__)
         except httpx.RequestError as error:
             return InDoubt(type(error).__name__)
         answer = _read(response)
@@ -80,51 +84,51 @@ class Smsc:
             return InDoubt(answer)
         if "error_code" in answer:
             return _refusal(_number(answer["error_code"]))
-        if answer.get("id") == _own(message_id) and "cnt" in answer:
+        if answer.get("id") == _sms_id(message_id) and "cnt" in answer:
             return Accepted()
         return InDoubt("broken-answer")
 
-    async def look(self, message_id: UUID, phone: str) -> LookAnswer:
-        """The state of our message, by phone and id."""
-        answer = await self._ask("status", {"phone": phone, "id": _own(message_id), "charset": "utf-8"})
+    async def lookup(self, message_id: UUID, phone: str) -> LookupAnswer:
+        """SMSC's status of the SMS. SMSC answers at most five such calls a minute for one SMS."""
+        answer = await self._query("status", {"phone": phone, "id": _sms_id(message_id), "charset": "utf-8"})
         return _state(_number(answer.get("status"))) if isinstance(answer, dict) else answer
 
     async def check(self) -> Health:
-        """Whether the account opens, and what is left on it."""
-        answer = await self._ask("balance", {})
+        """Whether SMSC accepts our password, and the money left. An account without money is `Disabled`."""
+        answer = await self._query("balance", {})
         if not isinstance(answer, dict):
             return answer
         balance = _money(answer.get("balance"))
         if balance is None:
-            return NoWord("broken-answer")
-        return Well(balance) if balance > 0 else Barred("3")
+            return NoAnswer("broken-answer")
+        return Healthy(balance) if balance > 0 else Disabled("3")
 
-    async def _ask(self, call: str, question: Mapping[str, str]) -> dict[str, Any] | Barred | NoWord:
-        """The fields of the answer to a question, which may be asked again."""
+    async def _query(self, call: str, parameters: Mapping[str, str]) -> dict[str, Any] | Disabled | NoAnswer:
+        """The fields of the answer to a call that has no effect and may be repeated."""
         try:
-            response = await self._http.post(f"/sys/{call}.php", data={**self._account, **question, "fmt": "3"})
+            response = await self._http.post(f"/sys/{call}.php", data={**self._account, **parameters, "fmt": "3"})
         except httpx.RequestError as error:
-            return NoWord(type(error).__name__)
+            return NoAnswer(type(error).__name__)
         answer = _read(response)
         if isinstance(answer, str):
-            return NoWord(answer)
+            return NoAnswer(answer)
         if "error_code" in answer:
             code = _number(answer["error_code"])
-            return Barred(str(code)) if code in _BARRED else NoWord(f"code-{code}")
+            return Disabled(str(code)) if code in _DISABLED else NoAnswer(f"code-{code}")
         return answer
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._http.aclose()
 
 
-def _own(message_id: UUID) -> str:
-    # With its dashes: of an id that is all digits SMSC takes no more than 2147483647, and a hex may be all digits.
+def _sms_id(message_id: UUID) -> str:
+    # With its dashes: SMSC limits an id of digits only to 2147483647, and a UUID without dashes may be digits only.
     return str(message_id)
 
 
 def _read(response: httpx.Response) -> dict[str, Any] | str:
-    """The answer's fields, or why it cannot be trusted."""
+    """The fields of the answer, or the reason why it cannot be trusted."""
     if response.status_code != 200:
         return f"http-{response.status_code}"
     try:
@@ -151,17 +155,17 @@ def _refusal(code: int | None) -> SendAnswer:
         return InDoubt("broken-answer")
     if code in _FINAL:
         return Refused(str(code), elsewhere=code in _ELSEWHERE)
-    if code in _BARRED:
-        return Barred(str(code))
+    if code in _DISABLED:
+        return Disabled(str(code))
     if code == _REPEATED:
         return Repeated(str(code))
-    # A code that no table names may be a warning about a message that was taken.
+    # An undocumented code may be a warning about an SMS that was accepted.
     return InDoubt(f"code-{code}")
 
 
-def _state(status: int | None) -> LookAnswer:
+def _state(status: int | None) -> LookupAnswer:
     if status == _NOT_FOUND:
         return Missing()
     if status in OUTCOMES:
         return Found(f"status {status}", OUTCOMES[status])
-    return NoWord("broken-answer" if status is None else f"status {status}")
+    return NoAnswer("broken-answer" if status is None else f"status {status}")

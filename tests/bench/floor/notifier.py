@@ -17,7 +17,7 @@ from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from contracts.sms import SmsStatus
 from contracts.verdicts import LeadRejected
-from services.notifier import texts
+from services.notifier.domain import wording
 from tests.bench.floor.runtime import Db, Received, Stream, add_work, admit, columns, decode, finish_work
 
 SOURCE = "/truce/notifier"
@@ -34,7 +34,7 @@ _ADD_MESSAGES = """
     ON CONFLICT DO NOTHING
 """
 _BEGIN = """
-    INSERT INTO attempts (message_id, provider, began_at, sends, looks, missing, partner_id, polls, poll_at)
+    INSERT INTO attempts (message_id, provider, began_at, sends, lookups, misses, partner_id, polls, poll_at)
     SELECT message_id, $3, now(), 1, 0, 0, partner_id, 0, now() + interval '2 minutes'
     FROM unnest($1::uuid[], $2::text[]) AS t (message_id, partner_id) ON CONFLICT DO NOTHING
 """
@@ -81,7 +81,7 @@ class Notifier:
             body = letter.body
             phone = self._sealer.open(persons[body.partner_id], body.partner_id).phone
             full_name = self._sealer.open(body.client, str(body.lead_id)).full_name
-            self._smsc.send(letter.id, phone, texts.render(letter.template, full_name, body.lead_id, letter.facts))
+            self._smsc.send(letter.id, phone, wording.render(letter.template, full_name, body.lead_id, letter.facts))
         now = datetime.now(UTC)
         async with db.transaction():
             await finish_work(db, work)
@@ -112,10 +112,10 @@ class Letter:
 def _letter(one: Received) -> Letter:
     body = one.body
     if isinstance(body, ReservationOpened):
-        template, facts = str(texts.CONFIRMED), {"through": texts.day(body.reserved_through)}
+        template, facts = str(wording.CONFIRMED), {"through": wording.day(body.reserved_through)}
     else:
         assert isinstance(body, LeadRejected)
-        template, facts = str(texts.ALREADY_YOURS if body.reason == "already-yours" else texts.REJECTED), {}
+        template, facts = str(wording.ALREADY_YOURS if body.reason == "already-yours" else wording.REJECTED), {}
     return Letter(derived_id(one.cause.id, template), body, one.cause, template, facts)
 
 

@@ -14,8 +14,8 @@ from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from contracts.sms import SmsStatus
 from contracts.verdicts import LeadRejected
-from services.notifier import texts
-from services.notifier.store import AttemptRow, MessageRow, PartnerRow
+from services.notifier.domain import wording
+from services.notifier.store.tables import AttemptRow, PartnerRow, SmsRow
 from tests.bench.plain.common import WorkRow, application, cause, is_kind, publish, seen, sessions
 
 SOURCE = "/truce/notifier"
@@ -44,12 +44,12 @@ smsc = Smsc()
 
 @reservations(filter=is_kind(ReservationOpened))
 async def reservation_opened(event: ReservationOpened, message: KafkaMessage) -> None:
-    await tell(event, message, str(texts.CONFIRMED), {"through": texts.day(event.reserved_through)})
+    await tell(event, message, str(wording.CONFIRMED), {"through": wording.day(event.reserved_through)})
 
 
 @verdicts(filter=is_kind(LeadRejected))
 async def lead_rejected(event: LeadRejected, message: KafkaMessage) -> None:
-    template = texts.ALREADY_YOURS if event.reason == "already-yours" else texts.REJECTED
+    template = wording.ALREADY_YOURS if event.reason == "already-yours" else wording.REJECTED
     await tell(event, message, str(template), {})
 
 
@@ -68,7 +68,7 @@ async def tell(
     async with session_of() as session:
         if await seen(session, message):
             return
-        sms = MessageRow(
+        sms = SmsRow(
             message_id=message_id,
             lead_id=event.lead_id,
             client_key=event.client_key,
@@ -111,7 +111,7 @@ async def tell(
         partner = await session.get_one(PartnerRow, event.partner_id)
         phone = sealer.open(partner.person, partner.partner_id).phone
         full_name = sealer.open(event.client, str(event.lead_id)).full_name
-        smsc.send(message_id, phone, texts.render(template, full_name, event.lead_id, facts))
+        smsc.send(message_id, phone, wording.render(template, full_name, event.lead_id, facts))
         now = datetime.now(UTC)
         sms.status, sms.provider, sms.settled_at = "sent", PROVIDER, now
         work.finish()

@@ -1,4 +1,4 @@
-"""Partners, messages, and the calls that may have taken effect.
+"""Partners, SMS, and the calls that may have sent an SMS.
 
 Revision ID: 0001
 """

@@ -1,4 +1,4 @@
-"""When a message may be said and until when it is true, who it went through, and what became of it.
+"""When an SMS is due, until when its text is true, which provider was called, and what became of the SMS.
 
 Revision ID: 0003
 """
@@ -84,4 +84,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("what was scheduled or delivered has no place in the older tables")
+    raise NotImplementedError("the older tables cannot hold scheduled or delivered SMS")

@@ -1,15 +1,13 @@
-"""The notifier as a real process, with all that is around it in real life."""
+"""The notifier as processes of its own, with Kafka, PostgreSQL and the SMS simulator around them."""
 
-import asyncio
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,28 +20,25 @@ from contracts.base import Message
 from contracts.sms import SmsStatus
 from deploy.local.ports import free_port
 from tests.notifier.samples import NOON, OPERATOR, SEALING_KEYS
-from tests.process import ServiceProcess, run_warm
+from tests.process import DEADLINE_S, ServiceProcess, run_warm, until
 from tests.simulators.tests.processes import LOGIN, PSW, Sim
 
-DEADLINE_S = 60.0
 REPORT_SECRET = "a word of the report"
 SOURCES = {topics.PARTNERS: "intake", topics.VERDICTS: "onec_gateway", topics.RESERVATIONS: "reservations"}
 
-T = TypeVar("T")
 
+async def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait until `condition()` is truthy. A failure names `what`."""
 
-async def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """Look until there is something to see."""
-    end = time.monotonic() + deadline_s
-    while (seen := look()) is None:
-        assert time.monotonic() < end, f"waited {deadline_s:.0f} s for {what}"
-        await asyncio.sleep(0.05)
-    return seen
+    async def check() -> bool | None:
+        return bool(condition()) or None
+
+    await until(check, what, deadline_s)
 
 
 @dataclass
-class World:
-    """What a test does to the notifier, and what it sees of it."""
+class Harness:
+    """Starts and stops the notifier, publishes the events that it consumes, and reads what it wrote."""
 
     bootstrap: str
     database: str
@@ -55,7 +50,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Verdict or not, everything is said at once, unless a test sets it otherwise."""
+        """Without quiet hours, unless a test sets them."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "NOTIFIER_DATABASE_URL": self.database,
@@ -73,7 +68,7 @@ class World:
     async def start(
         self, settings: Mapping[str, str] | None = None, *, wait: bool = True, **more: str
     ) -> ServiceProcess:
-        """One more instance, with `wait` ready to be relied on; settings without their prefix."""
+        """Start one more instance, and with `wait` wait until it is ready. Settings are given without their prefix."""
         environment = {
             **self.environment,
             **{f"NOTIFIER_{name}": value for name, value in {**(settings or {}), **more}.items()},
@@ -86,25 +81,30 @@ class World:
 
     @property
     def reports(self) -> str:
-        """Where the notifier with `HTTP_PORT=str(world.port)` takes SMSC's reports."""
+        """The address of SMSC's reports at an instance started with `HTTP_PORT=str(harness.port)`."""
         return f"http://127.0.0.1:{self.port}/v1/reports/smsc"
 
     def move_clock(self, to: datetime) -> None:
-        """Business time is `to` from now on."""
+        """Set business time to `to`; it goes on from there."""
         shift = (to - datetime.now(UTC)) / timedelta(seconds=1)
         (self.folder / "clock.json").write_text(json.dumps({"shift_seconds": shift}))
 
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """An operator's command."""
-        environment = {**os.environ, **self.environment, "NOTIFIER_ADMIN_PORT": "0"}
+    def command(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run an operator's command to its end. Settings are given without their prefix."""
+        own = {f"NOTIFIER_{name}": value for name, value in settings.items()}
+        environment = {**os.environ, **self.environment, "NOTIFIER_ADMIN_PORT": "0", **own}
         return run_warm("services.notifier", *arguments, environment=environment)
+
+    def json_command(self, *arguments: str) -> list[dict[str, Any]]:
+        """Run a listing command with `--json`, and return its rows."""
+        return [json.loads(line) for line in self.command(*arguments, "--json").stdout.splitlines()]
 
     @property
     def log(self) -> Path:
         return self.folder / "notifier.log"
 
-    async def tell(self, *messages: Message, times: int = 1) -> None:
-        """Put events on their topics, each `times` times with one and the same id."""
+    async def publish(self, *messages: Message, times: int = 1) -> None:
+        """Publish events on their topics, each `times` times with the same id."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
         await producer.start()
         try:
@@ -115,7 +115,7 @@ class World:
                     event_id=UUID(int=0xE0000 + self.counter),
                     source=SOURCES[message.topic],
                     at=NOON,
-                    cause=Cause(f"request-{self.counter}", f"story-{self.counter}"),
+                    cause=Cause(f"request-{self.counter}", f"correlation-{self.counter}"),
                     sequence=None,
                 )
                 for _ in range(times):
@@ -124,20 +124,21 @@ class World:
             await producer.stop()
 
     async def statuses(self, count: int) -> list[SmsStatus]:
-        """The first `count` events the notifier published, and a moment more in which none may follow."""
+        """The first `count` events that the notifier published, and all that follow within half a second."""
         consumer = AIOKafkaConsumer(
             topics.MESSAGES, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
         )
         await consumer.start()
         found: list[SmsStatus] = []
-        end = time.monotonic() + DEADLINE_S
-        try:
-            while len(found) < count:
-                assert time.monotonic() < end, f"{len(found)} of {count} events\n{self.log.read_text()[-3000:]}"
-                batch = await consumer.getmany(timeout_ms=200)
-                found.extend(_status(record) for records in batch.values() for record in records)
-            batch = await consumer.getmany(timeout_ms=500)
+
+        async def enough(timeout_ms: int = 200) -> bool | None:
+            batch = await consumer.getmany(timeout_ms=timeout_ms)
             found.extend(_status(record) for records in batch.values() for record in records)
+            return len(found) >= count or None
+
+        try:
+            await self._until(enough, f"{count} events")
+            await enough(500)
         finally:
             await consumer.stop()
         return found
@@ -150,19 +151,28 @@ class World:
         finally:
             await connection.close()
 
-    async def wait_for(self, sql: str, deadline_s: float = DEADLINE_S) -> None:
-        """Until there is a row of it."""
-        end = time.monotonic() + deadline_s
-        while not await self.rows(sql):
-            assert time.monotonic() < end, f"never came true: {sql}\n{self.log.read_text()[-3000:]}"
-            await asyncio.sleep(0.05)
+    async def wait_for_row(self, sql: str, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until the query returns a row."""
+
+        async def exists() -> bool | None:
+            return bool(await self.rows(sql)) or None
+
+        await self._until(exists, sql, deadline_s)
 
     def texts(self) -> list[str]:
+        """The texts that the SMS simulator has accepted."""
         return [message["text"] for message in self.sms.get("messages")]
 
     def stop(self) -> None:
         for instance in self.instances:
             instance.end()
+
+    async def _until(self, check: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> None:
+        try:
+            await until(check, what, deadline_s)
+        except AssertionError as error:
+            log = self.log.read_text()[-3000:] if self.log.exists() else ""
+            raise AssertionError(f"{error}\n{log}") from None
 
 
 def _status(record: Any) -> SmsStatus:

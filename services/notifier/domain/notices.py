@@ -1,0 +1,88 @@
+"""Which text each business event gets, with which values, and until when the text is true."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from contracts.base import ClientMessage
+from contracts.reservations import (
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExpiring,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+    RewardAccrued,
+    RewardClaimAccepted,
+    RewardDeclined,
+)
+from contracts.verdicts import LeadCheckDelayed, LeadRejected
+from services.notifier.domain import wording
+from services.notifier.domain.wording import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The content of an SMS about one event.
+
+    `client` is the sealed client, or "" where the text names no client. `about` is the id of the reward claim, or None
+    where the SMS is about the lead. `until` is when the text stops being true, or None where only the text's own
+    `valid_for` counts.
+    """
+
+    text: Text
+    client: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    about: str | None = None
+    until: datetime | None = None
+
+
+def notice_of(event: ClientMessage, zone: ZoneInfo) -> Notice:
+    """The content of the SMS about an event; days are counted in `zone`. Raises TypeError for a kind without a text."""
+    match event:
+        case ReservationOpened():
+            return _reserved(wording.CONFIRMED, event, event.reserved_until)
+        case ReservationExtended():
+            return _reserved(wording.EXTENDED, event, event.reserved_until)
+        case ReservationReinstated():
+            return _reserved(wording.REINSTATED, event, event.reserved_until)
+        case ReservationReopened():
+            return _reserved(wording.REOPENED, event, event.reserved_until)
+        case ReservationExpiring():
+            # «Осталось дней» is true for one day of the builder's calendar.
+            last = event.reserved_until.astimezone(zone).date() - timedelta(days=event.days_left - 1)
+            until = min(event.reserved_until, datetime.combine(last, time.min, zone).astimezone(UTC))
+            return _reserved(wording.EXPIRING, event, until, days=str(event.days_left))
+        case ReservationExpired():
+            return Notice(wording.EXPIRED, event.client)
+        case ReservationClosed():
+            return Notice(wording.WON if event.outcome == "won" else wording.WITHDRAWN, event.client)
+        case RewardClaimAccepted():
+            return _claim(wording.CLAIM_ACCEPTED, event)
+        case RewardAccrued():
+            text = wording.ACCRUED if event.amount > 0 else wording.CORRECTED
+            return _claim(text, event, amount=f"{event.amount:.2f}", currency=event.currency)
+        case RewardDeclined():
+            return _claim(wording.DECLINED, event, reason=wording.short(event.reason))
+        case LeadRejected():
+            # The realtor's own reservation has a text of its own; all other reasons share one text: an SMS must not
+            # show who holds a client, or why the lead was rejected.
+            is_own = event.reason == "already-yours"
+            return Notice(wording.ALREADY_YOURS if is_own else wording.REJECTED, event.client)
+        case LeadCheckDelayed():
+            return Notice(wording.DELAYED, event.client)
+        case _:
+            raise TypeError(f"{type(event).__name__} has no text")
+
+
+_Reserved = ReservationOpened | ReservationExtended | ReservationReinstated | ReservationReopened | ReservationExpiring
+
+
+def _reserved(text: Text, event: _Reserved, until: datetime, **facts: str) -> Notice:
+    return Notice(text, event.client, {"through": wording.day(event.reserved_through), **facts}, until=until)
+
+
+def _claim(text: Text, event: RewardClaimAccepted | RewardAccrued | RewardDeclined, **facts: str) -> Notice:
+    return Notice(text, "", {"contract": wording.short(event.contract_number), **facts}, about=str(event.claim_id))
