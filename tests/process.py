@@ -38,7 +38,7 @@ _warm.set_forkserver_preload(
     [
         "chassis.commands.cli",
         "services.intake.app",
-        "services.intake.portals",
+        "services.intake.operator",
         "services.notifier.app",
         "services.onec_gateway.app",
         "services.ops.dead_letters",

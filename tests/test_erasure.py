@@ -22,7 +22,8 @@ pytestmark = pytest.mark.infra
 _LEAD: Final = "lead_id, client_key, partner_id, client"
 OVER: Final = {
     "intake": f"""
-        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, closed_at, closed_as, story, told)
+        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, closed_at, closed_as,
+                           reservation_events, history_count)
         VALUES ($1, $2, 'anna', 'sealed', 1, 'demo', 'withdrawn', '2020-01-01', '2020-01-02', 'withdrawn', '[]', 2)""",
     "onec_gateway": f"""
         WITH term AS (
@@ -41,7 +42,7 @@ OVER: Final = {
 }
 OPEN: Final = {
     "intake": f"""
-        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, story, told)
+        INSERT INTO leads ({_LEAD}, number, portal, status, received_at, reservation_events, history_count)
         VALUES ($1, $2, 'anna', 'sealed', 2, 'demo', 'under-review', '2020-01-01', '[]', -1)""",
     "onec_gateway": f"""
         INSERT INTO leads ({_LEAD}, received_at, number, cause, check_asked, enquiries, sales, status, rule,

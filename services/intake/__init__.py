@@ -1,1 +1,1 @@
-"""Takes requests from portals, over HTTP and on topics; decides who may ask and in which order it was received."""
+"""Intake takes requests of portals over HTTP and on topics, checks them and publishes them in order of receipt."""

@@ -1,4 +1,4 @@
-"""What comes into intake, and what goes out."""
+"""The wiring table of intake: every message in and out."""
 
 from functools import partial
 from typing import get_args
@@ -15,58 +15,50 @@ from contracts.leads import (
     WithdrawalRequested,
 )
 from contracts.partners import Partner
-from contracts.reservations import (
-    ReservationClosed,
-    ReservationExpired,
-    ReservationExtended,
-    ReservationOpened,
-    ReservationReinstated,
-    ReservationReopened,
-    ReservationRequestRefused,
-    RewardAccrued,
-    RewardClaimAccepted,
-    RewardDeclined,
-)
+from contracts.reservations import ReservationRequestRefused
 from contracts.verdicts import LeadRejected
-from services.intake import domain
-from services.intake.handlers import Reader
+from services.intake.decoding import RequestDecoder
+from services.intake.domain.lead_requests import LeadRequest, take_lead_request
+from services.intake.domain.model import PartnerRegistration, Submission
+from services.intake.domain.partners import register_partner
+from services.intake.domain.projection import (
+    AnyReservation,
+    AnyReward,
+    record_refusal,
+    record_rejection,
+    record_reservation,
+    record_reward,
+)
+from services.intake.domain.quota import QuotaLimits
+from services.intake.domain.submission import submit_lead
 from services.intake.http.app import application
-from services.intake.later import Later, asked_later
 from services.intake.settings import Settings
-from services.intake.store import Desks, PartnerFiles, Quota
+from services.intake.store.clients import ClientStore
+from services.intake.store.partners import PartnerStore
 
 NAME = "intake"
-_RESERVATIONS = (
-    ReservationOpened,
-    ReservationExpired,
-    ReservationExtended,
-    ReservationReinstated,
-    ReservationClosed,
-    ReservationReopened,
-)
-_REWARDS = (RewardClaimAccepted, RewardAccrued, RewardDeclined)
 
 
 def build(settings: Settings) -> Service:
-    """The wiring table."""
-    quota = Quota(settings.leads_per_hour, settings.leads_per_day, settings.reserved_at_most)
-    desks, partners = Desks(quota), PartnerFiles()
-    reader = Reader(settings)
+    """The wiring table with its stores and its decoder."""
+    clients = ClientStore(QuotaLimits(settings.leads_per_hour, settings.leads_per_day, settings.reserved_at_most))
+    partners = PartnerStore()
+    decoder = RequestDecoder(settings)
+    http_app = partial(application, settings=settings, decoder=decoder)
+    take = partial(take_lead_request, name_of=decoder.name_of)
     return Service(
         name=NAME,
         settings=settings,
-        http=Http(
-            partial(application, settings=settings, reader=reader), host=settings.http_host, port=settings.http_port
-        ),
-        external=(ExternalTopics(rf"^{topics.PORTAL_REQUESTS}\..+$", reader.decode),),
+        http=Http(http_app, host=settings.http_host, port=settings.http_port),
+        external=(ExternalTopics(rf"^{topics.PORTAL_REQUESTS}\..+$", decoder.decode),),
         rules=(
-            Rule(domain.LeadRequest, desks, domain.submit_lead),
-            Rule(domain.PartnerRequest, partners, domain.register_partner),
-            Rule(LeadRejected, desks, domain.lead_rejected, topic=topics.VERDICTS),
-            *(Rule(kind, desks, partial(asked_later, name_of=reader.name_of)) for kind in get_args(Later)),
-            *(Rule(kind, desks, domain.reservation_told, topic=topics.RESERVATIONS) for kind in _RESERVATIONS),
-            *(Rule(kind, desks, domain.reward_told, topic=topics.RESERVATIONS) for kind in _REWARDS),
-            Rule(ReservationRequestRefused, desks, domain.request_refused, topic=topics.RESERVATIONS),
+            Rule(Submission, clients, submit_lead),
+            Rule(PartnerRegistration, partners, register_partner),
+            *(Rule(kind, clients, take) for kind in get_args(LeadRequest)),
+            Rule(LeadRejected, clients, record_rejection, topic=topics.VERDICTS),
+            *(Rule(kind, clients, record_reservation, topic=topics.RESERVATIONS) for kind in get_args(AnyReservation)),
+            *(Rule(kind, clients, record_reward, topic=topics.RESERVATIONS) for kind in get_args(AnyReward)),
+            Rule(ReservationRequestRefused, clients, record_refusal, topic=topics.RESERVATIONS),
         ),
         produces={
             topics.PARTNERS: (Partner,),

@@ -1,4 +1,4 @@
-"""`INTAKE_…`, and what all services share."""
+"""Settings of intake: environment variables with the prefix `INTAKE_`, and those that all services share."""
 
 import json
 from functools import cached_property
@@ -39,10 +39,11 @@ def _private(kind: type[ECKey] | type[OKPKey], secret: SecretStr, what: str) -> 
 
 
 class Settings(ServiceSettings):
-    """`accept_plain_clients` lets portals put a readable client on their topic: for demonstrations only.
+    """Settings of the running service.
 
-    `leads_per_hour`, `leads_per_day`: how many leads of one partner are taken; `reserved_at_most`: how many clients of
-    one partner may be reserved at once. 0 is any number.
+    `accept_plain_clients` lets portals write readable clients to their topics: for demonstrations only.
+    `leads_per_hour`, `leads_per_day`: at most this many leads of one partner are taken. `reserved_at_most`: at most
+    this many clients of one partner are reserved at once. 0 is no limit.
     """
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", hide_input_in_errors=True)
@@ -61,7 +62,7 @@ class Settings(ServiceSettings):
 
     @cached_property
     def secret(self) -> bytes:
-        """What client keys, digests and receipts' salts are made with."""
+        """The secret behind client keys, digests of requests and salts of receipts."""
         return bytes.fromhex(self.client_key_secret.get_secret_value())
 
     @cached_property

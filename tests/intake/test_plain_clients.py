@@ -1,15 +1,15 @@
-"""Intake where the operator allows readable clients on portals' topics."""
+"""Intake with the setting that allows readable clients on portals' topics."""
 
 import pytest
 
-from tests.intake.conftest import Portal
+from tests.intake.harness import Portal
 
 pytestmark = [pytest.mark.infra, pytest.mark.plain_clients]
 
 CLIENT = {"full_name": "  ветлугин   Пётр ", "phone": "8 (916) 555-01-23"}
 
 
-async def test_a_plain_lead_on_the_topic_is_taken_where_the_operator_allows_it(portal: Portal) -> None:
+async def test_plain_client_on_a_topic_is_taken_where_the_operator_allows_it(portal: Portal) -> None:
     await portal.register()
 
     await portal.send(
@@ -29,7 +29,7 @@ async def test_a_plain_lead_on_the_topic_is_taken_where_the_operator_allows_it(p
     assert refused["reason"] == "invalid-phone"
 
 
-async def test_a_portals_broken_headers_stop_nobody_behind_them(portal: Portal) -> None:
+async def test_broken_headers_of_a_record_do_not_block_later_records(portal: Portal) -> None:
     await portal.register()
     lead = {"partner_id": portal.partner, "client": CLIENT, "consent": {"given_at": "2026-11-01T12:00:00Z"}}
 
@@ -40,6 +40,6 @@ async def test_a_portals_broken_headers_stop_nobody_behind_them(portal: Portal) 
 
     letters = await portal.published("dead-letters", "dead-letter.v1", 2)
     assert [letter["reason"] for letter in letters] == ["no-envelope"] * 2
-    told = await portal.published("leads", "lead-submitted.v1", 2)
-    assert len({event["client_key"] for event in told}) == 1
-    assert all(len(event["_headers"]["ce_correlationid"]) <= 255 for event in told)
+    submitted = await portal.published("leads", "lead-submitted.v1", 2)
+    assert len({event["client_key"] for event in submitted}) == 1
+    assert all(len(event["_headers"]["ce_correlationid"]) <= 255 for event in submitted)

@@ -1,4 +1,4 @@
-"""The operator's commands about portals."""
+"""The operators' commands about portals."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,12 @@ import pytest
 
 from chassis.database.pool import Database
 from services.intake.http.access import Keyring
-from tests.intake.conftest import migrated, portals
+from tests.intake.harness import migrated, portals
 
 pytestmark = pytest.mark.infra
 
 
-async def test_a_key_is_shown_once_works_until_it_is_rotated_and_is_nowhere_at_rest(
+async def test_key_is_printed_once_works_until_rotated_and_is_stored_nowhere(
     database_factory: Callable[..., str],
 ) -> None:
     url = migrated(database_factory)
@@ -28,7 +28,7 @@ async def test_a_key_is_shown_once_works_until_it_is_rotated_and_is_nowhere_at_r
 
     assert (first["portal"], second["portal"]) == ("demo", "demo")
     assert found == [None, ("demo", frozenset({"leads", "partners"}))]
-    (row,) = json.loads(listed)
+    (row,) = [json.loads(line) for line in listed.splitlines()]
     assert (row["portal"], row["scopes"], row["active"]) == ("demo", ["leads", "partners"], True)
     assert not any(made["key"] in listed for made in (first, second))
 
@@ -37,16 +37,30 @@ async def test_a_key_is_shown_once_works_until_it_is_rotated_and_is_nowhere_at_r
     ("arguments", "complaint"),
     [
         (("add", "demo", "--scopes", "leads,money"), "money"),
-        (("add", "demo", "--scopes", ","), "none given"),
+        (("add", "demo", "--scopes", ","), "no scopes given"),
         (("add", "name with spaces"), "1 to 100 letters"),
         (("rotate", "nobody"), "no portal nobody"),
         (("revoke", "nobody"), "no portal nobody"),
     ],
 )
-def test_a_command_that_cannot_be_done_says_why_and_fails(
+def test_command_that_fails_prints_the_reason(
     database_factory: Callable[..., str], arguments: tuple[str, ...], complaint: str
 ) -> None:
     done = portals({"INTAKE_DATABASE_URL": migrated(database_factory)}, *arguments)
 
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+def test_list_prints_times_with_the_year_in_the_builders_zone(database_factory: Callable[..., str]) -> None:
+    environment = {"INTAKE_DATABASE_URL": migrated(database_factory)}
+    empty = portals(environment, "list").stdout
+    portals(environment, "add", "demo")
+    portals(environment, "add", "closed")
+    portals(environment, "revoke", "closed")
+
+    table = portals(environment, "list").stdout
+
+    assert empty == "no portals\n"
+    assert table.count("+03:00") == 2
+    assert (table.count("active"), table.count("revoked")) == (1, 1)

@@ -1,4 +1,4 @@
-"""How many leads of one partner are taken, and how many of its clients may be reserved at once."""
+"""Limits of one partner: leads taken in an hour and in a day, and clients reserved at once."""
 
 import asyncio
 import json
@@ -11,9 +11,8 @@ import pytest
 from contracts.reservations import ReservationOpened
 from contracts.sealing import encrypt_to
 from tests.contracts.keys import INTAKE_JWK, private
-from tests.intake.conftest import Portal
+from tests.intake.harness import Portal
 from tests.process import until
-from tests.topics import publish
 
 pytestmark = [
     pytest.mark.infra,
@@ -25,7 +24,7 @@ def client(number: int) -> dict[str, str]:
     return {"full_name": "Ветлугин Пётр", "phone": f"+7916777{number:04d}"}
 
 
-async def test_leads_over_the_hourly_quota_are_refused_with_the_time_to_come_again(portal: Portal) -> None:
+async def test_leads_over_the_hourly_quota_are_refused_with_a_time_to_retry(portal: Portal) -> None:
     await portal.register()
 
     answers = [await portal.lead(client=client(n)) for n in range(7)]
@@ -35,7 +34,7 @@ async def test_leads_over_the_hourly_quota_are_refused_with_the_time_to_come_aga
     assert 3500 < int(answers[-1].headers["Retry-After"]) <= 3600
 
 
-async def test_leads_that_come_at_once_are_counted_one_by_one(portal: Portal) -> None:
+async def test_concurrent_leads_are_counted_one_by_one(portal: Portal) -> None:
     await portal.register()
 
     answers = await asyncio.gather(*(portal.lead(client=client(n)) for n in range(20)))
@@ -43,7 +42,7 @@ async def test_leads_that_come_at_once_are_counted_one_by_one(portal: Portal) ->
     assert sorted(one.status_code for one in answers) == [202] * 5 + [429] * 15
 
 
-async def test_repeated_request_over_the_quota_still_gets_its_first_answer(portal: Portal) -> None:
+async def test_repeated_request_over_the_quota_gets_its_first_reply(portal: Portal) -> None:
     await portal.register()
     first = await portal.lead("first", client=client(0))
     for n in range(1, 6):
@@ -52,12 +51,12 @@ async def test_repeated_request_over_the_quota_still_gets_its_first_answer(porta
     assert (await portal.lead("first", client=client(0))).json() == first.json()
 
 
-async def test_partner_with_as_many_clients_as_it_may_have_gets_no_more(portal: Portal) -> None:
+async def test_partner_at_the_limit_of_reserved_clients_may_submit_no_more(portal: Portal) -> None:
     await portal.register()
     for n in range(4):
         await portal.lead(client=client(100 + n))
     leads = await portal.published("leads", "lead-submitted.v1", 4)
-    await publish(portal.intake.bootstrap, [opened(lead) for lead in leads], source="/truce/reservations")
+    await portal.reservations_publish(*(opened(lead) for lead in leads))
 
     async def reserved() -> bool | None:
         shown = (await portal.http.get("/v1/leads", params={"status": "confirmed"})).json()["items"]
@@ -69,7 +68,7 @@ async def test_partner_with_as_many_clients_as_it_may_have_gets_no_more(portal: 
     assert (answer.status_code, answer.json()["code"]) == (422, "over-limit")
 
 
-async def test_refusal_on_a_portals_topic_is_told_there(portal: Portal) -> None:
+async def test_refusal_of_a_request_from_a_topic_is_published(portal: Portal) -> None:
     await portal.register()
     for n in range(5):
         await portal.lead(client=client(n))

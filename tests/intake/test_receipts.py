@@ -1,4 +1,4 @@
-"""A receipt holds in an argument: checked from what `receipts.py` documents, with another JOSE library."""
+"""A receipt proves the order of receipt: checked by the format in `receipts.py`, with another JOSE library."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from joserfc.jwk import OKPKey
 from jwcrypto import jwk, jws
 
 from contracts.person import Person, fold_name
-from services.intake.domain import Lead
+from services.intake.domain.model import Lead
 from services.intake.receipts import Receipt, ReceiptWriter
 
 PRIVATE = OKPKey.generate_key("Ed25519", {"kid": "r1"})
@@ -33,7 +33,7 @@ LEAD = Lead(
 
 
 def verified(receipt: Receipt, published: str = PUBLISHED) -> dict[str, object]:
-    """The payload, once the signature holds under the published key."""
+    """The payload, if the signature verifies with the published key."""
     token = jws.JWS()
     token.allowed_algs = ["Ed25519"]
     token.deserialize(receipt.token, jwk.JWK.from_json(published))
@@ -42,13 +42,13 @@ def verified(receipt: Receipt, published: str = PUBLISHED) -> dict[str, object]:
 
 
 def commitment(opening: str, phone: str, full_name: str) -> str:
-    """As anybody would compute it: salt, E.164 phone, folded name."""
+    """The commitment as a third party computes it from salt, E.164 phone and folded name."""
     salt = base64.urlsafe_b64decode(opening + "=" * (-len(opening) % 4))
     digest = hashlib.sha256(salt + phone.encode() + fold_name(full_name).encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def test_a_receipt_verifies_offline_and_says_when_and_which_number() -> None:
+def test_receipt_verifies_offline_and_holds_time_and_number() -> None:
     receipt = WRITER.write(LEAD, CLIENT)
 
     assert verified(receipt) == {
@@ -60,33 +60,33 @@ def test_a_receipt_verifies_offline_and_says_when_and_which_number() -> None:
     }
 
 
-def test_the_key_to_verify_with_is_named() -> None:
+def test_receipt_names_the_key_that_verifies_it() -> None:
     header = json.loads(base64.urlsafe_b64decode(WRITER.write(LEAD, CLIENT).token.split(".")[0] + "=="))
 
     assert header == {"alg": "Ed25519", "kid": "r1"}
 
 
-def test_it_names_nobody_and_does_not_open_to_another_client() -> None:
+def test_receipt_holds_no_personal_data_and_fits_no_other_client() -> None:
     receipt = WRITER.write(LEAD, CLIENT)
-    said = json.dumps(verified(receipt), ensure_ascii=False)
+    payload = json.dumps(verified(receipt), ensure_ascii=False)
 
-    assert not any(text in said for text in ("9165550123", "Ветлугин", "ветлугин"))
-    assert commitment(receipt.opening, "+79165550124", CLIENT.full_name) not in said
-    assert commitment(receipt.opening, CLIENT.phone, "Ветлугин Павел") not in said
+    assert not any(text in payload for text in ("9165550123", "Ветлугин", "ветлугин"))
+    assert commitment(receipt.opening, "+79165550124", CLIENT.full_name) not in payload
+    assert commitment(receipt.opening, CLIENT.phone, "Ветлугин Павел") not in payload
 
 
-def test_the_same_lead_has_the_same_receipt_again() -> None:
+def test_lead_has_the_same_receipt_each_time() -> None:
     assert WRITER.write(LEAD, CLIENT) == ReceiptWriter(PRIVATE, b"s" * 32).write(LEAD, CLIENT)
 
 
 @given(st.uuids(), st.uuids())
-def test_two_leads_of_one_client_cannot_be_linked_by_their_commitments(one: UUID, other: UUID) -> None:
+def test_two_leads_of_one_client_have_unrelated_commitments(one: UUID, other: UUID) -> None:
     first, second = (verified(WRITER.write(replace(LEAD, lead_id=lead), CLIENT)) for lead in (one, other))
 
     assert (first["commitment"] == second["commitment"]) == (one == other)
 
 
-def test_a_receipt_that_was_changed_or_signed_by_another_does_not_verify() -> None:
+def test_changed_receipt_or_foreign_signature_does_not_verify() -> None:
     receipt = WRITER.write(LEAD, CLIENT)
     head, payload, signature = receipt.token.split(".")
     forged = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) | {"number": 1}

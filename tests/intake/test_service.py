@@ -1,4 +1,4 @@
-"""Intake over HTTP and on its topics, as portals meet it."""
+"""Intake over HTTP and on its topics: a running process, a portal in front, real Kafka and PostgreSQL."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import pytest
 from contracts.sealing import encrypt_to
 from contracts.verdicts import LeadRejected
 from tests.contracts.keys import KEY, sealer
-from tests.intake.conftest import Portal, sealed_to
+from tests.intake.harness import Portal, sealing_key
 from tests.process import until
 from tests.topics import publish
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.infra
 CLIENT = {"full_name": "  ветлугин   Пётр ", "phone": "8 (916) 555-01-23"}
 
 
-async def test_a_lead_is_taken_durably_told_and_shown_to_its_portal(portal: Portal) -> None:
+async def test_lead_is_stored_published_and_shown_to_its_portal(portal: Portal) -> None:
     assert (await portal.register()).status_code == 201
 
     answer = await portal.lead(client=CLIENT)
@@ -34,13 +34,13 @@ async def test_a_lead_is_taken_durably_told_and_shown_to_its_portal(portal: Port
     shown = (await portal.http.get(f"/v1/leads/{body['lead_id']}")).json()
     assert shown["client"] == {"full_name": "ветлугин Пётр", "phone": "+79165550123"}
     assert (shown["status"], [one["event"] for one in shown["history"]]) == ("under-review", ["received"])
-    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
-    assert told["lead_id"] == body["lead_id"]
-    assert told["_key"].decode() == told["client_key"]
-    assert sealer(KEY).open(told["client"], body["lead_id"]).phone == "+79165550123"
+    (event,) = await portal.published("leads", "lead-submitted.v1", 1)
+    assert event["lead_id"] == body["lead_id"]
+    assert event["_key"].decode() == event["client_key"]
+    assert sealer(KEY).open(event["client"], body["lead_id"]).phone == "+79165550123"
 
 
-async def test_a_repeated_key_is_answered_again_and_another_body_under_it_is_refused(portal: Portal) -> None:
+async def test_repeated_key_gets_the_first_response_and_other_content_a_conflict(portal: Portal) -> None:
     await portal.register()
 
     first, again = await portal.lead("one"), await portal.lead("one")
@@ -53,25 +53,7 @@ async def test_a_repeated_key_is_answered_again_and_another_body_under_it_is_ref
     assert len((await portal.http.get("/v1/leads")).json()["items"]) == 1
 
 
-async def test_the_short_road_and_the_framework_answer_alike(portal: Portal) -> None:
-    await portal.register()
-    bearer = portal.http.headers["Authorization"].partition(" ")[2]
-    long = {"Authorization": f"bearer {bearer}"}  # spelled as the short road does not read it
-
-    first = await portal.lead(headers={"Idempotency-Key": "short"})
-    again = await portal.lead(headers={"Idempotency-Key": "short", **long})
-    refused = [await portal.lead(headers={"Idempotency-Key": "x", **road}, consent=None) for road in ({}, long)]
-    unnamed = [await portal.lead(headers=road) for road in ({}, long)]
-
-    assert (first.status_code, again.status_code) == (202, 202)
-    assert again.json() == first.json()
-    assert set(again.headers) - {"date"} == set(first.headers) - {"date"} | {"idempotent-replayed"}
-    for short_answer, long_answer in (refused, unnamed):
-        assert short_answer.status_code in (400, 422)
-        assert (short_answer.status_code, short_answer.json()) == (long_answer.status_code, long_answer.json())
-
-
-async def test_one_key_used_for_many_clients_at_once_is_one_lead(portal: Portal) -> None:
+async def test_one_key_for_many_concurrent_clients_is_one_lead(portal: Portal) -> None:
     await portal.register()
 
     answers = await asyncio.gather(
@@ -81,7 +63,7 @@ async def test_one_key_used_for_many_clients_at_once_is_one_lead(portal: Portal)
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 19
 
 
-async def test_what_cannot_be_taken_is_a_problem_with_its_field(portal: Portal) -> None:
+async def test_refusal_is_a_problem_that_names_the_field(portal: Portal) -> None:
     await portal.register()
     wrong: list[tuple[dict[str, Any], str, str]] = [
         ({"client": {**CLIENT, "phone": "12"}}, "invalid-phone", "client.phone"),
@@ -102,18 +84,18 @@ async def test_what_cannot_be_taken_is_a_problem_with_its_field(portal: Portal) 
         assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
 
 
-async def test_a_body_over_the_limit_is_refused_announced_or_not(portal: Portal) -> None:
+async def test_body_over_the_limit_is_refused_with_and_without_a_content_length(portal: Portal) -> None:
     async def in_parts() -> AsyncIterator[bytes]:
         for _ in range(80):
             yield b"x" * 1024
 
-    announced = await portal.lead(note="x" * 70_000)
-    unannounced = await portal.http.post("/v1/leads", content=in_parts(), headers={"Idempotency-Key": "parts"})
+    with_length = await portal.lead(note="x" * 70_000)
+    without_length = await portal.http.post("/v1/leads", content=in_parts(), headers={"Idempotency-Key": "parts"})
 
-    assert [(one.status_code, one.json()["code"]) for one in (announced, unannounced)] == [(413, "too-large")] * 2
+    assert [(one.status_code, one.json()["code"]) for one in (with_length, without_length)] == [(413, "too-large")] * 2
 
 
-async def test_an_agreement_that_cannot_be_kept_is_refused_and_harms_nobody(portal: Portal) -> None:
+async def test_agreement_with_unprintable_characters_is_refused(portal: Portal) -> None:
     answer = await portal.register(agreement={"number": "A\0", "signed_on": "2026-01-15"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-agreement")
@@ -121,7 +103,7 @@ async def test_an_agreement_that_cannot_be_kept_is_refused_and_harms_nobody(port
     assert (await portal.register()).status_code == 201
 
 
-async def test_errors_never_repeat_what_was_sent(portal: Portal) -> None:
+async def test_problems_never_repeat_what_was_sent(portal: Portal) -> None:
     await portal.register()
 
     for body in ({"client": {"full_name": 5, "phone": "secret-79165550123"}}, {"partner_id": "Достопримечательнов Ю"}):
@@ -131,7 +113,7 @@ async def test_errors_never_repeat_what_was_sent(portal: Portal) -> None:
         assert "Достопримечательнов" not in answer.text
 
 
-async def test_keys_and_scopes_are_asked_for(portal: Portal) -> None:
+async def test_request_needs_a_key_and_its_scope(portal: Portal) -> None:
     limited = json.loads(portal.portals("add", "limited", "--scopes", "partners", "--json").stdout)["key"]
 
     statuses = []
@@ -142,7 +124,7 @@ async def test_keys_and_scopes_are_asked_for(portal: Portal) -> None:
     assert statuses == [401, 401, 403]
 
 
-async def test_a_revoked_key_stops_working(portal: Portal) -> None:
+async def test_revoked_key_stops_working(portal: Portal) -> None:
     assert (await portal.http.get("/v1/leads")).status_code == 200
 
     assert portal.portals("revoke", portal.name).returncode == 0
@@ -153,13 +135,13 @@ async def test_a_revoked_key_stops_working(portal: Portal) -> None:
     await until(refused, "the key is refused")
 
 
-async def test_a_post_needs_an_idempotency_key(portal: Portal) -> None:
+async def test_post_needs_an_idempotency_key(portal: Portal) -> None:
     for headers in ({}, {"Idempotency-Key": "x" * 256}, {"Idempotency-Key": "with space"}):
         answer = await portal.lead(headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-required")
 
 
-async def test_unknown_paths_and_methods_are_problems_too(portal: Portal) -> None:
+async def test_unknown_paths_and_methods_are_problems(portal: Portal) -> None:
     missing = await portal.http.get(f"/v1/leads/{uuid.uuid4()}")
     nowhere = await portal.http.get("/v1/nothing")
     method = await portal.http.delete("/v1/leads")
@@ -171,7 +153,7 @@ async def test_unknown_paths_and_methods_are_problems_too(portal: Portal) -> Non
     ]
 
 
-async def test_a_suspended_partner_may_not_submit(portal: Portal) -> None:
+async def test_suspended_partner_may_not_submit(portal: Portal) -> None:
     await portal.register()
     changed = await portal.register(status="suspended")
 
@@ -181,7 +163,7 @@ async def test_a_suspended_partner_may_not_submit(portal: Portal) -> None:
     assert answer.json()["code"] == "partner-suspended"
 
 
-async def test_a_leads_list_has_pages_and_belongs_to_one_portal(portal: Portal) -> None:
+async def test_list_of_leads_has_pages_and_shows_one_portals_leads(portal: Portal) -> None:
     await portal.register()
     for n in range(5):
         await portal.lead(client={**CLIENT, "phone": f"+7916555{n:04d}"})
@@ -196,9 +178,9 @@ async def test_a_leads_list_has_pages_and_belongs_to_one_portal(portal: Portal) 
     assert len({lead["lead_id"] for page in (first, second) for lead in page["items"]}) == 5
 
 
-async def test_a_sealed_lead_on_the_topic_is_taken_once(portal: Portal) -> None:
+async def test_sealed_lead_on_a_topic_is_taken_once(portal: Portal) -> None:
     await portal.register()
-    sealed = encrypt_to(sealed_to((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
+    sealed = encrypt_to(sealing_key((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
     body = {"partner_id": portal.partner, "client": sealed, "consent": {"given_at": "2026-11-01T12:00:00+03:00"}}
 
     await portal.send("t1", body)
@@ -207,14 +189,14 @@ async def test_a_sealed_lead_on_the_topic_is_taken_once(portal: Portal) -> None:
 
     (refused,) = await portal.published("leads", "request-refused.v1", 1)
     assert (refused["reason"], refused["portal_request_id"]) == ("unknown-partner", "t2")
-    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
+    (event,) = await portal.published("leads", "lead-submitted.v1", 1)
     items = (await portal.http.get("/v1/leads")).json()["items"]
-    assert [lead["lead_id"] for lead in items] == [told["lead_id"]]
+    assert [lead["lead_id"] for lead in items] == [event["lead_id"]]
     request = (await portal.http.get(f"/v1/requests/{refused['request_id']}")).json()
     assert (request["status"], request["reason"]) == ("refused", "unknown-partner")
 
 
-async def test_what_cannot_be_read_goes_to_the_dead_letters(portal: Portal) -> None:
+async def test_record_that_cannot_be_decoded_goes_to_the_dead_letters(portal: Portal) -> None:
     await portal.register()
     consent = {"given_at": "2026-11-01T12:00:00+03:00"}
 
@@ -228,32 +210,32 @@ async def test_what_cannot_be_read_goes_to_the_dead_letters(portal: Portal) -> N
     assert reasons == ["does-not-open", "invalid", "plain-client", "unknown-type"]
 
 
-async def test_a_partner_on_the_topic_is_registered(portal: Portal) -> None:
+async def test_partner_on_a_topic_is_registered(portal: Portal) -> None:
     boris = f"boris-of-{portal.name}"
-    sealed = encrypt_to(sealed_to((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
+    sealed = encrypt_to(sealing_key((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
     body = {"partner_id": boris, "person": sealed, "agreement": {"number": "B-1", "signed_on": "2026-02-01"}}
 
     await portal.send("b1", body, kind="register-partner.v1")
 
-    (told,) = await portal.published("partners", "partner.v1", 1)
-    assert (told["partner_id"], told["status"]) == (boris, "active")
-    assert sealer(KEY).open(told["person"], boris).phone == "+79165550123"
+    (event,) = await portal.published("partners", "partner.v1", 1)
+    assert (event["partner_id"], event["status"]) == (boris, "active")
+    assert sealer(KEY).open(event["person"], boris).phone == "+79165550123"
 
 
-async def test_the_gateways_no_is_shown_without_its_true_reason(portal: Portal) -> None:
+async def test_rejection_is_shown_without_its_true_reason(portal: Portal) -> None:
     await portal.register()
     lead_id = (await portal.lead()).json()["lead_id"]
-    (told,) = await portal.published("leads", "lead-submitted.v1", 1)
+    (event,) = await portal.published("leads", "lead-submitted.v1", 1)
     now = datetime.now(UTC)
 
     await publish(
         portal.bootstrap,
         [
             LeadRejected(
-                lead_id=told["lead_id"],
-                client_key=told["client_key"],
+                lead_id=event["lead_id"],
+                client_key=event["client_key"],
                 partner_id=portal.partner,
-                client=told["client"],
+                client=event["client"],
                 received_at=now,
                 rejected_at=now,
                 reason="held-by-partner",
@@ -271,22 +253,22 @@ async def test_the_gateways_no_is_shown_without_its_true_reason(portal: Portal) 
     assert "held-by-partner" not in json.dumps(lead)
 
 
-# The last one: it leaves the module's process dead, and Kafka remembers the dead member for ten seconds.
+# The last test of the module: it kills the process, and Kafka keeps the dead member for ten seconds.
 
 
-async def test_what_was_accepted_survives_a_kill(portal: Portal) -> None:
+async def test_accepted_leads_survive_a_kill(portal: Portal) -> None:
     await portal.register()
     accepted = [
         (await portal.lead(client={**CLIENT, "phone": f"+7916555{n:04d}"})).json()["lead_id"] for n in range(30)
     ]
 
     portal.intake.kill()
-    # What is due to be told needs no group, in which Kafka still waits for the dead member.
+    # The outbox needs no consumer group, so it publishes while Kafka still waits for the dead member.
     await portal.intake.start(wait=False)
 
-    told = await portal.published("leads", "lead-submitted.v1", 30)
-    assert sorted(event["lead_id"] for event in told) == sorted(accepted)
-    portal.intake.kill()  # a clean end would wait for Kafka, too
+    submitted = await portal.published("leads", "lead-submitted.v1", 30)
+    assert sorted(event["lead_id"] for event in submitted) == sorted(accepted)
+    portal.intake.kill()  # a clean stop would wait for Kafka too
 
 
 async def _jwks(http: httpx.AsyncClient) -> dict[str, Any]:

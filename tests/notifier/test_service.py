@@ -117,7 +117,10 @@ async def test_an_account_error_disables_the_provider_and_loses_no_sms(harness: 
 
     assert len(sent_calls(harness)) <= 3
     assert harness.texts() == []
-    assert 'truce_sms_provider_disabled{provider="smsc",service="notifier"} 1.0' in httpx.get(f"{process.admin}/metrics").text
+    assert (
+        'truce_sms_provider_disabled{provider="smsc",service="notifier"} 1.0'
+        in httpx.get(f"{process.admin}/metrics").text
+    )
     [shown] = harness.json_command("providers")
     assert (shown["name"], shown["disabled_code"]) == ("smsc", "3")
 

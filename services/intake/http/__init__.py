@@ -1,1 +1,1 @@
-"""Intake over HTTP: `/v1`, for portals."""
+"""The HTTP API of intake for portals: `/v1`, the published keys, and the documentation at `/docs`."""

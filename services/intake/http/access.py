@@ -1,4 +1,4 @@
-"""Who is calling: a portal, by its key."""
+"""Authentication of portals by their keys, and their scopes."""
 
 import asyncio
 import time
@@ -9,18 +9,18 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from chassis.service import Database
-from services.intake.domain import Scope
+from services.intake.domain.model import Scope
 from services.intake.http.problems import Problem
-from services.intake.store import hash_key, portals
+from services.intake.store.portals import hash_key, list_portals
 
 REREAD_AFTER_S = 2.0
-PAUSE_FOR_UNKNOWN_S = 0.2  # a new key works at once, and wrong ones do not hammer the database
+PAUSE_FOR_UNKNOWN_S = 0.2  # a new key works almost at once, and wrong keys cause at most five queries a second
 
 _bearer = HTTPBearer(auto_error=False, description="Ключ портала")
 
 
 class Keyring:
-    """Portals' keys, read anew every two seconds: a revoked key stops working by then."""
+    """Keys of portals, cached from the database for two seconds: a revoked key stops working by then."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,34 +29,37 @@ class Keyring:
         self._portals: dict[bytes, tuple[str, frozenset[str]]] = {}
 
     async def portal(self, key: str) -> tuple[str, frozenset[str]] | None:
-        """Name and scopes of the portal whose key it is."""
-        hashed, asked_at = hash_key(key), time.monotonic()
-        if self._is_old(hashed, asked_at):
-            async with self._reading:  # many may ask at once; one of them reads
-                if self._is_old(hashed, asked_at):
+        """Name and scopes of the portal with this key, None for an unknown or revoked key."""
+        hashed, called_at = hash_key(key), time.monotonic()
+        if self._is_stale(hashed, called_at):
+            async with self._reading:  # of many concurrent callers one reads, the others find the result
+                if self._is_stale(hashed, called_at):
                     await self._read()
         return self._portals.get(hashed)
 
     def scopes(self, portal: str) -> frozenset[str]:
-        """What a portal that has just been let in may do."""
+        """The scopes of a portal that was authenticated a moment ago, by its name."""
         return next((scopes for name, scopes in self._portals.values() if name == portal), frozenset())
 
-    def _is_old(self, hashed: bytes, asked_at: float) -> bool:
-        return self._read_at < (asked_at - REREAD_AFTER_S if hashed in self._portals else asked_at)
+    def _is_stale(self, hashed: bytes, called_at: float) -> bool:
+        return self._read_at < (called_at - REREAD_AFTER_S if hashed in self._portals else called_at)
 
     async def _read(self) -> None:
         await asyncio.sleep(self._read_at + PAUSE_FOR_UNKNOWN_S - time.monotonic())
         began = time.monotonic()
         self._portals = {
             row.key_hash: (row.name, frozenset(row.scopes))
-            for row in await portals(self._database)
+            for row in await list_portals(self._database)
             if row.key_hash is not None
         }
         self._read_at = began
 
 
-def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
-    """A dependency: the calling portal's name. 401 without a key that works, 403 without the scope, if one is asked."""
+def portal_with(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
+    """A dependency that yields the calling portal's name.
+
+    Raises Problem: 401 without a working key, 403 without `scope` where a scope is given.
+    """
 
     async def check(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -73,7 +76,7 @@ def needs(scope: Scope | None = None) -> Callable[..., Awaitable[str]]:
     return check
 
 
-def allowed(app: FastAPI, portal: str, scope: Scope) -> None:
-    """403 without the scope, where the body says which is asked."""
+def require_scope(app: FastAPI, portal: str, scope: Scope) -> None:
+    """Raises Problem 403 without the scope; for operations whose body determines the scope."""
     if scope not in app.state.keyring.scopes(portal):
         raise Problem(403, "forbidden")

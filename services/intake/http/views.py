@@ -1,4 +1,4 @@
-"""What intake answers with."""
+"""Response bodies of the HTTP API."""
 
 from datetime import date, datetime
 from typing import Any, Literal
@@ -7,18 +7,18 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.person import Person
-from services.intake.domain import Lead
+from services.intake.domain.model import Lead, RecordedRequest
 
 
 class PartnerView(BaseModel):
-    """The partner as recorded."""
+    """A partner as intake recorded it."""
 
     partner_id: str
     status: str
 
 
 class TakenView(BaseModel):
-    """The lead is taken; keep the receipt and its opening, they prove the order of receipt."""
+    """A recorded lead. Keep the receipt and its opening: they prove the order of receipt."""
 
     lead_id: UUID
     status: Literal["under-review"]
@@ -29,14 +29,14 @@ class TakenView(BaseModel):
 
 
 class ClientView(BaseModel):
-    """The client, to the portal that sent it."""
+    """A client; only the portal that submitted it sees it."""
 
     full_name: str
     phone: str
 
 
 class HistoryView(BaseModel):
-    """One entry of a lead's history."""
+    """One event of a lead: when, its name, and a detail such as a date."""
 
     at: datetime
     event: str
@@ -58,26 +58,26 @@ class LeadView(BaseModel):
 
 
 class LeadsView(BaseModel):
-    """A page of leads."""
+    """A page of leads; pass `next_cursor` as `cursor` for the next page."""
 
     items: list[LeadView]
     next_cursor: str | None
 
 
-class PassedView(BaseModel):
-    """The request is taken; what becomes of it shows under its id."""
+class AcceptedView(BaseModel):
+    """A recorded request; `GET /v1/requests/{request_id}` returns its outcome."""
 
     request_id: UUID
 
 
-class ClaimView(PassedView):
-    """A claim that is taken; its settlement names it."""
+class ClaimView(AcceptedView):
+    """A recorded reward claim; a settlement names its id."""
 
     claim_id: UUID
 
 
 class RequestView(BaseModel):
-    """What became of a request."""
+    """The outcome of a request."""
 
     request_id: UUID
     status: Literal["pending", "done", "refused"]
@@ -86,7 +86,7 @@ class RequestView(BaseModel):
 
 
 def lead_view(lead: Lead, client: Person | None) -> LeadView:
-    """A lead for its portal: the public reason only. No client: its data were erased."""
+    """A lead as its portal may see it, with the public reason only. `client` is None after erasure."""
     return LeadView(
         lead_id=lead.lead_id,
         partner_id=lead.partner_id,
@@ -97,4 +97,14 @@ def lead_view(lead: Lead, client: Person | None) -> LeadView:
         reserved_until=lead.reserved_until,
         received_at=lead.received_at,
         history=[HistoryView(at=at, event=event, detail=detail) for at, event, detail in lead.history()],
+    )
+
+
+def request_view(request: RecordedRequest) -> RequestView:
+    """A recorded request with its status; `result` is None when no lead was found."""
+    return RequestView(
+        request_id=request.origin.request_id,
+        status="refused" if request.reason is not None else "done" if request.done_at is not None else "pending",
+        reason=request.reason,
+        result=None if request.lead_id is None else {"lead_id": str(request.lead_id), **(request.result or {})},
     )

@@ -47,15 +47,17 @@ _ADD_REQUESTS = """
     SELECT *, now() FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[])
 """
 _ADD_LEADS = """
-    INSERT INTO leads (lead_id, number, portal, partner_id, client_key, client, status, received_at, story, told)
+    INSERT INTO leads (lead_id, number, portal, partner_id, client_key, client, status, received_at,
+                       reservation_events, history_count)
     SELECT lead_id, number, portal, partner_id, client_key, client, 'under-review', received_at, '[]', -1
     FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
          AS t (lead_id, number, portal, partner_id, client_key, client, received_at)
 """
 _CONFIRM = """
     UPDATE leads l SET status = 'confirmed', confirmed_at = u.confirmed_at, reserved_through = u.reserved_through,
-                       reserved_until = u.reserved_until, told = 1,
-                       story = jsonb_build_array(jsonb_build_array(u.confirmed_at, 'confirmed', u.reserved_through))
+                       reserved_until = u.reserved_until, history_count = 1,
+                       reservation_events = jsonb_build_array(
+                           jsonb_build_array(u.confirmed_at, 'confirmed', u.reserved_through))
     FROM unnest($1::uuid[], $2::timestamptz[], $3::date[], $4::timestamptz[])
          AS u (lead_id, confirmed_at, reserved_through, reserved_until)
     WHERE l.lead_id = u.lead_id AND l.confirmed_at IS NULL

@@ -23,7 +23,7 @@ from contracts.portal import PlainPerson, SubmitLead
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer, decrypt_with
 from contracts.verdicts import LeadRejected
-from services.intake.store import LeadRow, PartnerRow, PortalRow, RequestRow
+from services.intake.store.tables import LeadRow, PartnerRow, PortalRow, RequestRow
 from tests.bench.plain.common import application, is_kind, publish, seen, sessions
 
 SOURCE = "/truce/intake"
@@ -105,8 +105,8 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
                     client=event.client,
                     status="under-review",
                     received_at=event.received_at,
-                    story=[],
-                    told=-1,
+                    reservation_events=[],
+                    history_count=-1,
                 )
             )
         if earlier is None:
@@ -163,8 +163,8 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
         if lead is not None and lead.confirmed_at is None:
             lead.status, lead.confirmed_at = "confirmed", event.confirmed_at
             lead.reserved_through, lead.reserved_until = event.reserved_through, event.reserved_until
-            lead.story = [[event.confirmed_at.isoformat(), "confirmed", event.reserved_through.isoformat()]]
-            lead.told = event.history_count or 0
+            entry = [event.confirmed_at.isoformat(), "confirmed", event.reserved_through.isoformat()]
+            lead.reservation_events, lead.history_count = [entry], event.history_count or 0
         await session.commit()
 
 

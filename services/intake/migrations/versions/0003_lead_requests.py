@@ -1,4 +1,4 @@
-"""What is asked about leads later, and what becomes of them.
+"""Requests about leads, and the outcome of leads and of requests.
 
 Revision ID: 0003
 """

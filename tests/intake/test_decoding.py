@@ -1,4 +1,4 @@
-"""What portals send becomes what the domain decides, without any I/O; and what cannot be read is called so."""
+"""Requests of portals become inputs of rules, without I/O; a record that cannot be decoded is poison."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import OKPKey
 
 from chassis.service import Input, Poison
 from contracts.sealing import encrypt_to
-from services.intake.domain import LeadRequest, PartnerRequest
-from services.intake.handlers import Reader, story
-from services.intake.settings import Settings
-from tests.contracts.keys import INTAKE_JWK, KEY, OPERATOR_JWK, private
-from tests.intake.conftest import SECRET, public
+from services.intake.decoding import RequestDecoder, incoming_trace
+from services.intake.domain.model import PartnerRegistration, Submission
+from tests.contracts.keys import INTAKE_JWK, private
+from tests.intake.in_process import DECODER, SETTINGS
 
 CLIENT = {"full_name": "  ветлугин   Пётр ", "phone": "8 (916) 555-01-23"}
 LEAD = {"partner_id": "anna", "client": CLIENT, "consent": {"given_at": "2026-11-01T12:00:00Z"}}
@@ -30,7 +28,7 @@ TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 @dataclass(frozen=True)
 class Sent:
-    """A record as the consumer hands it over."""
+    """A Kafka record as the consumer passes it to the decoder."""
 
     value: bytes | None
     topic: str = "portal-requests.demo"
@@ -40,29 +38,17 @@ class Sent:
     headers: list[tuple[str, bytes | None]] = field(default_factory=list)
 
 
-SETTINGS = Settings.model_validate(
-    {
-        "database_url": "postgresql://nowhere/intake",
-        "admin_port": 0,
-        "http_port": 0,
-        "sealing_keys": json.dumps({"keys": [KEY]}),
-        "client_key_secret": SECRET,
-        "receipt_key": json.dumps(OKPKey.generate_key("Ed25519", {"kid": "r1"}).as_dict(private=True)),
-        "unsealing_key": json.dumps(INTAKE_JWK),
-        "accept_plain_clients": True,
-        "DEAD_LETTERS_PUBLIC_KEY": public(OPERATOR_JWK),
-    }
-)
-READER = Reader(SETTINGS)
-STRICT = Reader(SETTINGS.model_copy(update={"accept_plain_clients": False}))
+STRICT = RequestDecoder(SETTINGS.model_copy(update={"accept_plain_clients": False}))
 
 
-def decoded(body: Any, *, by: Reader = READER, topic: str = "portal-requests.demo", **headers: str) -> Input:
+def decoded(body: Any, *, by: RequestDecoder = DECODER, topic: str = "portal-requests.demo", **headers: str) -> Input:
     value = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read(value, headers, by=by, topic=topic)
 
 
-def read(value: bytes, headers: dict[str, str], *, by: Reader = READER, topic: str = "portal-requests.demo") -> Input:
+def read(
+    value: bytes, headers: dict[str, str], *, by: RequestDecoder = DECODER, topic: str = "portal-requests.demo"
+) -> Input:
     return by.decode(Sent(value, topic), {"ce_id": "r1", "ce_type": "submit-lead.v1", **headers})
 
 
@@ -70,18 +56,18 @@ def sealed(client: dict[str, str]) -> str:
     return encrypt_to(private(INTAKE_JWK), json.dumps(client).encode())
 
 
-def asked(item: Input) -> LeadRequest:
-    assert isinstance(item.body, LeadRequest)
+def submission(item: Input) -> Submission:
+    assert isinstance(item.body, Submission)
     return item.body
 
 
-def test_the_topic_says_whose_request_it_is_whatever_the_headers_say() -> None:
+def test_topic_determines_the_portal_of_a_request_whatever_the_headers_hold() -> None:
     item = decoded(LEAD, topic="portal-requests.north.west", ce_source="/portals/demo")
 
-    assert asked(item).origin.portal == "north.west"
+    assert submission(item).origin.portal == "north.west"
 
 
-def test_one_client_is_one_key_however_the_phone_is_typed() -> None:
+def test_one_client_has_one_key_however_the_phone_is_typed() -> None:
     keys = {
         decoded({**LEAD, "client": {**CLIENT, "phone": phone}}).key
         for phone in ("8 (916) 555-01-23", "+7 916 555 01 23", "9165550123")
@@ -91,10 +77,10 @@ def test_one_client_is_one_key_however_the_phone_is_typed() -> None:
     assert keys.pop().startswith("k1:")
 
 
-def test_a_client_sealed_anew_is_the_same_request() -> None:
+def test_request_with_its_client_sealed_anew_is_the_same_request() -> None:
     first, again = (decoded({**LEAD, "client": sealed(CLIENT)}) for _ in range(2))
 
-    assert asked(first).origin == asked(again).origin
+    assert submission(first).origin == submission(again).origin
     assert first.cause == again.cause
 
 
@@ -108,21 +94,21 @@ def test_a_client_sealed_anew_is_the_same_request() -> None:
     ],
 )
 def test_other_content_has_another_digest(change: dict[str, Any]) -> None:
-    assert asked(decoded({**LEAD, **change})).origin.digest != asked(decoded(LEAD)).origin.digest
+    assert submission(decoded({**LEAD, **change})).origin.digest != submission(decoded(LEAD)).origin.digest
 
 
-def test_nothing_readable_about_the_client_is_left_after_reading() -> None:
+def test_decoded_request_holds_nothing_readable_about_the_client() -> None:
     shown = repr(decoded(LEAD)) + repr(decoded(PARTNER, ce_type="register-partner.v1"))
 
     assert not any(text in shown for text in ("9165550123", "555-01-23", "етлугин", "9165550199", "Заречный"))
 
 
-def test_a_phone_that_is_none_is_refused_not_poison() -> None:
-    assert asked(decoded({**LEAD, "client": {**CLIENT, "phone": "12"}})).refusal == "invalid-phone"
+def test_invalid_phone_is_a_refusal_and_not_poison() -> None:
+    assert submission(decoded({**LEAD, "client": {**CLIENT, "phone": "12"}})).refusal == "invalid-phone"
 
 
-def test_a_sealed_client_is_taken_where_a_plain_one_is_not() -> None:
-    assert asked(decoded({**LEAD, "client": sealed(CLIENT)}, by=STRICT)).refusal is None
+def test_sealed_client_is_decoded_where_plain_clients_are_not_allowed() -> None:
+    assert submission(decoded({**LEAD, "client": sealed(CLIENT)}, by=STRICT)).refusal is None
     with pytest.raises(Poison, match="plain-client"):
         decoded(LEAD, by=STRICT)
     with pytest.raises(Poison, match="plain-client"):
@@ -130,7 +116,7 @@ def test_a_sealed_client_is_taken_where_a_plain_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "with space", "имя", "x" * 256, "line\n"])
-def test_an_id_that_could_not_be_kept_is_poison(name: str) -> None:
+def test_malformed_request_id_is_poison(name: str) -> None:
     with pytest.raises(Poison, match="no-envelope"):
         decoded(LEAD, ce_id=name)
 
@@ -148,13 +134,13 @@ def test_an_id_that_could_not_be_kept_is_poison(name: str) -> None:
         ({**PARTNER, "agreement": {"number": "A\0", "signed_on": "2026-02-01"}}, "register-partner.v1", "invalid"),
     ],
 )
-def test_what_cannot_be_read_is_poison_with_its_reason(body: Any, kind: str, reason: str) -> None:
+def test_record_that_cannot_be_decoded_is_poison_with_its_reason(body: Any, kind: str, reason: str) -> None:
     with pytest.raises(Poison, match=reason):
         decoded(body, ce_type=kind)
 
 
 @given(value=st.binary(max_size=200), headers=st.dictionaries(st.sampled_from(["ce_id", "ce_type"]), st.text()))
-def test_whatever_is_sent_it_is_read_or_poison(value: bytes, headers: dict[str, str]) -> None:
+def test_arbitrary_bytes_are_poison(value: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(Poison):
         read(value, headers)
 
@@ -170,25 +156,25 @@ def test_whatever_is_sent_it_is_read_or_poison(value: bytes, headers: dict[str, 
     ),
     kind=st.sampled_from(["submit-lead.v1", "register-partner.v1"]),
 )
-def test_a_misshapen_request_is_decided_or_poison_and_nothing_else(change: dict[str, Any], kind: str) -> None:
+def test_misshapen_request_is_decoded_or_poison_and_raises_nothing_else(change: dict[str, Any], kind: str) -> None:
     try:
         item = decoded({**(LEAD if kind == "submit-lead.v1" else PARTNER), **change}, ce_type=kind)
     except Poison:
         return
 
-    assert isinstance(item.body, LeadRequest | PartnerRequest)
+    assert isinstance(item.body, Submission | PartnerRegistration)
     assert "\0" not in repr(item.body)
 
 
-def test_a_story_goes_on_only_where_it_is_well_formed() -> None:
-    assert story("order-17", TRACE).correlation == "order-17"
-    assert story(None, TRACE).traceparent == TRACE
-    # Headers as long as a portal pleases would make an event that Kafka never takes, and stop all others behind it.
-    assert story("x" * 700_000, "00-" + "x" * 700_000) == story(None, None)
-    assert story("a\0b", f"{'0' * 9000}-{'a' * 32}-{'b' * 16}-01") == story(None, None)
+def test_trace_and_correlation_of_a_portal_are_kept_only_if_well_formed() -> None:
+    assert incoming_trace("order-17", TRACE).correlation == "order-17"
+    assert incoming_trace(None, TRACE).traceparent == TRACE
+    # A header of any length would make an event that Kafka refuses, and block the events behind it in the outbox.
+    assert incoming_trace("x" * 700_000, "00-" + "x" * 700_000) == incoming_trace(None, None)
+    assert incoming_trace("a\0b", f"{'0' * 9000}-{'a' * 32}-{'b' * 16}-01") == incoming_trace(None, None)
 
 
-def test_a_request_without_a_story_begins_one_of_its_own() -> None:
+def test_request_without_a_valid_correlation_gets_its_own() -> None:
     item = decoded(LEAD, ce_correlationid="x" * 256)
 
     assert item.cause.correlation == item.cause.id

@@ -1,0 +1,1 @@
+"""Rules of intake: pure functions of a state, a message and the time."""

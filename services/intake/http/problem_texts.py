@@ -1,0 +1,64 @@
+"""Russian texts of problems. Titles name a problem; refusals point at a field and say what to do."""
+
+from typing import Final, NamedTuple
+
+TITLES: Final[dict[str, str]] = {
+    "unauthorized": "Нужен действующий ключ портала",
+    "forbidden": "Ключ портала не даёт права на это действие",
+    "not-found": "Не найдено",
+    "method-not-allowed": "Такой запрос здесь не принимается",
+    "too-large": "Запрос больше 64 КиБ",
+    "invalid": "Запрос заполнен неверно",
+    "idempotency-key-required": "Нужен заголовок Idempotency-Key: до 255 видимых символов ASCII",
+    "id-conflict": "Этот Idempotency-Key уже использован с другим содержанием",
+    "unavailable": "Сейчас запрос принять нельзя, повторите позже: ничего не потеряно",
+    "internal": "Внутренняя ошибка: мы о ней уже знаем",
+    "invalid-phone": "Это не похоже на номер телефона",
+    "invalid-name": "Укажите имя и фамилию буквами, до 150 символов",
+    "no-consent": "Нужно согласие клиента на обработку персональных данных",
+    "invalid-agreement": "Номер договора содержит недопустимые символы",
+    "unknown-partner": "Партнёр с таким номером не зарегистрирован",
+    "partner-suspended": "Работа партнёра приостановлена",
+    "over-quota": "Партнёр подал слишком много заявок за час или за сутки, повторите позже",
+    "over-limit": "У партнёра закреплено столько клиентов, сколько разрешено",
+    "unknown-lead": "Такой заявки у партнёра нет",
+    "name-mismatch": "Имя не совпадает с тем, на которое оформлена заявка",
+    "not-yours": "Это заявка другого партнёра",
+    "who-asks": "Укажите либо партнёра, либо менеджера",
+    "no-amount": "Для начисления нужны сумма больше нуля и валюта",
+    "does-not-open": "Зашифрованные данные клиента не открываются нашим ключом",
+}
+
+
+class Refusal(NamedTuple):
+    """Where a refusal points and what the user is to do. `field`: a dotted path in the body."""
+
+    field: str
+    message: str
+
+
+REFUSALS: Final[dict[str, Refusal]] = {
+    "invalid-phone": Refusal(
+        "client.phone", "Телефон: укажите номер с кодом города или оператора, например +7 916 555-01-23"
+    ),
+    "invalid-name": Refusal("client.full_name", "Имя и фамилия: укажите буквами, не больше 150 символов"),
+    "no-consent": Refusal("consent", "Согласие: получите и отметьте согласие клиента на обработку персональных данных"),
+    "invalid-agreement": Refusal("agreement.number", "Номер договора: уберите непечатаемые символы"),
+    "unknown-partner": Refusal(
+        "partner_id", "Партнёр: проверьте номер или зарегистрируйте партнёра, такого номера нет"
+    ),
+    "partner-suspended": Refusal(
+        "partner_id", "Партнёр: работа приостановлена, обратитесь к менеджеру застройщика по работе с партнёрами"
+    ),
+    "over-limit": Refusal(
+        "partner_id", "Партнёр: закреплено столько клиентов, сколько разрешено; дождитесь окончания закреплений"
+    ),
+    "unknown-lead": Refusal("lead_id", "Заявка: проверьте партнёра, телефон или номер заявки, такой заявки у него нет"),
+    "name-mismatch": Refusal(
+        "client.full_name", "Имя и фамилия: укажите так, как в заявке, сейчас они не совпадают с заявкой"
+    ),
+    "not-yours": Refusal("partner_id", "Партнёр: укажите партнёра, который подал заявку, это заявка другого партнёра"),
+    "who-asks": Refusal("manager", "Менеджер: укажите либо менеджера, либо партнёра, только одного из них"),
+    "no-amount": Refusal("amount", "Сумма: для начисления укажите сумму больше нуля и валюту"),
+    "does-not-open": Refusal("client", "Клиент: зашифруйте данные заново открытым ключом из /.well-known/jwks.json"),
+}

@@ -1,0 +1,1 @@
+"""The database of intake: tables, states of rules, and queries."""
