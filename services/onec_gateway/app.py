@@ -41,9 +41,11 @@ from services.onec_gateway.exchanges import ExchangeJournal
 from services.onec_gateway.handlers import Handlers
 from services.onec_gateway.onec import mapping
 from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners, parse_calendar
+from services.onec_gateway.onec.maintenance import Maintenance, parse_calendar
 from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import Verification
 from services.onec_gateway.rules import Policy
 from services.onec_gateway.settings import Settings
@@ -62,17 +64,16 @@ def build(settings: Settings) -> Service:
     """The service on its 1C."""
     zone = ZoneInfo(settings.time_zone)
     names = mapping.load(settings.mapping_file)
-    manners = Manners(
-        at_once=settings.concurrency,
-        per_second=settings.per_second,
-        probe_every_s=settings.probe_every.total_seconds(),
-        calendar=parse_calendar(settings.maintenance),
-        now=lambda: datetime.now(zone),
+    gate = Gate(
+        Throttle(settings.concurrency, settings.per_second),
+        maintenance=Maintenance(
+            parse_calendar(settings.maintenance), settings.probe_every.total_seconds(), lambda: datetime.now(zone)
+        ),
     )
     exchanges = ExchangeJournal(settings.exchanges_kept_for)
-    onec = connect(settings, names, manners, exchanges)
+    onec = connect(settings, names, gate, exchanges)
     search = Search(onec, names, zone)
-    verification = Verification(onec, names, manners)
+    verification = Verification(onec, names, gate)
     watch = Watch(
         search,
         bytes.fromhex(settings.client_key_secret.get_secret_value()),
@@ -83,30 +84,30 @@ def build(settings: Settings) -> Service:
     )
 
     async def probing(_: Runtime) -> None:
-        await manners.run(onec.probe)
+        await gate.run(onec.probe)
 
     return wire(
         settings,
         search,
         Journals(onec, search, names, zone, verification.length),
         onec.close,
-        batch=search.in_one_request(),
+        batch=search.clients_per_request(),
         background=(verification.run, probing, exchanges.run, watch.run),
-        ready={"mapping": verification.why_not},
+        ready={"mapping": verification.why_not_ready},
         watched=lambda: watch.watched,
     )
 
 
-def connect(settings: Settings, names: mapping.Mapping, manners: Manners, exchanges: ExchangeJournal) -> OneC:
+def connect(settings: Settings, names: mapping.Mapping, gate: Gate, exchanges: ExchangeJournal) -> OneC:
     """The client of the infobase that the settings name."""
     return OneC(
         settings.url,
         settings.user,
         settings.password.get_secret_value(),
-        manners=manners,
+        gate=gate,
         record=exchanges.record,
         web_server=settings.web_server,
-        places=settings.concurrency,
+        connections=settings.concurrency,
         probe_set=names.clients.set,
     )
 

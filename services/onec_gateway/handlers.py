@@ -30,10 +30,11 @@ from services.onec_gateway.domain import (
 )
 from services.onec_gateway.evidence import MARK, Watched
 from services.onec_gateway.facts import Enquiry, Sale
-from services.onec_gateway.onec.client import Call
 from services.onec_gateway.onec.errors import NoAnswer, NoRights, NotReached, OneCError, Paused, Refused
-from services.onec_gateway.onec.journals import Entry, Journals, State
-from services.onec_gateway.onec.search import FoundDeal, FoundEnquiry, Known, Search
+from services.onec_gateway.onec.exchange import Call
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.partner_journal import Entry, State
+from services.onec_gateway.onec.search import ClientRecords, FoundDeal, Search
 from services.onec_gateway.store import PartnerReader
 
 log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ class Handlers:
         partners = await self._partners.get([job.payload["partner_id"] for job in jobs])
         watched = self._watched()
         stale = [(job, opened) for job in jobs if self._is_stale(job) and isinstance(opened := self._open(job), Person)]
-        again: dict[str, Known] = {}
+        again: dict[str, ClientRecords] = {}
         if stale:
             try:
                 again = await self._look_up("second-check", stale)
@@ -116,7 +117,7 @@ class Handlers:
                     yield job, self._again(error, job)
                 waiting = {job.ref for job, _ in stale}
                 jobs = [job for job in jobs if job.ref not in waiting]
-        newer = {job.ref: _enquiries(again[client.phone].enquiries) for job, client in stale if client.phone in again}
+        newer = {job.ref: again[client.phone].enquiries for job, client in stale if client.phone in again}
         enter = partial(self._enter, newer=newer, watched=watched)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)
         async for answered in call_each(jobs, write, self._gate):
@@ -150,7 +151,7 @@ class Handlers:
         except OneCError as error:
             return self._again_or_park(error, job)
 
-    async def _look_up(self, operation: str, known: Sequence[tuple[Job, Person]]) -> dict[str, Known]:
+    async def _look_up(self, operation: str, known: Sequence[tuple[Job, Person]]) -> dict[str, ClientRecords]:
         if not known:
             return {}
         phones = [client.phone for _, client in known]
@@ -161,16 +162,16 @@ class Handlers:
             max(job.attempt for job, _ in known),
             correlation=first.cause.correlation if len(known) == 1 else None,
             personal=(*phones, *(client.full_name for _, client in known)),
-            again_s=_backoff(first.attempt),
+            retry_after_s=_backoff(first.attempt),
         )
         return await self._search.clients(call, phones)
 
-    def _answered(self, job: Job, found: Known, watched: Watched | None) -> Done:
+    def _answered(self, job: Job, found: ClientRecords, watched: Watched | None) -> Done:
         return Done(
             CheckAnswered(
                 UUID(_lead_of(job)),
                 self._clock.now(),
-                _enquiries(found.enquiries),
+                found.enquiries,
                 tuple(sale_of(deal) for deal in found.deals),
                 watched,
             )
@@ -330,10 +331,6 @@ def sale_of(deal: FoundDeal) -> Sale:
     return Sale(deal.ref, deal.amount, deal.currency, deal.contract_number, deal.contract_date, deal.cancelled)
 
 
-def _enquiries(found: Sequence[FoundEnquiry]) -> tuple[Enquiry, ...]:
-    return tuple(Enquiry(one.ref, one.date, one.number, one.ours) for one in found)
-
-
 def _sealed(what: str, job: Job) -> Retry:
     # Keys are rotated by people: the one that is missing may come. Nothing is decided until it does.
     log.error("cannot be opened", what=what, lead=_lead_of(job), message="Проверьте ONEC_SEALING_KEYS")
@@ -351,7 +348,7 @@ def _call(operation: str, job: Job, *personal: str) -> Call:
         job.attempt,
         correlation=job.cause.correlation,
         personal=personal,
-        again_s=_backoff(job.attempt),
+        retry_after_s=_backoff(job.attempt),
     )
 
 

@@ -22,9 +22,11 @@ from services.onec_gateway.domain import Ruled, SaleSeen
 from services.onec_gateway.exchanges import ExchangeJournal
 from services.onec_gateway.facts import Ruling, Sale
 from services.onec_gateway.onec import mapping
+from services.onec_gateway.onec.compare import Problem
 from services.onec_gateway.onec.errors import OneCError
-from services.onec_gateway.onec.manners import Manners
-from services.onec_gateway.onec.verify import Problem, verify
+from services.onec_gateway.onec.gate import Gate
+from services.onec_gateway.onec.throttle import Throttle
+from services.onec_gateway.onec.verify import verify
 from services.onec_gateway.settings import Settings
 
 FOLLOW_EVERY_S: Final = 1.0
@@ -241,8 +243,8 @@ def _verify(as_json: Json = False) -> None:
 
     async def look() -> tuple[Problem, ...]:
         names = mapping.load(settings.mapping_file)
-        manners = Manners(at_once=1, per_second=settings.per_second)
-        onec = connect(settings, names, manners, ExchangeJournal(settings.exchanges_kept_for))
+        gate = Gate(Throttle(1, settings.per_second))
+        onec = connect(settings, names, gate, ExchangeJournal(settings.exchanges_kept_for))
         try:
             return (await verify(onec, names)).problems
         finally:

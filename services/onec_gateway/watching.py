@@ -22,8 +22,8 @@ from services.onec_gateway.domain import EnquirySeen, SaleSeen
 from services.onec_gateway.evidence import Watched, is_later_number
 from services.onec_gateway.facts import Enquiry
 from services.onec_gateway.handlers import sale_of
-from services.onec_gateway.onec.client import Call
 from services.onec_gateway.onec.errors import OneCError
+from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.search import FoundDeal, Search, SeenEnquiry
 from services.onec_gateway.store import Sightings
 
