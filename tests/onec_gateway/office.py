@@ -9,9 +9,6 @@ from tests.simulators.tests.processes import OneCSim
 
 CALL = Call("test", ("lead",))
 PHONE = "+79161234567"
-CLIENTS = "Catalog_CRM_ПотенциальныеКлиенты"
-ENQUIRIES = "Document_CRM_Интерес"
-REGISTER = "InformationRegister_ЖурналПартнеров"
 ENTRY = Entry(
     lead_id="00000000-0000-0000-0000-000000000001",
     full_name="Иванов-О'Нил Пётр",

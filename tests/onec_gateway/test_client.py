@@ -17,7 +17,8 @@ from services.onec_gateway.onec.journals import Journals
 from services.onec_gateway.onec.search import Search
 from services.onec_gateway.onec.throttle import Throttle
 from tests.onec_gateway.conftest import connected
-from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, PHONE, REGISTER
+from tests.onec_gateway.office import CALL, ENTRY, PHONE
+from tests.simulators.tests.names import CARDS, ENQUIRIES, REGISTER
 from tests.simulators.tests.processes import PASSWORD, USER, OneCSim
 
 ANY = "DeletionMark eq false"
@@ -69,7 +70,7 @@ async def test_address_too_long_for_the_web_server_is_a_refusal(sim: OneCSim, on
     for profile in ("iis", "apache"):
         sim.post("access", {"profile": profile})
         with pytest.raises(Refused, match="address-not-served"):
-            await onec.find(CALL, CLIENTS, " or ".join([ANY] * 400), ("Ref_Key",))
+            await onec.find(CALL, CARDS, " or ".join([ANY] * 400), ("Ref_Key",))
 
 
 async def test_byte_order_mark_and_a_wrong_charset_header_do_no_harm(sim: OneCSim, onec: OneC) -> None:
@@ -102,11 +103,11 @@ async def test_request_without_a_connection_certainly_had_no_effect() -> None:
         record=lambda _: None,
         web_server="iis",
         connections=1,
-        probe_set=CLIENTS,
+        probe_set=CARDS,
     )
 
     with pytest.raises(NotReached, match="not-connected"):
-        await onec.find(CALL, CLIENTS, ANY, ("Ref_Key",))
+        await onec.find(CALL, CARDS, ANY, ("Ref_Key",))
     await onec.close()
 
 

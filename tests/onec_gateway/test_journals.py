@@ -11,8 +11,9 @@ from services.onec_gateway.onec.errors import NoAnswer, OneCError, Refused
 from services.onec_gateway.onec.journals import Journals
 from services.onec_gateway.onec.partner_journal import Entry
 from services.onec_gateway.onec.search import Search
-from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, EXPIRED_AT, PHONE, REGISTER, enquiry
-from tests.simulators.tests.processes import OneCSim
+from tests.onec_gateway.office import CALL, ENTRY, EXPIRED_AT, PHONE, enquiry
+from tests.simulators.tests.names import CARDS, ENQUIRIES, REGISTER
+from tests.simulators.tests.processes import OneCSim, until
 
 Move = Callable[[Journals, bool], Awaitable[Any]]
 
@@ -104,7 +105,7 @@ async def test_hand_over_uses_a_card_that_the_sales_office_created(sim: OneCSim,
 
     ours = next(row for row in sim.get("general-journal") if row["ref"] == ref)
     assert ours["client_ref"] == known["client_ref"]
-    assert len(sim.rows(CLIENTS)) == 1
+    assert len(sim.rows(CARDS)) == 1
 
 
 async def test_handed_over_client_is_found_by_a_search(journals: Journals, search: Search) -> None:
@@ -144,7 +145,7 @@ async def test_each_expiry_has_its_own_enquiry_and_only_the_last_is_valid(
         _assert_active_once(sim)
 
     assert len(set(valid)) == len(valid)
-    assert len(sim.rows(CLIENTS)) == 1
+    assert len(sim.rows(CARDS)) == 1
 
 
 async def test_returned_client_leaves_the_general_journal_despite_an_edited_comment(
@@ -318,7 +319,7 @@ async def test_move_interrupted_at_any_request_ends_right_when_repeated(
 
         partner = [row["state"] for row in sim.get("journal")]
         assert (partner, sorted(row["deletion_mark"] for row in sim.get("general-journal"))) == ENDS[move]
-        assert len(sim.rows(CLIENTS)) == (1 if ENDS[move][1] else 0)
+        assert len(sim.rows(CARDS)) == (1 if ENDS[move][1] else 0)
         _assert_nothing_created_twice(sim, before)
         if not failed:
             return
@@ -326,9 +327,11 @@ async def test_move_interrupted_at_any_request_ends_right_when_repeated(
 
 
 def _wait_until_1c_is_done(sim: OneCSim) -> None:
-    # The gateway waits for the longest time that a call may take; the test waits for the simulator's last late write.
-    while any(call["fault"] == "late_commit" and not call["committed"] for call in sim.get("calls")):
-        pass
+    # The gateway waits for the longest time that a call may take; the test waits for the simulator's late write.
+    def is_done() -> bool:
+        return all(call["committed"] for call in sim.get("calls") if call["fault"] == "late_commit")
+
+    until(is_done, "the late write")
 
 
 def _assert_nothing_created_twice(sim: OneCSim, since: int) -> None:

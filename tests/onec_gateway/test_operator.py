@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.migrations import upgrade
 from tests.infra import DatabaseFactory
-from tests.onec_gateway.office import REGISTER
 from tests.onec_gateway.process import NAME, Gateway, listening
 from tests.process import run_warm, until
+from tests.simulators.tests.names import REGISTER
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra

@@ -16,9 +16,10 @@ from services.onec_gateway.onec.marks import HISTORY, MARKER, is_handed_over
 from services.onec_gateway.onec.odata import WebServer
 from services.onec_gateway.onec.search import Search
 from tests.onec_gateway.conftest import MOSCOW, connected
-from tests.onec_gateway.office import CALL, ENQUIRIES, PHONE, enquiry
-from tests.simulators.onec.people import contact_row
+from tests.onec_gateway.office import CALL, PHONE, enquiry
+from tests.simulators.onec.office import contact_row
 from tests.simulators.onec.predicates import like_pattern
+from tests.simulators.tests.names import CARDS, ENQUIRIES
 from tests.simulators.tests.processes import OneCSim
 
 COLUMNS = ("НомерТелефона", "НомерТелефонаБезКодов", "Представление")
@@ -123,12 +124,10 @@ async def test_client_is_found_in_every_form_of_the_phone(sim: OneCSim, search: 
 @pytest.mark.parametrize("typed", ["12-34-567", "1234 567", "доб. 1, +7 (495) 111-22-33; 8 916 12 34 567"])
 async def test_client_is_found_however_the_digits_are_grouped(sim: OneCSim, search: Search, typed: str) -> None:
     known = enquiry(sim, form="presentation")
-    card = sim.rows("Catalog_CRM_ПотенциальныеКлиенты")[0]
+    card = sim.rows(CARDS)[0]
     (row,) = card["КонтактнаяИнформация"]
     changed = {**row, "Представление": typed, "НомерТелефона": typed[:20]}
-    sim.call(
-        "PATCH", f"Catalog_CRM_ПотенциальныеКлиенты(guid'{known['client_ref']}')", {"КонтактнаяИнформация": [changed]}
-    )
+    sim.call("PATCH", f"{CARDS}(guid'{known['client_ref']}')", {"КонтактнаяИнформация": [changed]})
 
     assert (await search.clients(CALL, [PHONE]))[PHONE].cards == (known["client_ref"],)
 

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.migrations import upgrade
 from tests.infra import DatabaseFactory
-from tests.onec_gateway.office import ENQUIRIES
 from tests.onec_gateway.process import Gateway, listening
 from tests.process import until
+from tests.simulators.tests.names import ENQUIRIES
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra
