@@ -126,7 +126,10 @@ class OneC:
         record: Mapping[str, Any] | None,
         read: Callable[[int, bytes], T],
     ) -> T:
-        """Send a request, pass its result to the gate, the log and the exchange journal. Returns what `read` made."""
+        """Send a request, and pass its result to the gate, the log and the exchange journal.
+
+        Returns what `read` made of the HTTP status and the body. Raises OneCError.
+        """
         url = f"{self._base}{quote(entity + key, safe='()$')}" + (f"?{query}" if query else "")
         started = time.monotonic()
         status: int | None = None

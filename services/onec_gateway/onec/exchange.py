@@ -33,11 +33,11 @@ MESSAGES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Why 1C is called, for the log.
+    """The purpose of a call to 1C, for its records.
 
     `leads` are the ids of the leads that the call is about. `personal` are names and phones to cut out of 1C's error
     texts. `retry_after_s`: in how many seconds the caller tries again if the call fails. `ignore_holds`: the request
-    is sent although the gate is held, as the verification of the mapping needs it.
+    is sent although the gate is held; only the verification of the mapping needs this.
     """
 
     operation: str

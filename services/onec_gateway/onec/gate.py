@@ -20,7 +20,7 @@ HOLD_RETRY_S: Final = 5.0
 
 
 class Gate:
-    """Admits requests to 1C: one job each for the throttle, the circuit breaker and maintenance.
+    """Admits requests to 1C, by the throttle, the circuit breaker and maintenance.
 
     A hold is a reason of the gateway itself to send nothing, such as a mapping that is not verified yet. `clock`
     returns seconds of a monotonic clock.
@@ -93,7 +93,7 @@ class Gate:
         self._log_change(before)
 
     def record_probe(self, failure: OneCError | None) -> None:
-        """Record the result of a probe: the gate opens if 1C answered, also by a refusal, and stays closed else."""
+        """Record the result of a probe: the gate opens if 1C answered, also by a refusal, and stays closed otherwise."""
         before, now = self.closed_by, self._clock()
         if failure is None or isinstance(failure, Refused):
             self.maintenance.locked_until = None

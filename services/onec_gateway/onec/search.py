@@ -1,6 +1,6 @@
 """Reads 1C: the records of clients by phone, new enquiries and sales, and the phones of the staff.
 
-Requests are what 1C has least of, so one request covers as many clients as the web server lets through. 1C's columns
+1C can process few requests, so one request covers as many clients as the web server lets through. 1C's columns
 hold phones as people typed them, so its `like` only preselects rows, and the gateway compares the numbers itself.
 """
 

@@ -15,8 +15,8 @@ class Throttle:
     """At most `at_once` requests in flight and at most `per_second` starts in any second.
 
     `limit` is the number of requests in flight that is allowed at present. The limit is halved after a timeout, a
-    server error or an answer that took longer than SLOW_S seconds. It grows by 1 after as many good answers in a row
-    as the limit itself, up to `at_once`. `now` is seconds of a monotonic clock.
+    server error or an answer that took longer than SLOW_S seconds. It grows by 1 after as many good answers as the
+    limit itself, up to `at_once`. `now` is seconds of a monotonic clock.
     """
 
     at_once: int

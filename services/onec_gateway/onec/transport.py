@@ -1,7 +1,7 @@
 """HTTP requests to 1C inside sessions that are kept open and used again.
 
-Every session takes a licence of 1C. A new session for each request would take as many licences as there are
-requests, so a session is used for one request after another, and ended when the gateway stops.
+Every session holds a licence of 1C until it ends or expires. So a session is not started for each request, but used
+for one request after another, and ended when the gateway stops.
 """
 
 import asyncio

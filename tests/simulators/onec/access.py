@@ -21,7 +21,9 @@ _APACHE_PAGE = "<html><head><title>414</title></head><body><h1>Request-URI Too L
 
 @dataclass(slots=True)
 class Access:
-    """`profile` is the web server that publishes the base. At most `licences` sessions exist (None: no limit).
+    """The limits of the way to the infobase, and the open sessions.
+
+    `profile` is the web server that publishes the base. At most `licences` sessions exist (None: no limit).
 
     A session ends after `session_s` idle seconds. With `keeps_sessions` off, the base gives no sessions. With
     `strict_412`, a write with a stale `If-Match` is refused.
@@ -60,7 +62,7 @@ class Access:
     def admit(
         self, request: Request, now: float, session_over: Callable[[], Response], no_licence: Callable[[bool], Response]
     ) -> tuple[Response | None, str | None]:
-        """An error answer, or None and the key of the session that the client asked to start."""
+        """Admit a request. Returns an error answer or None, and the key of a session that the request starts, or None."""
         self.sessions = {key: seen for key, seen in self.sessions.items() if now - seen <= self.session_s}
         command = request.headers.get("ibsession", "").lower()
         cookie = request.cookies.get(_COOKIE)

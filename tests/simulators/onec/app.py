@@ -178,7 +178,7 @@ class OneC(Simulator):
         return render.element(entity.name, shown(row, selected(entity, given)))
 
     def _must_match(self, request: Request, target: Resource) -> None:
-        """As the vendor's guide says; live, whatever stands in `If-Match` is not looked at."""
+        """Check `If-Match` as the vendor's guide describes; a live base ignores the header. Raises OneCError."""
         wanted = request.headers.get("if-match", "*").removeprefix("W/").strip('"')
         assert target.key is not None
         if wanted not in ("*", self._infobase.get(target.entity, target.key).get("DataVersion", "*")):

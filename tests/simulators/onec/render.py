@@ -1,4 +1,4 @@
-"""Renders answers in the form that a request asks for: JSON with or without metadata, or Atom."""
+"""Renders answers in the form that a request names: JSON with or without metadata, or Atom."""
 
 from typing import Any
 from urllib.parse import parse_qs

@@ -41,8 +41,8 @@ def test_answer_is_atom_unless_json_is_requested(onec: OneCSim) -> None:
     plain = onec.http.get(address, auth=auth)
     assert plain.headers["content-type"].startswith("application/atom+xml")
     _xml(plain.content)
-    asked = onec.http.get(address, auth=auth, headers={"accept": "application/json"})
-    assert asked.json()["value"] == []
+    requested = onec.http.get(address, auth=auth, headers={"accept": "application/json"})
+    assert requested.json()["value"] == []
     error = onec.http.get(address + "?$filter=x", auth=auth)
     assert _xml(error.content).tag.endswith("error")
 
