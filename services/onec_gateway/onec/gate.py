@@ -93,7 +93,7 @@ class Gate:
         self._log_change(before)
 
     def record_probe(self, failure: OneCError | None) -> None:
-        """Record the result of a probe: the gate opens if 1C answered, also by a refusal, and stays closed otherwise."""
+        """Record the result of a probe: the gate opens if 1C answered, also by a refusal, else stays closed."""
         before, now = self.closed_by, self._clock()
         if failure is None or isinstance(failure, Refused):
             self.maintenance.locked_until = None

@@ -62,7 +62,7 @@ class Access:
     def admit(
         self, request: Request, now: float, session_over: Callable[[], Response], no_licence: Callable[[bool], Response]
     ) -> tuple[Response | None, str | None]:
-        """Admit a request. Returns an error answer or None, and the key of a session that the request starts, or None."""
+        """An error answer or None, and the key of the session that the request starts, or None."""
         self.sessions = {key: seen for key, seen in self.sessions.items() if now - seen <= self.session_s}
         command = request.headers.get("ibsession", "").lower()
         cookie = request.cookies.get(_COOKIE)
