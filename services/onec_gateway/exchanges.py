@@ -9,7 +9,7 @@ import structlog
 
 from chassis.service import Database, Rows, Runtime, insert, is_transient, rows, together
 from services.onec_gateway.onec.client import Exchange
-from services.onec_gateway.store import ExchangeRow
+from services.onec_gateway.store.tables import ExchangeRow
 
 log = structlog.get_logger(__name__)
 

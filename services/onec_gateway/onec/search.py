@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from services.onec_gateway.domain.model import Enquiry, Sale
 from services.onec_gateway.onec import phones
 from services.onec_gateway.onec.client import Call, OneC, find_query, guid, moment, text
 from services.onec_gateway.onec.errors import NoAnswer
@@ -26,16 +27,6 @@ MARK: Final = re.compile(rf"\[[^\[\]]*; {MARKER}[^\[\]]*\] ?")
 _EMPTY_DAY: Final = "0001-01-01T"
 _OR: Final = " or "
 _MOST_CLIENTS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEnquiry:
-    """An enquiry that is not marked for deletion. `ours`: the gateway wrote it, of a reservation that ran out."""
-
-    ref: str
-    date: datetime
-    number: str = ""
-    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +54,17 @@ class FoundDeal:
     contract_date: date
     cancelled: bool
 
+    def sale(self) -> Sale:
+        """This sale as the domain's type, without its card and document number."""
+        return Sale(self.ref, self.amount, self.currency, self.contract_number, self.contract_date, self.cancelled)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What 1C knows of one client."""
 
     cards: tuple[str, ...] = ()
-    enquiries: tuple[FoundEnquiry, ...] = ()
+    enquiries: tuple[Enquiry, ...] = ()
     deals: tuple[FoundDeal, ...] = ()
 
 
@@ -92,14 +87,14 @@ class Search:
         """Every card, enquiry and sale of the clients with these E.164 phones."""
         cards = await self.cards(call, wanted)
         every = sorted({card for found in cards.values() for card in found})
-        enquiries: dict[str, list[FoundEnquiry]] = {}
+        enquiries: dict[str, list[Enquiry]] = {}
         deals: dict[str, list[FoundDeal]] = {}
         if every:
             names = self._names.general_journal
             conditions = [f"{names.client} eq {guid(card)}" for card in every]
             for one in await self._enquiries(call, conditions):
                 if not one.deleted:
-                    enquiries.setdefault(one.card, []).append(FoundEnquiry(one.ref, one.date, one.number, one.ours))
+                    enquiries.setdefault(one.card, []).append(Enquiry(one.ref, one.date, one.number, one.ours))
             if (deal_names := self._names.deals) is not None:
                 conditions = [f"{deal_names.client} eq {guid(card)}" for card in every]
                 for deal in await self._deals(call, deal_names, conditions):
