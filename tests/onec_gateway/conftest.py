@@ -14,6 +14,8 @@ from services.onec_gateway.onec.manners import Manners
 from services.onec_gateway.onec.mapping import Mapping
 from services.onec_gateway.onec.search import Search
 from services.onec_gateway.onec.verify import verify
+from tests.infra import DatabaseFactory
+from tests.onec_gateway.harness import Harness, running
 from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, started
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -62,6 +64,15 @@ async def journals(onec: OneC, names: Mapping) -> Journals:
     verified = await verify(onec, names)
     assert verified.is_good, verified.problems
     return Journals(onec, Search(onec, names, MOSCOW), names, MOSCOW, verified.length)
+
+
+@pytest.fixture
+async def gateway(
+    fresh_topics: str, database_factory: DatabaseFactory, sim: OneCSim, tmp_path: Path
+) -> AsyncIterator[Harness]:
+    """The gateway on real Kafka, real PostgreSQL and the simulator of 1C; no process of it runs yet."""
+    async with running(fresh_topics, database_factory, sim, tmp_path) as harness:
+        yield harness
 
 
 def connected(sim: OneCSim, exchanges: list[Exchange], *, at_once: int = 4, timeout_s: float = 20.0) -> OneC:

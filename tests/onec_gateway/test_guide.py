@@ -1,4 +1,4 @@
-"""The administrator's guide speaks of everything that the gateway can say to an administrator."""
+"""The administrator's guide explains every outcome, reason and setting that an administrator meets."""
 
 import re
 
