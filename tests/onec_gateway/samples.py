@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.decision import Cause
 from contracts.leads import LeadSubmitted
 from contracts.portal import Consent
-from contracts.reservations import ReservationExpired, ReservationExtended, ReservationOpened
+from contracts.reservations import ReinstatementRequested, ReservationExpired, ReservationExtended, ReservationOpened
 from services.onec_gateway.domain.inputs import CheckAnswered
 from services.onec_gateway.domain.model import Enquiry, Sale
 
@@ -55,6 +55,13 @@ def extended() -> ReservationExtended:
     """The reservation of lead 1 is extended to LATER."""
     fields = {**opened(1).model_dump(), "reserved_until": LATER, "reserved_through": date(2027, 3, 14)}
     return ReservationExtended(**fields, request_id=REQUEST, extended_at=NOON + DAY)
+
+
+def reinstatement(number: int = 1, partner: str = "p1", at: datetime = UNTIL + DAY) -> ReinstatementRequested:
+    """A partner manager requests that the expired reservation be reinstated."""
+    return ReinstatementRequested(
+        lead_id=lead_id(number), client_key=KEY, partner_id=partner, request_id=REQUEST, requested_at=at
+    )
 
 
 def answered(number: int, *enquiries: datetime, at: datetime = NOON + MINUTE) -> CheckAnswered:

@@ -6,7 +6,6 @@ import isodate
 import pytest
 
 from contracts.reservations import (
-    ReinstatementRequested,
     ReservationClosed,
     ReservationReinstated,
     ReservationReopened,
@@ -18,7 +17,6 @@ from services.onec_gateway.domain.reservation_events import Contradiction
 from tests.onec_gateway.driver import DomainDriver, held_client
 from tests.onec_gateway.samples import (
     DAY,
-    KEY,
     LATER,
     MINUTE,
     NOON,
@@ -30,17 +28,12 @@ from tests.onec_gateway.samples import (
     extended,
     lead_id,
     opened,
+    reinstatement,
 )
 
 
 def closed(outcome: str, at: datetime) -> ReservationClosed:
     return ReservationClosed(**opened(1).model_dump(), closed_at=at, outcome=outcome)
-
-
-def reinstatement(number: int = 1, partner: str = "p1", at: datetime = UNTIL + DAY) -> ReinstatementRequested:
-    return ReinstatementRequested(
-        lead_id=lead_id(number), client_key=KEY, partner_id=partner, request_id=REQUEST, requested_at=at
-    )
 
 
 def test_opened_reservation_is_entered_in_the_partner_journal_once() -> None:
