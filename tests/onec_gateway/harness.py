@@ -124,12 +124,12 @@ class Harness:
     async def verdict_of(self, lead: LeadSubmitted) -> dict[str, Any]:
         """Wait for the verdict on a lead and return its body."""
 
-        async def told() -> dict[str, Any] | None:
+        async def arrived() -> dict[str, Any] | None:
             await self.receive()
             verdicts = [*self.received("lead-confirmed"), *self.received("lead-rejected")]
             return next((body for body in verdicts if body["lead_id"] == str(lead.lead_id)), None)
 
-        found: dict[str, Any] = await until(told, f"verdict of {lead.lead_id}")
+        found: dict[str, Any] = await until(arrived, f"verdict of {lead.lead_id}")
         return found
 
     async def receive(self) -> None:
@@ -142,7 +142,7 @@ class Harness:
     async def open(self, lead: LeadSubmitted, confirmed_at: str) -> dict[str, Any]:
         """Publish that a confirmed lead's reservation is open; returns the fields that all its events share."""
         at = datetime.fromisoformat(confirmed_at)
-        terms = {
+        fields = {
             "lead_id": lead.lead_id,
             "client_key": lead.client_key,
             "partner_id": lead.partner_id,
@@ -152,24 +152,24 @@ class Harness:
             "reserved_through": (at + timedelta(days=184)).date(),
             "reserved_until": at + timedelta(days=185),
         }
-        await self.publish(ReservationOpened(**terms))
-        return terms
+        await self.publish(ReservationOpened(**fields))
+        return fields
 
-    async def expire(self, terms: dict[str, Any]) -> None:
+    async def expire(self, fields: dict[str, Any]) -> None:
         """Publish that the reservation with these fields expired."""
-        await self.publish(ReservationExpired(**terms, expired_at=terms["reserved_until"]))
+        await self.publish(ReservationExpired(**fields, expired_at=fields["reserved_until"]))
 
     async def hold(self, phone: str, partner_id: str = "p1") -> tuple[LeadSubmitted, dict[str, Any]]:
         """Submit a lead, open its reservation, and wait for its entry in the partner journal. Returns the lead and the
         reservation's fields."""
         lead = await self.submit(phone, partner_id)
-        terms = await self.open(lead, (await self.verdict_of(lead))["confirmed_at"])
+        fields = await self.open(lead, (await self.verdict_of(lead))["confirmed_at"])
 
         async def entered() -> bool | None:
             return any(entry["lead_id"] == str(lead.lead_id) for entry in self.sim.get("journal")) or None
 
         await until(entered, "the journal entry")
-        return lead, terms
+        return lead, fields
 
     async def hold_all(self, phones: Sequence[str], partner_id: str = "p1") -> list[LeadSubmitted]:
         """Submit leads of these clients, and open the reservation of each as soon as it is confirmed."""
@@ -189,11 +189,11 @@ class Harness:
     async def wait_for(self, kind: str) -> dict[str, Any]:
         """Wait for the first message of this kind and return its body."""
 
-        async def told() -> dict[str, Any] | None:
+        async def arrived() -> dict[str, Any] | None:
             await self.receive()
             return next((body for headers, body in self.messages if headers["ce_type"] == f"{kind}.v1"), None)
 
-        found: dict[str, Any] = await until(told, kind)
+        found: dict[str, Any] = await until(arrived, kind)
         return found
 
     def received(self, kind: str) -> list[dict[str, Any]]:

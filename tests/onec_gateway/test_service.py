@@ -34,7 +34,7 @@ async def test_client_goes_from_the_check_to_the_partner_journal_to_the_general_
     lead = await gateway.submit(PHONE)
     confirmed = await gateway.verdict_of(lead)
     assert "confirmed_at" in confirmed
-    terms = await gateway.open(lead, confirmed["confirmed_at"])
+    fields = await gateway.open(lead, confirmed["confirmed_at"])
     (entry,) = await gateway.wait_for_journal()
     assert (entry["lead_id"], entry["full_name"], entry["phone"]) == (str(lead.lead_id), NAME, PHONE)
     assert (entry["partner"], entry["agreement"], entry["state"]) == ("Агентова Анна", "А-p1", "Активен")
@@ -44,7 +44,7 @@ async def test_client_goes_from_the_check_to_the_partner_journal_to_the_general_
     again = await gateway.verdict_of(await gateway.submit(PHONE, "p1"))
     assert again["reason"] == "already-yours"
 
-    await gateway.expire(terms)
+    await gateway.expire(fields)
 
     async def handed_over() -> bool | None:
         return True if sim.get("general-journal") and sim.get("journal")[0]["state"] == "Истек" else None
@@ -107,7 +107,7 @@ async def test_write_that_1c_refuses_is_parked_and_delays_no_verdict(gateway: Ha
 async def test_partner_journal_shows_every_change_of_a_reservation(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")
-    _, terms = await gateway.hold(PHONE)
+    _, fields = await gateway.hold(PHONE)
     request = {"request_id": uuid.uuid4()}
 
     async def shows(state: str, through: date) -> None:
@@ -118,9 +118,9 @@ async def test_partner_journal_shows_every_change_of_a_reservation(gateway: Harn
         await until(there, f"{state} through {through}")
 
     longer = {
-        **terms,
-        "reserved_through": terms["reserved_through"] + timedelta(days=181),
-        "reserved_until": terms["reserved_until"] + timedelta(days=181),
+        **fields,
+        "reserved_through": fields["reserved_through"] + timedelta(days=181),
+        "reserved_until": fields["reserved_until"] + timedelta(days=181),
     }
     await gateway.publish(ReservationExtended(**longer, **request, extended_at=datetime.now(UTC)))
     await shows("Активен", longer["reserved_through"])
@@ -140,8 +140,8 @@ async def test_partner_journal_shows_every_change_of_a_reservation(gateway: Harn
 async def test_expired_client_is_reinstated_and_held_again(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")
-    lead, terms = await gateway.hold(PHONE)
-    await gateway.expire(terms)
+    lead, fields = await gateway.hold(PHONE)
+    await gateway.expire(fields)
     about = {"lead_id": lead.lead_id, "client_key": lead.client_key, "partner_id": "p1", "request_id": uuid.uuid4()}
 
     await gateway.publish(ReinstatementRequested(**about, requested_at=datetime.now(UTC)))
@@ -149,7 +149,7 @@ async def test_expired_client_is_reinstated_and_held_again(gateway: Harness, sim
 
     at = datetime.fromisoformat(confirmed["confirmed_at"])
     fresh = {
-        **terms,
+        **fields,
         "confirmed_at": at,
         "reserved_through": (at + timedelta(days=368)).date(),
         "reserved_until": at + timedelta(days=369),

@@ -41,7 +41,7 @@ async def first_read(sim: OneCSim) -> None:
 async def test_walk_in_of_a_held_client_is_marked_in_1c_and_published_once(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")
-    lead, terms = await gateway.hold(PHONE)
+    lead, fields = await gateway.hold(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
 
     collision = await gateway.wait_for("collision-detected")
@@ -54,7 +54,7 @@ async def test_walk_in_of_a_held_client_is_marked_in_1c_and_published_once(gatew
         return row["comment"] or None
 
     comment = await until(marked, "the mark on the enquiry")
-    assert comment.startswith(f"[Закреплён за партнёром Агентова Анна по {terms['reserved_through']:%d.%m.%Y};")
+    assert comment.startswith(f"[Закреплён за партнёром Агентова Анна по {fields['reserved_through']:%d.%m.%Y};")
     assert (await gateway.verdict_of(await gateway.submit(PHONE, "p2")))["reason"] == "held-by-partner"
     assert len(gateway.received("collision-detected")) == 1
 

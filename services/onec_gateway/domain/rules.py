@@ -22,7 +22,7 @@ class Pending(Enum):
 class Finding:
     """A rule applies to a lead. `evidence` is the id of the lead or the 1C reference on which it rests.
 
-    `needs_ruling`: the rule cannot tell whether it applies, and a person must decide.
+    `needs_ruling`: the facts do not show whether the rule applies, and a person must decide.
     """
 
     evidence: str | None = None

@@ -33,8 +33,8 @@ def _decide(
     client: ClientState, deal: Deal, message: DealClosed | DealCancelled, now: datetime, policy: Policy
 ) -> Decision[ClientState]:
     lead = client.leads[deal.lead_id]
-    # A sale is linked to at most one lead. The event's id is derived from the sale, so it is the same whoever
-    # notices the sale again.
+    # A sale is linked to at most one lead. The event's id is derived from the sale's reference, so an event about the
+    # same sale always has the same id.
     cause = Cause(f"deal/{deal.sale.ref}", lead.cause.correlation, lead.cause.traceparent)
     decision = advance(client.with_deal(deal), now, policy)
     return decision._replace(events=(*decision.events, Event(message, cause)), reply=deal.lead_id)

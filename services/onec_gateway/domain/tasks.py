@@ -27,42 +27,49 @@ MARK_ENQUIRY: Final = "mark-enquiry"
 
 
 def check(lead: Lead) -> Task:
-    """Read from 1C whether it has enquiries or sales of the lead's client."""
+    """The task that reads from 1C whether it has enquiries or sales of the lead's client."""
     return Task(CHECK, str(lead.lead_id), {"client": lead.client}, lead.cause)
 
 
 def enter_in_journal(message: ReservationOpened, checked_at: datetime | None) -> Task:
-    """Write the entry of a lead to 1C's partner journal. `checked_at`: when 1C answered the check, if that is known."""
+    """The task that writes a lead's entry to 1C's partner journal.
+
+    `checked_at`: when 1C answered the lead's check; None if that is unknown.
+    """
     checked = {"checked_at": checked_at.isoformat()} if checked_at else {}
     return Task(PARTNER_JOURNAL, str(message.lead_id), {**_entry(message), **checked})
 
 
 def update_journal(message: ReservationExtended | ReservationClosed | ReservationReopened) -> Task:
-    """Write a reservation's new state to its entry in 1C's partner journal."""
+    """The task that writes a reservation's new state to its entry in 1C's partner journal."""
     state, step = _state_and_step(message)
     return Task(JOURNAL_UPDATE, f"{message.lead_id}/{step}", {**_entry(message), "state": state})
 
 
 def hand_over(message: ReservationExpired) -> Task:
-    """Move an expired client from 1C's partner journal to its general journal."""
+    """The task that moves an expired client from 1C's partner journal to its general journal."""
     payload = {**_entry(message), "expired_at": message.expired_at.isoformat()}
     return Task(HAND_OVER, f"{message.lead_id}/{message.reserved_until.isoformat()}", payload)
 
 
 def take_back(message: ReservationReinstated) -> Task:
-    """Move a reinstated client from 1C's general journal back to its partner journal."""
+    """The task that moves a reinstated client from 1C's general journal back to its partner journal."""
     return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", _entry(message))
 
 
 def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:
-    """Write on an enquiry of the sales office, by its 1C reference, which partner holds the client until when."""
+    """The task that marks an enquiry of the sales office, named by its 1C reference: the partner who holds the client,
+    and the last day of the reservation."""
     through = reserved_through.isoformat()
     payload = {"lead_id": str(lead_id), "partner_id": partner_id, "enquiry": enquiry, "reserved_through": through}
     return Task(MARK_ENQUIRY, f"{enquiry}/{lead_id}/{through}", payload)
 
 
 def mark_again(client: ClientState, message: ReservationExtended | ReservationReinstated) -> Iterator[Task]:
-    """Marks with the reservation's new last day, on every enquiry that a collision of this lead was published about."""
+    """The tasks that mark the enquiries of all published collisions with this lead, with the reservation's new last day.
+
+    Deleted enquiries are left out.
+    """
     for ref, sighting in client.sightings.items():
         collision = sighting.last_collision
         if collision is not None and collision.startswith(f"{message.lead_id}/") and not sighting.deleted:
@@ -70,7 +77,7 @@ def mark_again(client: ClientState, message: ReservationExtended | ReservationRe
 
 
 def _state_and_step(message: ReservationExtended | ReservationClosed | ReservationReopened) -> tuple[str, str]:
-    """The state that the entry gets, and what tells this update from the others of the same lead."""
+    """The state that the entry gets, and the part of the row's reference that differs between updates of one lead."""
     match message:
         case ReservationExtended():
             return "active", str(message.request_id)
