@@ -66,7 +66,7 @@ def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through:
 
 
 def mark_again(client: ClientState, message: ReservationExtended | ReservationReinstated) -> Iterator[Task]:
-    """The tasks that mark the enquiries of all published collisions with this lead, with the reservation's new last day.
+    """The tasks that write the reservation's new last day on the enquiries of all published collisions with this lead.
 
     Deleted enquiries are left out.
     """
