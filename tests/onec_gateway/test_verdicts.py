@@ -23,7 +23,7 @@ def test_new_lead_is_checked_in_1c_exactly_once() -> None:
     assert driver.verdicts == {}
 
 
-def test_client_unknown_to_1c_is_confirmed_and_held_client() -> None:
+def test_client_unknown_to_1c_is_confirmed_and_held() -> None:
     driver = DomainDriver().confirm()
 
     assert driver.verdicts == {1: CONFIRMED}
