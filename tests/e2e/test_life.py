@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chassis.database.sql import as_json
+from chassis.database.writing import as_json
 from chassis.decision import Cause, Decision
 from contracts.leads import (
     LeadSubmitted,

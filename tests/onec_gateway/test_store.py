@@ -12,7 +12,7 @@ from alembic.config import Config
 
 from chassis.decision import Cause
 from chassis.migrations import upgrade
-from chassis.service import Database, Input, insert, together
+from chassis.service import Database, Input, write_rows
 from services.onec_gateway.domain.inputs import CheckOverdue, EnquirySeen, JournalEntered, Ruled, SaleSeen
 from services.onec_gateway.domain.model import ClientState, Enquiry, KnownReservation, Policy, Ruling, Sighting
 from services.onec_gateway.store.clients import ClientStore
@@ -43,7 +43,8 @@ async def load(database: Database) -> ClientState:
 async def save(database: Database, client: ClientState) -> None:
     changed = [rows for rows in ClientStore().save({KEY: (ClientState(KEY), client)}) if rows.values]
     async with database.single() as tx:
-        await together(tx, [insert(rows) for rows in changed])
+        for rows in changed:
+            await write_rows(tx, rows)
 
 
 def expired_with_a_request() -> DomainDriver:

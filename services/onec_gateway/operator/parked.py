@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from chassis.commands.work import RETRY
 from services.onec_gateway.operator.common import Json, Limit, fail, read, read_as_dicts, show, time_format
 
 _PARKED: Final = """
@@ -15,11 +16,6 @@ _PARKED: Final = """
 _UNDECIDED: Final = """
     SELECT lead_id, partner_id, received_at, checked_at, jsonb_array_length(enquiries) AS enquiries
     FROM leads WHERE decided_at IS NULL AND checked_at IS NOT NULL ORDER BY received_at LIMIT $1
-"""
-_RETRY: Final = """
-    UPDATE work SET state = 'waiting', due_at = now(), finished_at = NULL
-    WHERE state = 'parked' AND ($1::bigint[] IS NULL OR id = ANY($1::bigint[])) AND ($2::text IS NULL OR kind = $2)
-    RETURNING id
 """
 _WORK_COLUMNS: Final = (
     "№",
@@ -75,7 +71,7 @@ def retry(
     """Повторить отложенное, когда причина устранена."""
     if not numbers and not everything:
         raise typer.BadParameter("укажите номера из parked или --all")
-    retried = read(_RETRY, None if everything else numbers, kind)
+    retried = read(RETRY, None if everything else numbers, kind)
     typer.echo(f"будет повторено: {len(retried)}")
     if numbers and len(retried) < len(set(numbers)):
         fail("остальные номера не отложены: см. parked")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from chassis.service import Database, Rows, execute, fetch, insert, rows, together
+from chassis.service import Database, Rows, execute, fetch, rows, write_rows
 from services.onec_gateway.domain.inputs import Watermark
 from services.onec_gateway.store.clients import insider_row
 from services.onec_gateway.store.tables import FactRow, SaleRow, WatermarkRow
@@ -74,4 +74,4 @@ class SightingStore:
     async def _write(self, values: Rows) -> None:
         if values.values:
             async with self._database.single() as tx:
-                await together(tx, [insert(values)])
+                await write_rows(tx, values)
