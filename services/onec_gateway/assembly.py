@@ -16,9 +16,11 @@ from services.onec_gateway.domain.model import Policy
 from services.onec_gateway.exchanges import ExchangeJournal
 from services.onec_gateway.onec import mapping
 from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners, parse_calendar
+from services.onec_gateway.onec.maintenance import Maintenance, parse_calendar
 from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import Verification
 from services.onec_gateway.retries import RetryPolicy
 from services.onec_gateway.settings import Settings
@@ -52,17 +54,16 @@ def infobase(settings: Settings) -> Infobase:
     """The infobase that the settings name, with its throttle, verification, watch and journal of exchanges."""
     zone = ZoneInfo(settings.time_zone)
     names = mapping.load(settings.mapping_file)
-    manners = Manners(
-        at_once=settings.concurrency,
-        per_second=settings.per_second,
-        probe_every_s=settings.probe_every.total_seconds(),
-        calendar=parse_calendar(settings.maintenance),
-        now=lambda: datetime.now(zone),
+    gate = Gate(
+        Throttle(settings.concurrency, settings.per_second),
+        maintenance=Maintenance(
+            parse_calendar(settings.maintenance), settings.probe_every.total_seconds(), lambda: datetime.now(zone)
+        ),
     )
     exchanges = ExchangeJournal(settings.exchanges_kept_for)
-    onec = connect(settings, names, manners, exchanges)
+    onec = connect(settings, names, gate, exchanges)
     search = Search(onec, names, zone)
-    verification = Verification(onec, names, manners)
+    verification = Verification(onec, names, gate)
     watch = Watch(
         search,
         unsealer(settings),
@@ -73,29 +74,29 @@ def infobase(settings: Settings) -> Infobase:
     )
 
     async def probing(_: Runtime) -> None:
-        await manners.run(onec.probe)
+        await gate.run(onec.probe)
 
     return Infobase(
         search,
         Journals(onec, search, names, zone, verification.length),
         onec.close,
-        batch=search.in_one_request(),
+        batch=search.clients_per_request(),
         background=(verification.run, probing, exchanges.run, watch.run),
-        readiness={"mapping": verification.why_not},
+        readiness={"mapping": verification.why_not_ready},
         watermark=lambda: watch.watermark,
     )
 
 
-def connect(settings: Settings, names: mapping.Mapping, manners: Manners, exchanges: ExchangeJournal) -> OneC:
+def connect(settings: Settings, names: mapping.Mapping, gate: Gate, exchanges: ExchangeJournal) -> OneC:
     """The OData client of the infobase that the settings name."""
     return OneC(
         settings.url,
         settings.user,
         settings.password.get_secret_value(),
-        manners=manners,
+        gate=gate,
         record=exchanges.record,
         web_server=settings.web_server,
-        places=settings.concurrency,
+        connections=settings.concurrency,
         probe_set=names.clients.set,
     )
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-from chassis.service import Answer, Job, Park, Retry
+from chassis.service import Answer, Job, Park, Retry, backoff_s
 from services.onec_gateway.onec.errors import NoAnswer, NoRights, NotReached, OneCError, Paused
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 
 
-def backoff_s(attempt: int) -> float:
-    """The pause in seconds after an attempt, counted from 1: it doubles from FIRST_PAUSE_S to LONGEST_PAUSE_S."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(2 ** min(attempt - 1, 20)))
+def pause_s(job: Job) -> float:
+    """Seconds until the next attempt if this one fails; random, so it is called once for each attempt."""
+    return backoff_s(job.attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,28 @@ class RetryPolicy:
     longest_call_s: float
     no_rights_s: float
 
-    def after_read(self, error: OneCError, job: Job) -> Retry:
-        """Retry a read after any error: a read has no effect, and a lead waits for as long as 1C needs."""
-        if isinstance(error, Paused):
-            pause = error.after_s
-        elif isinstance(error, NoRights):
-            pause = self.no_rights_s
-        else:
-            pause = backoff_s(job.attempt)
-        return Retry(_note(error), no_effect=isinstance(error, NotReached), after_s=pause)
+    def after_read(self, error: OneCError, after_s: float) -> Retry:
+        """Retry a read after any error: a read has no effect, and a lead waits for as long as 1C needs.
 
-    def unless_refused(self, error: OneCError, job: Job) -> Answer:
+        `after_s` is the pause in seconds, unless the error determines one.
+        """
+        if isinstance(error, Paused):
+            after_s = error.after_s
+        elif isinstance(error, NoRights):
+            after_s = self.no_rights_s
+        return Retry(_note(error), no_effect=isinstance(error, NotReached), after_s=after_s)
+
+    def unless_refused(self, error: OneCError, after_s: float) -> Answer:
         """Retry, or park the row if 1C refused the request: repeating it would not help."""
         if isinstance(error, (NoAnswer, NotReached)):
-            return self.after_read(error, job)
+            return self.after_read(error, after_s)
         return Park(_note(error))
 
-    def after_write(self, error: OneCError, job: Job) -> Answer:
+    def after_write(self, error: OneCError, after_s: float) -> Answer:
         """Like `unless_refused`, but after a lost answer wait until 1C cannot still carry the write out."""
         if isinstance(error, NoAnswer):
             return Retry(_note(error), after_s=self.longest_call_s)
-        return self.unless_refused(error, job)
+        return self.unless_refused(error, after_s)
 
     def outcome_unknown(self) -> Retry:
         """Wait until 1C cannot still carry out the write of a process that ended in the middle of its call."""

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings, Zone
-from services.onec_gateway.onec.client import WebServer
-from services.onec_gateway.onec.manners import parse_calendar
+from services.onec_gateway.onec.maintenance import parse_calendar
+from services.onec_gateway.onec.odata import WebServer
 
 
 def _is_hex_key(secret: SecretStr) -> SecretStr:

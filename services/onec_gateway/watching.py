@@ -20,8 +20,8 @@ from chassis.service import Input, Runtime, is_transient
 from services.onec_gateway.domain.evidence import is_later_number
 from services.onec_gateway.domain.inputs import EnquirySeen, SaleSeen, Watermark
 from services.onec_gateway.domain.model import Enquiry
-from services.onec_gateway.onec.client import Call
 from services.onec_gateway.onec.errors import OneCError
+from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.search import FoundDeal, Search, SeenEnquiry
 from services.onec_gateway.store.sightings import SightingStore
 from services.onec_gateway.unsealing import Unsealer

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -34,11 +34,12 @@ from services.onec_gateway.domain.tasks import (
     PARTNER_JOURNAL,
     TAKE_BACK,
 )
-from services.onec_gateway.onec.client import Call
 from services.onec_gateway.onec.errors import OneCError, Refused
-from services.onec_gateway.onec.journals import Entry, Journals, State
-from services.onec_gateway.onec.search import Known, Search
-from services.onec_gateway.retries import RetryPolicy, backoff_s
+from services.onec_gateway.onec.exchange import Call
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.partner_journal import Entry, State
+from services.onec_gateway.onec.search import ClientRecords, Search
+from services.onec_gateway.retries import RetryPolicy, pause_s
 from services.onec_gateway.store.partners import PartnerReader
 from services.onec_gateway.unsealing import Unsealer, lead_of
 
@@ -47,7 +48,14 @@ log = structlog.get_logger(__name__)
 CHECK_IS_FRESH_FOR: Final = timedelta(seconds=60)
 
 Step = Callable[[Job, Call, Entry], Awaitable[Answer]]
-Client = tuple[Job, Person]
+
+
+class Client(NamedTuple):
+    """A job with its client in clear. `retry_after_s`: the pause before the next attempt if this one fails."""
+
+    job: Job
+    person: Person
+    retry_after_s: float
 
 
 class OneCWork:
@@ -84,7 +92,7 @@ class OneCWork:
         for job in jobs:
             opened = self._unsealer.client(job)
             if isinstance(opened, Person):
-                clients.append((job, opened))
+                clients.append(Client(job, opened, pause_s(job)))
             else:
                 yield job, opened
         watermark = self._watermark()
@@ -92,38 +100,38 @@ class OneCWork:
             found = await self._look_up(CHECK, clients)
         except Refused:
             # 1C refused because of one of the clients. Looked up one at a time, only that client's row is parked.
-            for job, client in clients:
-                yield job, await self._check_one(job, client, watermark)
+            for client in clients:
+                yield client.job, await self._check_one(client, watermark)
             return
         except OneCError as error:
-            for job, _ in clients:
-                yield job, self._retries.after_read(error, job)
+            for client in clients:
+                yield client.job, self._retries.after_read(error, client.retry_after_s)
             return
-        for job, client in clients:
-            yield job, self._check_answered(job, found[client.phone], watermark)
+        for client in clients:
+            yield client.job, self._check_answered(client.job, found[client.person.phone], watermark)
 
     async def enter_in_journal(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Write entries to the partner journal. A client whose check is no longer fresh is first read from 1C again."""
         partners = await self._partners_of(jobs)
         watermark = self._watermark()
         stale = [
-            (job, opened)
+            Client(job, opened, pause_s(job))
             for job in jobs
             if self._is_check_stale(job) and isinstance(opened := self._unsealer.client(job), Person)
         ]
-        found: dict[str, Known] = {}
+        found: dict[str, ClientRecords] = {}
         if stale:
             try:
                 found = await self._look_up("second-check", stale)
             except Refused:
                 # The entry goes first: the watch finds an enquiry that the office entered meanwhile as well.
-                log.warning("second_check_refused", leads=[lead_of(job) for job, _ in stale])
+                log.warning("second_check_refused", leads=[lead_of(client.job) for client in stale])
             except OneCError as error:
-                for job, _ in stale:
-                    yield job, self._retries.after_read(error, job)
-                unanswered = {job.ref for job, _ in stale}
-                jobs = [job for job in jobs if job.ref not in unanswered]
-        enquiries = {job.ref: found[client.phone].enquiries for job, client in stale if client.phone in found}
+                for client in stale:
+                    yield client.job, self._retries.after_read(error, client.retry_after_s)
+                answered_refs = {client.job.ref for client in stale}
+                jobs = [job for job in jobs if job.ref not in answered_refs]
+        enquiries = {client.job.ref: found[client.person.phone].enquiries for client in stale if found}
         enter = partial(self._enter, enquiries=enquiries, watermark=watermark)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)
         async for answered in call_each(jobs, write, self._gate):
@@ -152,29 +160,28 @@ class OneCWork:
 
     # --- the check ---
 
-    async def _check_one(self, job: Job, client: Person, watermark: Watermark | None) -> Answer:
+    async def _check_one(self, client: Client, watermark: Watermark | None) -> Answer:
         try:
-            found = await self._look_up(CHECK, [(job, client)])
+            found = await self._look_up(CHECK, [client])
         except OneCError as error:
-            return self._retries.unless_refused(error, job)
-        return self._check_answered(job, found[client.phone], watermark)
+            return self._retries.unless_refused(error, client.retry_after_s)
+        return self._check_answered(client.job, found[client.person.phone], watermark)
 
-    async def _look_up(self, operation: str, clients: Sequence[Client]) -> dict[str, Known]:
+    async def _look_up(self, operation: str, clients: Sequence[Client]) -> dict[str, ClientRecords]:
         if not clients:
             return {}
-        phones = [client.phone for _, client in clients]
-        first = clients[0][0]
+        phones = [client.person.phone for client in clients]
         call = Call(
             operation,
-            tuple(lead_of(job) for job, _ in clients),
-            max(job.attempt for job, _ in clients),
-            correlation=first.cause.correlation if len(clients) == 1 else None,
-            personal=(*phones, *(client.full_name for _, client in clients)),
-            again_s=backoff_s(first.attempt),
+            tuple(lead_of(client.job) for client in clients),
+            max(client.job.attempt for client in clients),
+            correlation=clients[0].job.cause.correlation if len(clients) == 1 else None,
+            personal=(*phones, *(client.person.full_name for client in clients)),
+            retry_after_s=clients[0].retry_after_s,
         )
         return await self._search.clients(call, phones)
 
-    def _check_answered(self, job: Job, found: Known, watermark: Watermark | None) -> Done:
+    def _check_answered(self, job: Job, found: ClientRecords, watermark: Watermark | None) -> Done:
         sales = tuple(deal.sale() for deal in found.deals)
         return Done(CheckAnswered(UUID(lead_of(job)), self._clock.now(), found.enquiries, sales, watermark))
 
@@ -204,7 +211,7 @@ class OneCWork:
         try:
             return await step(job, call, entry)
         except OneCError as error:
-            return self._retries.after_write(error, job)
+            return self._retries.after_write(error, call.retry_after_s)
 
     async def _enter(
         self,
@@ -220,7 +227,7 @@ class OneCWork:
         try:
             await self._journals.enter(call, entry, look=job.in_doubt)
         except OneCError as error:
-            return self._retries.after_write(error, job)
+            return self._retries.after_write(error, call.retry_after_s)
         return Done(JournalEntered(UUID(entry.lead_id), self._clock.now(), enquiries.get(job.ref, ()), watermark))
 
     async def _update(self, job: Job, call: Call, entry: Entry) -> Answer:
@@ -244,16 +251,17 @@ class OneCWork:
         if _owner_was_lost(job):
             return self._retries.outcome_unknown()
         through = date.fromisoformat(job.payload["reserved_through"])
+        call = _call(MARK_ENQUIRY, job, partner.full_name, partner.phone)
         try:
             await self._journals.mark(
-                _call(MARK_ENQUIRY, job, partner.full_name, partner.phone),
+                call,
                 job.payload["enquiry"],
                 job.payload["lead_id"],
                 f"Закреплён за партнёром {partner.full_name} по {through:%d.%m.%Y}",
                 look=job.in_doubt,
             )
         except OneCError as error:
-            return self._retries.after_write(error, job)
+            return self._retries.after_write(error, call.retry_after_s)
         return Done(JournalUpdated(UUID(job.payload["lead_id"]), self._clock.now()))
 
     def _entry(self, job: Job, partners: Mapping[str, Partner]) -> Entry | Retry:
@@ -297,5 +305,5 @@ def _call(operation: str, job: Job, *personal: str) -> Call:
         job.attempt,
         correlation=job.cause.correlation,
         personal=personal,
-        again_s=backoff_s(job.attempt),
+        retry_after_s=pause_s(job),
     )

@@ -16,9 +16,10 @@ from services.notifier.answers import Accepted, Found, Health, LookAnswer, SendA
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
 from services.onec_gateway.assembly import Infobase
-from services.onec_gateway.onec.client import Call
-from services.onec_gateway.onec.journals import Entry, Journals
-from services.onec_gateway.onec.search import Known, Search
+from services.onec_gateway.onec.exchange import Call
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.partner_journal import Entry
+from services.onec_gateway.onec.search import ClientRecords, Search
 
 
 class KnowsNobody:
@@ -26,8 +27,8 @@ class KnowsNobody:
 
     refuses_repeats = True
 
-    async def clients(self, _: Call, wanted: Sequence[str]) -> dict[str, Known]:
-        return dict.fromkeys(wanted, Known())
+    async def clients(self, _: Call, wanted: Sequence[str]) -> dict[str, ClientRecords]:
+        return dict.fromkeys(wanted, ClientRecords())
 
     async def enter(self, _: Call, __: Entry, *, look: bool) -> None:
         pass

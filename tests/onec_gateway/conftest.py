@@ -8,11 +8,14 @@ import httpx
 import pytest
 
 from services.onec_gateway.onec import mapping
-from services.onec_gateway.onec.client import Exchange, OneC
+from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.exchange import Exchange
+from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners
 from services.onec_gateway.onec.mapping import Mapping
+from services.onec_gateway.onec.odata import WebServer
 from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import verify
 from tests.infra import DatabaseFactory
 from tests.onec_gateway.harness import Harness, running
@@ -75,16 +78,23 @@ async def gateway(
         yield harness
 
 
-def connected(sim: OneCSim, exchanges: list[Exchange], *, at_once: int = 4, timeout_s: float = 20.0) -> OneC:
+def connected(
+    sim: OneCSim,
+    exchanges: list[Exchange],
+    *,
+    at_once: int = 4,
+    timeout_s: float = 20.0,
+    web_server: WebServer = "iis",
+) -> OneC:
     """A client of the simulator; its exchanges go to the list."""
     return OneC(
         f"{sim.base}/crm",
         USER,
         PASSWORD,
-        manners=Manners(at_once=at_once, per_second=1000),
+        gate=Gate(Throttle(at_once, per_second=1000)),
         record=exchanges.append,
-        web_server="iis",
-        places=at_once,
+        web_server=web_server,
+        connections=at_once,
         probe_set=mapping.load().clients.set,
         timeout_s=timeout_s,
     )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.onec_gateway.onec.client import _MESSAGES
+from services.onec_gateway.onec.exchange import MESSAGES
 from services.onec_gateway.settings import Settings
 from tests.simulators.tests.processes import ROOT
 
@@ -18,7 +18,7 @@ NOT_THE_ADMINISTRATORS = {"database_url", "admin_host", "admin_port", "poison_sh
 NOT_THE_ADMINISTRATORS |= {"work_kept_for", "sealing_keys", "client_key_secret", "dead_letters_public_key"}
 
 
-@pytest.mark.parametrize("outcome", sorted(_MESSAGES))
+@pytest.mark.parametrize("outcome", sorted(MESSAGES))
 def test_every_outcome_is_explained(outcome: str) -> None:
     assert f"`{outcome}`" in GUIDE
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.onec_gateway.harness import NAME, Harness
-from tests.onec_gateway.office import REGISTER
 from tests.process import run_warm, until
+from tests.simulators.tests.names import REGISTER
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra

@@ -1,4 +1,4 @@
-"""Every trouble that 1C can have, at two hundred leads: one verdict and one entry each, and nothing done twice."""
+"""Every fault of 1C with 200 leads: one verdict and one journal entry a lead, and no write is repeated."""
 
 import asyncio
 import random
@@ -44,11 +44,11 @@ MODES: dict[str, list[dict[str, Any]]] = {
     "encoding": [{"mode": "encoding"}, {"mode": "encoding", "variant": "truncated", "probability": 0.1}],
 }
 PAIRS = [random.Random(seed).sample(sorted(MODES), 2) for seed in range(12)]
-SAID_EACH_TIME = ["late_commit"]
+MODES_OF_EVERY_RUN = ["late_commit"]
 
 
 def phones(number: int) -> list[str]:
-    """Clients that no other test has."""
+    """Phones of clients that no other test uses."""
     return [f"+7917{next(_NUMBERS):07d}" for _ in range(number)]
 
 
@@ -71,8 +71,8 @@ async def gateway(
         gateway.stop()
 
 
-async def entered(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
-    """Wait until each lead has its entry, parked ones having been tried again as an administrator would."""
+async def until_entered(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
+    """Wait until each lead has its entry. Parked work is retried, as an administrator does by `retry`."""
     ids = {str(lead.lead_id) for lead in leads}
 
     async def there() -> bool | None:
@@ -84,14 +84,13 @@ async def entered(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
     async def settled() -> bool | None:
         return not await gateway.query("SELECT id FROM work WHERE state <> 'done'") or None
 
-    await until(settled, "nothing is left to do", 120)
+    await until(settled, "all work is done", 120)
 
 
 def assert_once(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
-    """One verdict and one entry a lead, and nothing written again that 1C had committed."""
-    verdicts = Counter(
-        body["lead_id"] for body in gateway.received("lead-confirmed") + gateway.received("lead-rejected")
-    )
+    """Each lead has one verdict and one entry, and no write that 1C had committed was sent again."""
+    messages = gateway.received("lead-confirmed") + gateway.received("lead-rejected")
+    verdicts = Counter(body["lead_id"] for body in messages)
     assert verdicts == Counter(str(lead.lead_id) for lead in leads)
     entries = Counter(entry["lead_id"] for entry in gateway.sim.get("journal"))
     assert entries == verdicts
@@ -111,31 +110,31 @@ async def run(gateway: Harness, faults: Sequence[dict[str, Any]], number: int = 
     leads = await gateway.hold_all(phones(number))
     await asyncio.sleep(0)
     gateway.sim.post("fault", {"mode": "none"})
-    await entered(gateway, leads)
+    await until_entered(gateway, leads)
     assert_once(gateway, leads)
 
 
 @pytest.mark.parametrize("gateway", ["document"], indirect=True)
-@pytest.mark.parametrize("mode", SAID_EACH_TIME)
-async def test_trouble_costs_no_lead_and_doubles_none(gateway: Harness, mode: str) -> None:
+@pytest.mark.parametrize("mode", MODES_OF_EVERY_RUN)
+async def test_fault_of_1c_loses_no_lead_and_doubles_none(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mode", sorted(MODES))
-async def test_no_trouble_costs_a_lead_in_either_kind_of_journal(gateway: Harness, mode: str) -> None:
+async def test_no_fault_of_1c_loses_a_lead_in_either_kind_of_journal(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
-async def test_two_troubles_at_once_cost_no_lead(gateway: Harness, pair: list[str]) -> None:
+async def test_two_faults_at_once_lose_no_lead(gateway: Harness, pair: list[str]) -> None:
     await run(gateway, [fault for mode in pair for fault in MODES[mode]])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("gateway", ["register"], indirect=True)
-async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Harness, sim: OneCSim) -> None:
+async def test_maintenance_with_5000_leads_waiting_gets_only_probes(gateway: Harness, sim: OneCSim) -> None:
     number, probe_s = 5000, 10
     gateway.settings["ONEC_PROBE_EVERY"] = f"PT{probe_s}S"
     await gateway.start()
@@ -149,13 +148,13 @@ async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Ha
         return refused if sum("$top=1" in call["query"] for call in refused) >= 3 else None
 
     refused = await until(probed, "three probes", 20 * probe_s)
-    # What was under way when it began is one thing; from then on 1C gets a probe in so long, and nothing else.
+    # After the requests that were in flight when the lock began, 1C gets only probes, one in each `probe_s`.
     began = next(n for n, call in enumerate(refused) if "$top=1" in call["query"])
     assert all("$top=1" in call["query"] for call in refused[began:])
     moments = [datetime.fromisoformat(call["at"]).timestamp() for call in refused[max(began - 1, 0) :]]
     assert all(later - earlier >= probe_s - 0.1 for earlier, later in pairwise(moments))
 
-    # The office enters two of the clients meanwhile: one dated before the lead, one after.
+    # Meanwhile the sales office enters two of the clients: one dated before the lead, one after.
     for phone, off in zip(known, (timedelta(hours=-1), timedelta(hours=1)), strict=True):
         received = leads[known.index(phone)].received_at
         sim.post("seed", {"full_name": "Клиентов Клим", "phone": phone, "date": (received + off).isoformat()})
@@ -165,7 +164,7 @@ async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Ha
         await gateway.receive()
         return len(gateway.received("lead-confirmed")) + len(gateway.received("lead-rejected")) == number or None
 
-    await until(decided, "the backlog clears", 300)
+    await until(decided, "every lead has a verdict", 300)
     (rejected,) = gateway.received("lead-rejected")
     assert (rejected["lead_id"], rejected["reason"]) == (str(leads[0].lead_id), "known-to-builder")
     assert sim.get("state")["most_at_once"] <= 4
@@ -173,7 +172,7 @@ async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Ha
 
 @pytest.mark.long
 @pytest.mark.parametrize("move", ["enter", "hand_over", "take_back"])
-async def test_gateway_killed_between_any_two_steps_of_a_move_leaves_the_journals_right(
+async def test_gateway_killed_at_any_step_of_a_move_leaves_the_journals_right(
     gateway: Harness, sim: OneCSim, move: str
 ) -> None:
     await gateway.start()
@@ -187,21 +186,21 @@ async def test_gateway_killed_between_any_two_steps_of_a_move_leaves_the_journal
             lead, terms = await gateway.hold(phone)
         if move == "take_back":
             await gateway.expire(terms)
-            await _quiet(gateway)
-        # The step is held, the gateway dies, and 1C carries it out when nobody waits for it any more.
+            await _until_idle(gateway)
+        # 1C delays the step, the gateway is killed, and 1C executes the step although no client waits for it.
         before = len(sim.get("calls"))
         sim.post("fault", {"mode": "slow", "seconds": 1, "match": _kind(step), "skip": step // 2, "count": 1})
         await _begin(gateway, move, lead, terms)
-        struck = await _struck(gateway, before)
-        if struck:
+        is_delayed = await _is_delayed(gateway, before)
+        if is_delayed:
             gateway.instances[-1].process.send_signal(signal.SIGKILL)
             gateway.instances[-1].process.wait(10)
         sim.post("fault", {"mode": "none"})
-        if struck:
+        if is_delayed:
             await gateway.start(wait=False)
-        await _quiet(gateway)
-        _right(sim, move, str(lead.lead_id))
-        if not struck and step % 2:
+        await _until_idle(gateway)
+        _assert_journals(sim, move, str(lead.lead_id))
+        if not is_delayed and step % 2:
             return
 
 
@@ -225,36 +224,36 @@ async def _begin(gateway: Harness, move: str, lead: LeadSubmitted, terms: dict[s
             await gateway.publish(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
 
 
-async def _struck(gateway: Harness, before: int) -> bool:
-    """Whether the held request came; it did not if the move was over without one."""
+async def _is_delayed(gateway: Harness, before: int) -> bool:
+    """Whether the delayed request arrived. If the move ended without such a request, it did not."""
 
-    async def came() -> str | None:
+    async def outcome() -> str | None:
         calls = gateway.sim.get("calls")[before:]
         if any(call["fault"] == "slow" and not call["set"].startswith("Document_Договор") for call in calls):
-            return "struck"
+            return "delayed"
         left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
-        return "over" if not left and await _all_read(gateway) else None
+        return "ended" if not left and await _inbox_is_complete(gateway) else None
 
-    return await until(came, "the move is struck or over", 60) == "struck"
+    return await until(outcome, "the move is delayed or ended", 60) == "delayed"
 
 
-async def _all_read(gateway: Harness) -> bool:
-    """Whether what was last said about a reservation has become work: the inbox has it all."""
+async def _inbox_is_complete(gateway: Harness) -> bool:
+    """Whether the last event about a reservation has become work: the inbox no longer grows."""
     (seen,) = await gateway.query("SELECT count(*) AS n FROM inbox")
     await asyncio.sleep(0.3)
     (again,) = await gateway.query("SELECT count(*) AS n FROM inbox")
     return bool(seen["n"] == again["n"])
 
 
-async def _quiet(gateway: Harness) -> None:
-    async def quiet() -> bool | None:
+async def _until_idle(gateway: Harness) -> None:
+    async def is_idle() -> bool | None:
         left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
-        return (not left and await _all_read(gateway)) or None
+        return (not left and await _inbox_is_complete(gateway)) or None
 
-    await until(quiet, "nothing is left to do", 90)
+    await until(is_idle, "all work is done", 90)
 
 
-def _right(sim: OneCSim, move: str, lead_id: str) -> None:
+def _assert_journals(sim: OneCSim, move: str, lead_id: str) -> None:
     states = [entry["state"] for entry in sim.get("journal") if entry["lead_id"] == lead_id]
     general = [row["deletion_mark"] for row in sim.get("general-journal") if lead_id in row["comment"]]
     wanted = {"enter": (["Активен"], []), "hand_over": (["Истек"], [False]), "take_back": (["Активен"], [True])}

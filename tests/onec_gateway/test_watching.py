@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.onec_gateway.harness import Harness
-from tests.onec_gateway.office import ENQUIRIES
 from tests.process import until
+from tests.simulators.tests.names import ENQUIRIES
 from tests.simulators.tests.processes import OneCSim
 
 pytestmark = pytest.mark.infra

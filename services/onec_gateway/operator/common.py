@@ -67,10 +67,16 @@ def fail(text: str) -> NoReturn:
 
 
 def show(
-    columns: Sequence[str], found: Sequence[dict[str, Any]], cells: Callable[[Any], Sequence[Any]], as_json: bool
+    columns: Sequence[str],
+    found: Sequence[dict[str, Any]],
+    cells: Callable[[Any], Sequence[Any]],
+    as_json: bool,
+    *,
+    empty: str,
 ) -> None:
-    """Print rows as a table of `cells` under `columns`, or whole as one JSON object a line."""
-    print_rows(columns, found, cells, "json" if as_json else "table")
+    """Print rows as a table of `cells` under `columns`, or whole as one JSON object a line. Without rows the table is
+    replaced by the text `empty`, and JSON prints nothing."""
+    print_rows(columns, found, cells, "json" if as_json else "table", empty=empty)
 
 
 def time_format() -> Callable[[datetime | None], str]:

@@ -55,6 +55,7 @@ def deals(
             row["lead_id"],
         ),
         as_json,
+        empty="продаж в 1С не найдено" if everything else "продаж без лида нет",
     )
 
 

@@ -73,7 +73,8 @@ def exchanges(
         found = read_as_dicts(_EXCHANGES, last, start, lead, failed, limit)[::-1]
         last = max([last, *(row["id"] for row in found)])
         if found or not follow:
-            show(_COLUMNS, [row | {"leads": json.loads(row["leads"])} for row in found], cells, as_json)
+            rows = [row | {"leads": json.loads(row["leads"])} for row in found]
+            show(_COLUMNS, rows, cells, as_json, empty="таких запросов к 1С за это время нет")
         if not follow:
             return
         time.sleep(FOLLOW_EVERY_S)

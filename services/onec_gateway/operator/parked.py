@@ -58,9 +58,8 @@ def parked(limit: Limit = 100, as_json: Json = False) -> None:
             row["enquiries"],
         )
 
-    show(_WORK_COLUMNS, work, work_cells, as_json)
-    if leads:
-        show(_LEAD_COLUMNS, leads, lead_cells, as_json)
+    show(_WORK_COLUMNS, work, work_cells, as_json, empty="ничего не отложено и не ждёт повтора")
+    show(_LEAD_COLUMNS, leads, lead_cells, as_json, empty="лидов, которые решает менеджер, нет")
 
 
 def retry(

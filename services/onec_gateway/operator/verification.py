@@ -10,9 +10,10 @@ from services.onec_gateway.assembly import connect
 from services.onec_gateway.exchanges import ExchangeJournal
 from services.onec_gateway.onec import mapping
 from services.onec_gateway.onec import verify as onec_verify
+from services.onec_gateway.onec.compare import Problem
 from services.onec_gateway.onec.errors import OneCError
-from services.onec_gateway.onec.manners import Manners
-from services.onec_gateway.onec.verify import Problem
+from services.onec_gateway.onec.gate import Gate
+from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.operator.common import Json, show
 from services.onec_gateway.settings import Settings
 
@@ -27,6 +28,7 @@ def verify(as_json: Json = False) -> None:
         [{"severity": one.severity, "place": one.place, "message": one.message} for one in problems],
         lambda row: (_SEVERITIES[row["severity"]], row["place"], row["message"]),
         as_json,
+        empty="замечаний нет",
     )
     if any(problem.severity == "error" for problem in problems):
         raise typer.Exit(1)
@@ -45,8 +47,8 @@ def _problems(settings: Settings) -> tuple[Problem, ...]:
 
 
 async def _compare(settings: Settings, names: mapping.Mapping) -> tuple[Problem, ...]:
-    manners = Manners(at_once=1, per_second=settings.per_second)
-    onec = connect(settings, names, manners, ExchangeJournal(settings.exchanges_kept_for))
+    gate = Gate(Throttle(1, settings.per_second))
+    onec = connect(settings, names, gate, ExchangeJournal(settings.exchanges_kept_for))
     try:
         return (await onec_verify.verify(onec, names)).problems
     finally:
