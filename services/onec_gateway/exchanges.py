@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
-from chassis.service import Database, Rows, Runtime, insert, is_transient, rows, together
+from chassis.service import Database, Rows, Runtime, is_transient, rows, write_rows
 from services.onec_gateway.onec.exchange import Exchange
-from services.onec_gateway.store import ExchangeRow
+from services.onec_gateway.store.tables import ExchangeRow
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class ExchangeJournal:
             batch = [self._waiting.popleft() for _ in range(min(MOST_ROWS, len(self._waiting)))]
             try:
                 async with database.single() as tx:
-                    await together(tx, [insert(Rows(ExchangeRow, [_row(exchange) for exchange in batch], new=True))])
+                    await write_rows(tx, Rows(ExchangeRow, [_row(exchange) for exchange in batch], new=True))
             except Exception as error:
                 if not is_transient(error):
                     # The log has these exchanges. A row that cannot be stored must not stop the exchange with 1C.

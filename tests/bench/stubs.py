@@ -15,6 +15,7 @@ from services.notifier import settings as notifier_settings
 from services.notifier.answers import Accepted, Found, Health, LookAnswer, SendAnswer, Well
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
+from services.onec_gateway.assembly import Infobase
 from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.journals import Journals
 from services.onec_gateway.onec.partner_journal import Entry
@@ -56,7 +57,7 @@ class TakesAll:
 
 def build_gateway(settings: gateway_settings.Settings) -> Service:
     onec = KnowsNobody()
-    return onec_gateway.wire(settings, cast(Search, onec), cast(Journals, onec), onec.close)
+    return onec_gateway.wire(settings, Infobase(cast(Search, onec), cast(Journals, onec), onec.close))
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:

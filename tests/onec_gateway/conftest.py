@@ -17,6 +17,8 @@ from services.onec_gateway.onec.odata import WebServer
 from services.onec_gateway.onec.search import Search
 from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import verify
+from tests.infra import DatabaseFactory
+from tests.onec_gateway.harness import Harness, running
 from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, started
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -65,6 +67,15 @@ async def journals(onec: OneC, names: Mapping) -> Journals:
     verified = await verify(onec, names)
     assert verified.is_good, verified.problems
     return Journals(onec, Search(onec, names, MOSCOW), names, MOSCOW, verified.length)
+
+
+@pytest.fixture
+async def gateway(
+    fresh_topics: str, database_factory: DatabaseFactory, sim: OneCSim, tmp_path: Path
+) -> AsyncIterator[Harness]:
+    """The gateway on real Kafka, real PostgreSQL and the simulator of 1C; no process of it runs yet."""
+    async with running(fresh_topics, database_factory, sim, tmp_path) as harness:
+        yield harness
 
 
 def connected(

@@ -19,7 +19,7 @@ from contracts.leads import LeadSubmitted
 from contracts.reservations import ReservationReinstated
 from tests.infra import DatabaseFactory
 from tests.onec_gateway.conftest import MAPPINGS
-from tests.onec_gateway.process import Gateway, listening
+from tests.onec_gateway.harness import Harness, listening
 from tests.process import until
 from tests.simulators.tests.processes import ROOT, OneCSim
 
@@ -59,19 +59,19 @@ async def gateway(
     database_factory: DatabaseFactory,
     sim: OneCSim,
     tmp_path: Path,
-) -> AsyncIterator[Gateway]:
+) -> AsyncIterator[Harness]:
     database = database_factory(
         "onec_gateway", lambda url: upgrade(url, ROOT / "services" / "onec_gateway" / "migrations")
     )
     async with AIOKafkaProducer(bootstrap_servers=fresh_topics) as producer, listening(fresh_topics) as consumer:
-        gateway = Gateway(fresh_topics, database, sim, tmp_path, producer, consumer)
+        gateway = Harness(fresh_topics, database, sim, tmp_path, producer, consumer)
         if request.param == "document":
             gateway.settings["ONEC_MAPPING_FILE"] = str(MAPPINGS / "document.toml")
         yield gateway
         gateway.stop()
 
 
-async def until_entered(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
+async def until_entered(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
     """Wait until each lead has its entry. Parked work is retried, as an administrator does by `retry`."""
     ids = {str(lead.lead_id) for lead in leads}
 
@@ -87,9 +87,10 @@ async def until_entered(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> Non
     await until(settled, "all work is done", 120)
 
 
-def assert_once(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
+def assert_once(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
     """Each lead has one verdict and one entry, and no write that 1C had committed was sent again."""
-    verdicts = Counter(body["lead_id"] for body in gateway.told("lead-confirmed") + gateway.told("lead-rejected"))
+    messages = gateway.received("lead-confirmed") + gateway.received("lead-rejected")
+    verdicts = Counter(body["lead_id"] for body in messages)
     assert verdicts == Counter(str(lead.lead_id) for lead in leads)
     entries = Counter(entry["lead_id"] for entry in gateway.sim.get("journal"))
     assert entries == verdicts
@@ -101,12 +102,12 @@ def assert_once(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
                 committed.add(call["lead"])
 
 
-async def run(gateway: Gateway, faults: Sequence[dict[str, Any]], number: int = LEADS) -> None:
+async def run(gateway: Harness, faults: Sequence[dict[str, Any]], number: int = LEADS) -> None:
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     for seed, fault in enumerate(faults):
         gateway.sim.post("fault", {**fault, "seed": seed} if "probability" in fault else fault)
-    leads = await gateway.stake(phones(number))
+    leads = await gateway.hold_all(phones(number))
     await asyncio.sleep(0)
     gateway.sim.post("fault", {"mode": "none"})
     await until_entered(gateway, leads)
@@ -115,32 +116,32 @@ async def run(gateway: Gateway, faults: Sequence[dict[str, Any]], number: int = 
 
 @pytest.mark.parametrize("gateway", ["document"], indirect=True)
 @pytest.mark.parametrize("mode", MODES_OF_EVERY_RUN)
-async def test_fault_of_1c_loses_no_lead_and_doubles_none(gateway: Gateway, mode: str) -> None:
+async def test_fault_of_1c_loses_no_lead_and_doubles_none(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mode", sorted(MODES))
-async def test_no_fault_of_1c_loses_a_lead_in_either_kind_of_journal(gateway: Gateway, mode: str) -> None:
+async def test_no_fault_of_1c_loses_a_lead_in_either_kind_of_journal(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
-async def test_two_faults_at_once_lose_no_lead(gateway: Gateway, pair: list[str]) -> None:
+async def test_two_faults_at_once_lose_no_lead(gateway: Harness, pair: list[str]) -> None:
     await run(gateway, [fault for mode in pair for fault in MODES[mode]])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("gateway", ["register"], indirect=True)
-async def test_maintenance_with_5000_leads_waiting_gets_only_probes(gateway: Gateway, sim: OneCSim) -> None:
+async def test_maintenance_with_5000_leads_waiting_gets_only_probes(gateway: Harness, sim: OneCSim) -> None:
     number, probe_s = 5000, 10
     gateway.settings["ONEC_PROBE_EVERY"] = f"PT{probe_s}S"
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     sim.post("fault", {"mode": "infobase_locked"})
     known = phones(2)
-    leads = [await gateway.lead(phone) for phone in [*known, *phones(number - 2)]]
+    leads = [await gateway.submit(phone) for phone in [*known, *phones(number - 2)]]
 
     async def probed() -> list[dict[str, Any]] | None:
         refused = [call for call in sim.get("calls") if call["status"] == 403]
@@ -160,31 +161,31 @@ async def test_maintenance_with_5000_leads_waiting_gets_only_probes(gateway: Gat
     sim.post("fault", {"mode": "none"})
 
     async def decided() -> bool | None:
-        await gateway.listen()
-        return len(gateway.told("lead-confirmed")) + len(gateway.told("lead-rejected")) == number or None
+        await gateway.receive()
+        return len(gateway.received("lead-confirmed")) + len(gateway.received("lead-rejected")) == number or None
 
     await until(decided, "every lead has a verdict", 300)
-    (rejected,) = gateway.told("lead-rejected")
+    (rejected,) = gateway.received("lead-rejected")
     assert (rejected["lead_id"], rejected["reason"]) == (str(leads[0].lead_id), "known-to-builder")
     assert sim.get("state")["most_at_once"] <= 4
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("move", ["enter", "hand_over", "take_back"])
-async def test_gateway_killed_at_any_step_of_a_move_leaves_the_journals_assert_journals(
-    gateway: Gateway, sim: OneCSim, move: str
+async def test_gateway_killed_at_any_step_of_a_move_leaves_the_journals_right(
+    gateway: Harness, sim: OneCSim, move: str
 ) -> None:
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     for step in count():
         phone = phones(1)[0]
         if move == "enter":
-            lead = await gateway.lead(phone)
+            lead = await gateway.submit(phone)
             terms = await _terms(gateway, lead)
         else:
-            lead, terms = await gateway.held(phone)
+            lead, terms = await gateway.hold(phone)
         if move == "take_back":
-            await gateway.expired(terms)
+            await gateway.expire(terms)
             await _until_idle(gateway)
         # 1C delays the step, the gateway is killed, and 1C executes the step although no client waits for it.
         before = len(sim.get("calls"))
@@ -207,23 +208,23 @@ def _kind(step: int) -> dict[str, str]:
     return WRITES if step % 2 else {"write": "no"}
 
 
-async def _terms(gateway: Gateway, lead: LeadSubmitted) -> dict[str, Any]:
-    return {"lead": lead, "confirmed_at": (await gateway.verdict(lead))["confirmed_at"]}
+async def _terms(gateway: Harness, lead: LeadSubmitted) -> dict[str, Any]:
+    return {"lead": lead, "confirmed_at": (await gateway.verdict_of(lead))["confirmed_at"]}
 
 
-async def _begin(gateway: Gateway, move: str, lead: LeadSubmitted, terms: dict[str, Any]) -> None:
+async def _begin(gateway: Harness, move: str, lead: LeadSubmitted, terms: dict[str, Any]) -> None:
     match move:
         case "enter":
-            await gateway.opened(lead, terms["confirmed_at"])
+            await gateway.open(lead, terms["confirmed_at"])
         case "hand_over":
-            await gateway.expired(terms)
+            await gateway.expire(terms)
         case _:
             later = terms["reserved_until"] + timedelta(days=181)
             fresh = {**terms, "reserved_until": later, "reserved_through": later.date()}
-            await gateway.say(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
+            await gateway.publish(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
 
 
-async def _is_delayed(gateway: Gateway, before: int) -> bool:
+async def _is_delayed(gateway: Harness, before: int) -> bool:
     """Whether the delayed request arrived. If the move ended without such a request, it did not."""
 
     async def outcome() -> str | None:
@@ -236,7 +237,7 @@ async def _is_delayed(gateway: Gateway, before: int) -> bool:
     return await until(outcome, "the move is delayed or ended", 60) == "delayed"
 
 
-async def _inbox_is_complete(gateway: Gateway) -> bool:
+async def _inbox_is_complete(gateway: Harness) -> bool:
     """Whether the last event about a reservation has become work: the inbox no longer grows."""
     (seen,) = await gateway.query("SELECT count(*) AS n FROM inbox")
     await asyncio.sleep(0.3)
@@ -244,7 +245,7 @@ async def _inbox_is_complete(gateway: Gateway) -> bool:
     return bool(seen["n"] == again["n"])
 
 
-async def _until_idle(gateway: Gateway) -> None:
+async def _until_idle(gateway: Harness) -> None:
     async def is_idle() -> bool | None:
         left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
         return (not left and await _inbox_is_complete(gateway)) or None

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from chassis.clock import advance
-from chassis.timers import AT_ONCE, BATCH
+from chassis.limits import TIMER_BATCH, TIMER_BATCHES_AT_ONCE
 from tests.process import until
 from tests.reservations.conftest import MOSCOW, Reservations
 from tests.topics import published
@@ -108,7 +108,7 @@ async def test_after_three_days_without_the_service_everything_overdue_fires_onc
     )
     ends = [row["reserved_until"] for row in order]
     # By the batches that are under way at once.
-    apart = BATCH * AT_ONCE
+    apart = TIMER_BATCH * TIMER_BATCHES_AT_ONCE
     assert all(end <= in_order for end, in_order in zip(ends, sorted(ends)[apart:], strict=False))
 
 

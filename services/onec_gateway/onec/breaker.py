@@ -7,7 +7,7 @@ from services.onec_gateway.onec.errors import INFOBASE_LOCKED, NO_LICENCE, OneCE
 
 FAILURES_TO_OPEN: Final = 5
 FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 60.0
+LONGEST_PAUSE_S: Final = 60.0  # without jitter: a probe is a single cheap request
 LICENCE_PAUSE_S: Final = 10.0  # as long as gitsync, a public tool for 1C, waits for a licence
 FAILING: Final = "breaker"
 

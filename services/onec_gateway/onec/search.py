@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.onec_gateway.facts import Enquiry
+from services.onec_gateway.domain.model import Enquiry, Sale
 from services.onec_gateway.onec import phones
 from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.exchange import Call
@@ -52,6 +52,10 @@ class FoundDeal:
     contract_number: str
     contract_date: date
     cancelled: bool
+
+    def sale(self) -> Sale:
+        """This sale as the domain's type, without its card and document number."""
+        return Sale(self.ref, self.amount, self.currency, self.contract_number, self.contract_date, self.cancelled)
 
 
 @dataclass(frozen=True, slots=True)

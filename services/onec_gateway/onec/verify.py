@@ -7,11 +7,12 @@ nothing with 1C until the mapping has no mistakes.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import structlog
 
-from chassis.service import Runtime
+from chassis.service import Runtime, backoff_s
 from services.onec_gateway.onec import metadata
 from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.compare import Problem, compare, sections, similar
@@ -24,7 +25,7 @@ from services.onec_gateway.onec.metadata import EntitySet
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S: Final = 1.0
-LAST_RETRY_S: Final = 30.0
+LAST_RETRY_S: Final = 20.0  # with the jitter of the backoff at most 30 seconds
 NOT_VERIFIED: Final = "not-verified"
 _CALL: Final = Call("verify", ignore_holds=True, retry_after_s=LAST_RETRY_S)
 _WRITTEN_SECTIONS: Final = frozenset({"clients", "general_journal", "partner_journal"})
@@ -113,8 +114,7 @@ class Verification:
 
     async def run(self, _: Runtime) -> None:
         """Verify again and again until there are no errors, then release the gate and sleep until cancelled."""
-        pause_s = FIRST_RETRY_S
-        while True:
+        for attempt in count(1):
             try:
                 self._verified = await verify(self._onec, self._names)
             except OneCError as error:
@@ -123,8 +123,7 @@ class Verification:
                 _log_problems(self._verified)
                 if self._verified.is_good:
                     break
-            await asyncio.sleep(pause_s)
-            pause_s = min(LAST_RETRY_S, pause_s * 2)
+            await asyncio.sleep(backoff_s(attempt, FIRST_RETRY_S, LAST_RETRY_S))
         log.info("mapping_verified", message="Соответствие проверено, обмен с 1С начат")
         self._gate.release(NOT_VERIFIED)
         await asyncio.Event().wait()
