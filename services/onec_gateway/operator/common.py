@@ -20,7 +20,7 @@ from services.onec_gateway.assembly import NAME
 from services.onec_gateway.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="вместо таблицы: по одному объекту JSON в строке")]
-Limit = Annotated[int, typer.Option(help="показать не больше строк, чем указано")]
+Limit = Annotated[int, typer.Option(help="показать не больше этого числа строк")]
 Who = Annotated[str, typer.Option(help="кто решил")]
 Why = Annotated[str, typer.Option(help="почему")]
 
