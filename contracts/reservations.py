@@ -100,6 +100,22 @@ class ReservationReopened(_Reservation):
     reopened_at: Time
 
 
+AnyReservation = (
+    ReservationOpened
+    | ReservationExtended
+    | ReservationExpired
+    | ReservationReinstated
+    | ReservationClosed
+    | ReservationReopened
+)
+"""Every event that changes a reservation. `ReservationExpiring` is a reminder and changes nothing."""
+
+LiveReservation = (
+    ReservationOpened | ReservationExtended | ReservationReinstated | ReservationReopened | ReservationExpiring
+)
+"""Every event after which the reservation is live; its dates are those of the present term."""
+
+
 class _Reward(ClientMessage):
     claim_id: UUID
     request_id: Annotated[UUID | None, Field(description="the request it answers; none for a cancelled sale")] = None

@@ -26,11 +26,12 @@ OVER: Final = {
                            reservation_events, history_count)
         VALUES ($1, $2, 'anna', 'sealed', 1, 'demo', 'withdrawn', '2020-01-01', '2020-01-02', 'withdrawn', '[]', 2)""",
     "onec_gateway": f"""
-        WITH term AS (
-            INSERT INTO terms (lead_id, client_key, confirmed_at, until, through, ended_at, ended_as)
+        WITH reservation AS (
+            INSERT INTO known_reservations (lead_id, client_key, confirmed_at, reserved_until, reserved_through,
+                                            ended_at, ended_as)
             VALUES ($1, $2, '2020-01-01', '2020-07-01', '2020-06-30', '2020-01-02', 'withdrawn')
         )
-        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_asked, enquiries, sales, status, rule,
+        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_requested, enquiries, sales, status, rule,
                            decided_at)
         VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 1, '{{}}', true, '[]', '[]', 'confirmed', 'free',
                 '2020-01-01')""",
@@ -45,7 +46,7 @@ OPEN: Final = {
         INSERT INTO leads ({_LEAD}, number, portal, status, received_at, reservation_events, history_count)
         VALUES ($1, $2, 'anna', 'sealed', 2, 'demo', 'under-review', '2020-01-01', '[]', -1)""",
     "onec_gateway": f"""
-        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_asked, enquiries, sales, status, rule,
+        INSERT INTO leads ({_LEAD}, received_at, number, cause, check_requested, enquiries, sales, status, rule,
                            decided_at)
         VALUES ($1, $2, 'anna', 'sealed', '2020-01-01', 2, '{{}}', true, '[]', '[]', 'confirmed', 'free',
                 '2020-01-01')""",

@@ -3,12 +3,12 @@
 from chassis.commands import erasure
 from chassis.commands.cli import service_cli
 from services.onec_gateway.app import build
-from services.onec_gateway.operator import add_commands
+from services.onec_gateway.operator.commands import add_commands
 from services.onec_gateway.settings import Settings
 
-# Rejected, or confirmed and then over.
+# A lead ends when its reservation does, or with its rejection.
 ENDED = """
-    coalesce((SELECT t.ended_at FROM terms t WHERE t.lead_id = leads.lead_id),
+    coalesce((SELECT r.ended_at FROM known_reservations r WHERE r.lead_id = leads.lead_id),
              CASE WHEN reason <> '' THEN decided_at END)
 """
 SEALED = erasure.Sealed("leads", "client", "client_key", "lead_id", ended=ENDED)

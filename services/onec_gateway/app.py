@@ -1,20 +1,13 @@
-"""What comes into the 1C gateway, what it asks of 1C, and what goes out."""
+"""The wiring table of the 1C gateway: every message in and out, every call to 1C, every timer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from functools import partial
-from zoneinfo import ZoneInfo
 
-import isodate
-import structlog
-
-from chassis.clock import Clock
-from chassis.service import Database, Perform, Rule, Runtime, Service, Timer, Work
+from chassis.service import Perform, Rule, Service, Timer, Work
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import LeadSubmitted
 from contracts.partners import Partner
-from contracts.person import client_key
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
@@ -24,7 +17,6 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
-from contracts.sealing import Sealer, Unsealable
 from contracts.verdicts import (
     CollisionDetected,
     DealCancelled,
@@ -35,155 +27,65 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.onec_gateway import domain, evidence
-from services.onec_gateway.evidence import Watched
-from services.onec_gateway.exchanges import ExchangeJournal
-from services.onec_gateway.handlers import Handlers
-from services.onec_gateway.onec import mapping
-from services.onec_gateway.onec.client import OneC
-from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners, parse_calendar
-from services.onec_gateway.onec.search import Search
-from services.onec_gateway.onec.verify import Verification
-from services.onec_gateway.rules import Policy
+from services.onec_gateway import assembly
+from services.onec_gateway.assembly import NAME, Infobase
+from services.onec_gateway.domain import arbiter, inputs, reservation_events, sales, tasks
+from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
-from services.onec_gateway.store import Clients, PartnerReader, Partners, overdue
-from services.onec_gateway.watching import Watch
-
-log = structlog.get_logger(__name__)
-
-NAME = "onec-gateway"
-AT_ONCE = 50
-
-Background = Callable[[Runtime], Awaitable[None]]
+from services.onec_gateway.store.clients import ClientStore
+from services.onec_gateway.store.partners import PartnerStore
+from services.onec_gateway.timers import overdue_checks
 
 
-def build(settings: Settings) -> Service:
-    """The service on its 1C."""
-    zone = ZoneInfo(settings.time_zone)
-    names = mapping.load(settings.mapping_file)
-    manners = Manners(
-        at_once=settings.concurrency,
-        per_second=settings.per_second,
-        probe_every_s=settings.probe_every.total_seconds(),
-        calendar=parse_calendar(settings.maintenance),
-        now=lambda: datetime.now(zone),
-    )
-    exchanges = ExchangeJournal(settings.exchanges_kept_for)
-    onec = connect(settings, names, manners, exchanges)
-    search = Search(onec, names, zone)
-    verification = Verification(onec, names, manners)
-    watch = Watch(
-        search,
-        bytes.fromhex(settings.client_key_secret.get_secret_value()),
-        every_s=settings.watch_every.total_seconds(),
-        reread_s=settings.reread_every.total_seconds(),
-        sales=names.deals is not None,
-        staff=names.staff_phones is not None,
-    )
-
-    async def probing(_: Runtime) -> None:
-        await manners.run(onec.probe)
-
-    return wire(
-        settings,
-        search,
-        Journals(onec, search, names, zone, verification.length),
-        onec.close,
-        batch=search.in_one_request(),
-        background=(verification.run, probing, exchanges.run, watch.run),
-        ready={"mapping": verification.why_not},
-        watched=lambda: watch.watched,
-    )
-
-
-def connect(settings: Settings, names: mapping.Mapping, manners: Manners, exchanges: ExchangeJournal) -> OneC:
-    """The client of the infobase that the settings name."""
-    return OneC(
-        settings.url,
-        settings.user,
-        settings.password.get_secret_value(),
-        manners=manners,
-        record=exchanges.record,
-        web_server=settings.web_server,
-        places=settings.concurrency,
-        probe_set=names.clients.set,
-    )
-
-
-def wire(
-    settings: Settings,
-    search: Search,
-    journals: Journals,
-    close: Callable[[], Awaitable[None]],
-    *,
-    batch: int = AT_ONCE,
-    background: Sequence[Background] = (),
-    ready: Mapping[str, Callable[[], str | None]] | None = None,
-    watched: Callable[[], Watched | None] = lambda: None,
-) -> Service:
-    """The wiring table. `batch`: so many clients are asked about together, and fail together."""
-    clients, partners = Clients(), Partners()
-    reader = PartnerReader(Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
-    sealer = Sealer(settings.sealing_keys.get_secret_value())
-    secret = bytes.fromhex(settings.client_key_secret.get_secret_value())
-    policy = policy_of(settings)
-    handlers = Handlers(
-        search,
-        journals,
-        reader,
-        sealer,
-        secret,
-        Clock(),
-        at_once=AT_ONCE,
-        longest_call_s=settings.longest_call.total_seconds(),
-        patience_s=settings.probe_every.total_seconds(),
-        watched=watched,
-    )
+def wire(settings: Settings, onec: Infobase) -> Service:
+    """The wiring table of the service on this infobase."""
+    clients, partners = ClientStore(), PartnerStore()
+    partner_reader = assembly.partner_reader(settings)
+    perform = assembly.work_on(settings, onec, partner_reader)
+    phone_key = assembly.unsealer(settings).phone_key
+    policy = assembly.policy_of(settings)
 
     def rule(body: type, decide: Callable[..., object], topic: str | None = None) -> Rule[object]:
         return Rule(body, clients, partial(decide, policy=policy), topic=topic)  # type: ignore[arg-type]  # the state's type is the store's
 
-    def work(kind: str, perform: Perform) -> Work:
-        return Work(kind, perform, batch=batch, concurrency=settings.concurrency)
+    def work(kind: str, method: Perform) -> Work:
+        return Work(kind, method, batch=onec.batch, concurrency=settings.concurrency)
 
     return Service(
         name=NAME,
         settings=settings,
         rules=(
-            Rule(
-                Partner,
-                partners,
-                partial(domain.partner_changed, identify=partial(_phone_key, sealer, secret)),
-                topic=topics.PARTNERS,
-            ),
-            rule(LeadSubmitted, domain.lead_submitted, topics.LEADS),
-            rule(ReservationOpened, domain.reservation_opened, topics.RESERVATIONS),
-            rule(ReservationExtended, domain.reservation_extended, topics.RESERVATIONS),
-            rule(ReservationExpired, domain.reservation_expired, topics.RESERVATIONS),
-            rule(ReservationClosed, domain.reservation_closed, topics.RESERVATIONS),
-            rule(ReservationReopened, domain.reservation_reopened, topics.RESERVATIONS),
-            rule(ReinstatementRequested, domain.reinstatement_requested, topics.RESERVATIONS),
-            rule(ReservationReinstated, domain.reservation_reinstated, topics.RESERVATIONS),
-            rule(domain.CheckAnswered, domain.check_answered),
-            rule(domain.JournalEntered, domain.journal_entered),
-            rule(domain.EnquirySeen, domain.enquiry_seen),
-            rule(domain.SaleSeen, domain.sale_seen),
-            rule(domain.Ruled, domain.ruled),
-            Rule(domain.JournalUpdated, clients, domain.journal_updated),
-            Rule(domain.HandedOver, clients, domain.handed_over),
-            Rule(domain.TakenBack, clients, domain.taken_back),
-            Rule(domain.CheckOverdue, clients, domain.check_overdue),
+            # Messages from topics.
+            Rule(Partner, partners, partial(partner_changed, phone_key=phone_key), topic=topics.PARTNERS),
+            rule(LeadSubmitted, arbiter.lead_submitted, topics.LEADS),
+            rule(ReservationOpened, reservation_events.reservation_opened, topics.RESERVATIONS),
+            rule(ReservationExtended, reservation_events.reservation_extended, topics.RESERVATIONS),
+            rule(ReservationExpired, reservation_events.reservation_expired, topics.RESERVATIONS),
+            rule(ReservationClosed, reservation_events.reservation_closed, topics.RESERVATIONS),
+            rule(ReservationReopened, reservation_events.reservation_reopened, topics.RESERVATIONS),
+            rule(ReinstatementRequested, arbiter.reinstatement_requested, topics.RESERVATIONS),
+            rule(ReservationReinstated, reservation_events.reservation_reinstated, topics.RESERVATIONS),
+            # Results of calls to 1C.
+            rule(inputs.CheckAnswered, arbiter.check_answered),
+            rule(inputs.JournalEntered, reservation_events.journal_entered),
+            Rule(inputs.JournalUpdated, clients, reservation_events.journal_updated),
+            Rule(inputs.HandedOver, clients, reservation_events.handed_over),
+            Rule(inputs.TakenBack, clients, reservation_events.taken_back),
+            # Findings of the watch, people's decisions, the timer.
+            rule(inputs.EnquirySeen, arbiter.enquiry_seen),
+            rule(inputs.SaleSeen, sales.sale_seen),
+            rule(inputs.Ruled, arbiter.ruled),
+            Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
         ),
         work=(
-            work(domain.CHECK, handlers.check),
-            work(domain.PARTNER_JOURNAL, handlers.partner_journal),
-            work(domain.JOURNAL_UPDATE, handlers.update),
-            work(domain.HAND_OVER, handlers.hand_over),
-            work(domain.TAKE_BACK, handlers.take_back),
-            work(evidence.MARK, handlers.mark),
+            work(tasks.CHECK, perform.check),
+            work(tasks.PARTNER_JOURNAL, perform.enter_in_journal),
+            work(tasks.JOURNAL_UPDATE, perform.update_journal),
+            work(tasks.HAND_OVER, perform.hand_over),
+            work(tasks.TAKE_BACK, perform.take_back),
+            work(tasks.MARK_ENQUIRY, perform.mark_enquiries),
         ),
-        timers=(Timer("check-delayed", partial(overdue, after=settings.check_delayed_after)),),
+        timers=(Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),),
         produces={
             topics.VERDICTS: (
                 LeadConfirmed,
@@ -196,22 +98,13 @@ def wire(
                 CollisionDetected,
             )
         },
-        background=background,
-        readiness=ready or {},
+        background=onec.background,
+        readiness=onec.readiness,
         dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
-        on_stop=(close, reader.close),
+        on_stop=(onec.close, partner_reader.close),
     )
 
 
-def policy_of(settings: Settings) -> Policy:
-    """The builder's rules, as the settings have them."""
-    age = isodate.parse_duration(settings.enquiry_age) if settings.enquiry_age is not None else None
-    return Policy(settings.clock_skew, age)
-
-
-def _phone_key(sealer: Sealer, secret: bytes, partner: Partner) -> str | None:
-    try:
-        return client_key(secret, sealer.open(partner.person, partner.partner_id).phone)
-    except Unsealable:
-        log.error("cannot be opened", what="partner", message="Проверьте ONEC_SEALING_KEYS")
-        return None
+def build(settings: Settings) -> Service:
+    """The service, connected to the infobase that the settings name."""
+    return wire(settings, assembly.infobase(settings))

@@ -1,4 +1,4 @@
-"""`ONEC_…`, and what all services share."""
+"""Settings of the gateway: environment variables `ONEC_…`, and those that every service has."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings, Zone
-from services.onec_gateway.onec.client import WebServer
-from services.onec_gateway.onec.manners import parse_calendar
+from services.onec_gateway.onec.maintenance import parse_calendar
+from services.onec_gateway.onec.odata import WebServer
 
 
 def _is_hex_key(secret: SecretStr) -> SecretStr:
@@ -38,14 +38,21 @@ def _is_age(text: str | None) -> str | None:
 
 
 class Settings(ServiceSettings):
-    """`url` is where 1C is published, without `/odata/…`; `time_zone` is the infobase's, whose dates carry none.
+    """The gateway's settings. Durations are ISO 8601 (`PT1M`) and positive unless stated.
 
-    `concurrency` and `per_second`: so many requests at once, and in a second, at most. `web_server` decides how long
-    an address may be. `maintenance`: when 1C is closed, as in `Mon-Sun 02:00-04:00; Sat 22:00-23:30`. `probe_every`:
-    how often a 1C in maintenance is asked whether it is back. `longest_call`: how long 1C may still be at a write
-    whose answer was lost. `clock_skew`: an enquiry dated this near to a lead's receipt is decided by people.
-    `enquiry_age`: older enquiries block nobody (`P12M`); without it, all do. `watch_every`: how often new enquiries
-    and sales are looked for, `reread_every`: known ones for changes.
+    `url`: the address at which 1C is published, without `/odata/…`. `user`, `password`: the exchange user.
+    `time_zone`: the zone of the builder and of the infobase, whose dates carry none; commands print times in it.
+    `concurrency`: at most this many requests to 1C at once. `per_second`: at most this many requests per second.
+    `web_server`: it limits the length of an address. `maintenance`: the weekly windows in which 1C is closed, for
+    example `Mon-Sun 02:00-04:00; Sat 22:00-23:30`. `probe_every`: the interval of probes while 1C is closed.
+    `longest_call`: for at most this long 1C may carry out a write whose answer was lost.
+    `clock_skew`: a person decides a lead if an enquiry is dated within this time of the lead's receipt; it may be zero.
+    `enquiry_age`: an enquiry older than this blocks no lead (`P12M`); without it every enquiry does.
+    `check_delayed_after`: a lead under review for this long is published as delayed.
+    `watch_every`: the interval at which new enquiries and sales are read; `reread_every`: known ones, for changes.
+    `exchanges_kept_for`: rows of the journal of exchanges are kept for this long. `mapping_file`: the names of 1C's
+    sets and fields; without it the built-in mapping is used. `sealing_keys`: a JWK set that opens sealed clients.
+    `client_key_secret`: the secret of client keys, in hexadecimal, the same as intake's.
     """
 
     model_config = SettingsConfigDict(env_prefix="ONEC_", hide_input_in_errors=True)

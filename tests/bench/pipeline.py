@@ -29,7 +29,7 @@ SLOWEST_PER_S = 10
 # What each service has to have kept of every lead, whichever program did it.
 KEPT = {
     "intake": {"requests": 1, "leads": 1, "inbox": 1},
-    "onec_gateway": {"leads": 1, "holds": 1, "terms": 1, "work": 2, "inbox": 2},
+    "onec_gateway": {"leads": 1, "holds": 1, "known_reservations": 1, "work": 2, "inbox": 2},
     "reservations": {"reservations": 1, "inbox": 1},
     "notifier": {"messages": 1, "attempts": 1, "work": 1, "inbox": 1},
 }

@@ -15,9 +15,11 @@ from services.notifier import settings as notifier_settings
 from services.notifier.domain.answers import Accepted, Found, Health, Healthy, LookupAnswer, SendAnswer
 from services.onec_gateway import app as onec_gateway
 from services.onec_gateway import settings as gateway_settings
-from services.onec_gateway.onec.client import Call
-from services.onec_gateway.onec.journals import Entry, Journals
-from services.onec_gateway.onec.search import Known, Search
+from services.onec_gateway.assembly import Infobase
+from services.onec_gateway.onec.exchange import Call
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.partner_journal import Entry
+from services.onec_gateway.onec.search import ClientRecords, Search
 
 
 class KnowsNobody:
@@ -25,8 +27,8 @@ class KnowsNobody:
 
     refuses_repeats = True
 
-    async def clients(self, _: Call, wanted: Sequence[str]) -> dict[str, Known]:
-        return dict.fromkeys(wanted, Known())
+    async def clients(self, _: Call, wanted: Sequence[str]) -> dict[str, ClientRecords]:
+        return dict.fromkeys(wanted, ClientRecords())
 
     async def enter(self, _: Call, __: Entry, *, look: bool) -> None:
         pass
@@ -55,7 +57,7 @@ class TakesAll:
 
 def build_gateway(settings: gateway_settings.Settings) -> Service:
     onec = KnowsNobody()
-    return onec_gateway.wire(settings, cast(Search, onec), cast(Journals, onec), onec.close)
+    return onec_gateway.wire(settings, Infobase(cast(Search, onec), cast(Journals, onec), onec.close))
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:

@@ -142,7 +142,8 @@ async def _agree(place: Place) -> None:
     async def look() -> bool | None:
         held = await _rows(
             place.databases["onec_gateway"],
-            "SELECT h.client_key, h.lead_id FROM holds h LEFT JOIN terms t USING (lead_id) WHERE t.ended_at IS NULL",
+            "SELECT h.client_key, h.lead_id FROM holds h LEFT JOIN known_reservations r USING (lead_id) "
+            "WHERE r.ended_at IS NULL",
         )
         live = await _rows(
             place.databases["reservations"], "SELECT client_key, lead_id FROM reservations WHERE status = 'live'"

@@ -52,10 +52,13 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.onec_gateway import domain as gateway
-from services.onec_gateway.facts import Client as Arbitrated
-from services.onec_gateway.facts import Sale
-from services.onec_gateway.rules import Policy as GatewayPolicy
+from services.onec_gateway.domain import arbiter, reservation_events
+from services.onec_gateway.domain.inputs import CheckAnswered, SaleSeen
+from services.onec_gateway.domain.model import ClientState as Arbitrated
+from services.onec_gateway.domain.model import Policy as GatewayPolicy
+from services.onec_gateway.domain.model import Sale
+from services.onec_gateway.domain.sales import sale_seen
+from services.onec_gateway.domain.tasks import CHECK
 from services.reservations import domain as reservations
 from services.reservations.facts import Client
 from services.reservations.history import Entry, Head, flaws
@@ -72,16 +75,16 @@ PARTNERS = ("anna", "boris")
 CLIENTS = Clients(SECRET)
 
 GATEWAY: dict[type, Any] = {
-    LeadSubmitted: gateway.lead_submitted,
-    ReservationOpened: gateway.reservation_opened,
-    ReservationExtended: gateway.reservation_extended,
-    ReservationExpired: gateway.reservation_expired,
-    ReservationClosed: gateway.reservation_closed,
-    ReservationReopened: gateway.reservation_reopened,
-    ReservationReinstated: gateway.reservation_reinstated,
-    ReinstatementRequested: gateway.reinstatement_requested,
-    gateway.CheckAnswered: gateway.check_answered,
-    gateway.SaleSeen: gateway.sale_seen,
+    LeadSubmitted: arbiter.lead_submitted,
+    ReservationOpened: reservation_events.reservation_opened,
+    ReservationExtended: reservation_events.reservation_extended,
+    ReservationExpired: reservation_events.reservation_expired,
+    ReservationClosed: reservation_events.reservation_closed,
+    ReservationReopened: reservation_events.reservation_reopened,
+    ReservationReinstated: reservation_events.reservation_reinstated,
+    ReinstatementRequested: arbiter.reinstatement_requested,
+    CheckAnswered: arbiter.check_answered,
+    SaleSeen: sale_seen,
 }
 RESERVATIONS: dict[type, Any] = {
     LeadConfirmed: reservations.lead_confirmed,
@@ -328,7 +331,7 @@ class Life(RuleBasedStateMachine):
     def answer_a_check(self, data: st.DataObject) -> None:
         lead_id = self.checks.pop(data.draw(st.integers(0, len(self.checks) - 1)))
         sales = tuple(sale for sale in self.sales.values())
-        self._decide("g", gateway.CheckAnswered(lead_id, self.now, (), sales))
+        self._decide("g", CheckAnswered(lead_id, self.now, (), sales))
 
     # --- time, topics, restarts ---
 
@@ -390,10 +393,10 @@ class Life(RuleBasedStateMachine):
             return
         self._settle_down()
         assert set(self.treaty.verdicts) == set(self.treaty.submitted), "a lead without a verdict"
-        holder, live = self.g.held_by(), self.r.live()
+        holder, live = self.g.holder(), self.r.live()
         assert (holder.lead_id if holder else None) == (live.lead_id if live else None), "they disagree who holds"
         if holder is not None and live is not None:
-            assert self.g.terms[holder.lead_id].until == live.reserved_until
+            assert self.g.reservations[holder.lead_id].reserved_until == live.reserved_until
         waiting = {ref for ref, asked in self.r.requests.items() if asked.state != "answered"}
         assert set(self.treaty.asked) - set(self.treaty.answered) == waiting
         assert all(isinstance(self.treaty.asked[ref], RewardClaimed) for ref in waiting), "a request was forgotten"
@@ -425,7 +428,7 @@ class Life(RuleBasedStateMachine):
             self._publish("leads", message)
 
     def _notice(self, sale: Sale) -> None:
-        self._decide("g", gateway.SaleSeen(sale, self.now))
+        self._decide("g", SaleSeen(sale, self.now))
 
     def _publish(self, topic: str, message: Any) -> None:
         self.topics[topic].append((f"{topic}-{len(self.topics[topic])}", message))
@@ -444,7 +447,7 @@ class Life(RuleBasedStateMachine):
         if who == "g":
             done: Decision[Any] = GATEWAY[type(message)](self.g, message, cause, self.now, policy=GatewayPolicy())
             self.g = done.state
-            self.checks += [UUID(task.ref) for task in done.tasks if task.kind == gateway.CHECK]
+            self.checks += [UUID(task.ref) for task in done.tasks if task.kind == CHECK]
         else:
             done = RESERVATIONS[type(message)](self.r, message, cause, self.now, policy=POLICY)
             self.entries += done.state.written
@@ -466,7 +469,7 @@ class Life(RuleBasedStateMachine):
             if behind:
                 self._deliver(*behind[0])
             elif self.checks:
-                self._decide("g", gateway.CheckAnswered(self.checks.pop(0), self.now, (), tuple(self.sales.values())))
+                self._decide("g", CheckAnswered(self.checks.pop(0), self.now, (), tuple(self.sales.values())))
             elif due := [
                 one for one in self.r.reservations.values() if one.status == "live" and one.next_due <= self.now
             ]:

@@ -8,12 +8,17 @@ import httpx
 import pytest
 
 from services.onec_gateway.onec import mapping
-from services.onec_gateway.onec.client import Exchange, OneC
+from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.exchange import Exchange
+from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners
 from services.onec_gateway.onec.mapping import Mapping
+from services.onec_gateway.onec.odata import WebServer
 from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import verify
+from tests.infra import DatabaseFactory
+from tests.onec_gateway.harness import Harness, running
 from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, started
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -64,16 +69,32 @@ async def journals(onec: OneC, names: Mapping) -> Journals:
     return Journals(onec, Search(onec, names, MOSCOW), names, MOSCOW, verified.length)
 
 
-def connected(sim: OneCSim, exchanges: list[Exchange], *, at_once: int = 4, timeout_s: float = 20.0) -> OneC:
+@pytest.fixture
+async def gateway(
+    fresh_topics: str, database_factory: DatabaseFactory, sim: OneCSim, tmp_path: Path
+) -> AsyncIterator[Harness]:
+    """The gateway on real Kafka, real PostgreSQL and the simulator of 1C; no process of it runs yet."""
+    async with running(fresh_topics, database_factory, sim, tmp_path) as harness:
+        yield harness
+
+
+def connected(
+    sim: OneCSim,
+    exchanges: list[Exchange],
+    *,
+    at_once: int = 4,
+    timeout_s: float = 20.0,
+    web_server: WebServer = "iis",
+) -> OneC:
     """A client of the simulator; its exchanges go to the list."""
     return OneC(
         f"{sim.base}/crm",
         USER,
         PASSWORD,
-        manners=Manners(at_once=at_once, per_second=1000),
+        gate=Gate(Throttle(at_once, per_second=1000)),
         record=exchanges.append,
-        web_server="iis",
-        places=at_once,
+        web_server=web_server,
+        connections=at_once,
         probe_set=mapping.load().clients.set,
         timeout_s=timeout_s,
     )

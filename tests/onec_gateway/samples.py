@@ -1,42 +1,26 @@
-"""Messages as the gateway meets them, and a client whose story is told step by step."""
+"""Messages and inputs of one client, as the gateway's rules get them."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from chassis.decision import Cause, Decision, Event, Task, derived_id
+from chassis.decision import Cause
 from contracts.leads import LeadSubmitted
 from contracts.portal import Consent
-from contracts.reservations import (
-    ReinstatementRequested,
-    ReservationClosed,
-    ReservationExpired,
-    ReservationExtended,
-    ReservationOpened,
-    ReservationReinstated,
-    ReservationReopened,
-)
-from contracts.verdicts import LeadConfirmed, LeadRejected
-from services.onec_gateway import domain
-from services.onec_gateway.domain import (
-    CheckAnswered,
-    CheckOverdue,
-    EnquirySeen,
-    HandedOver,
-    JournalEntered,
-    JournalUpdated,
-    Ruled,
-    SaleSeen,
-    TakenBack,
-)
-from services.onec_gateway.facts import Client, Enquiry
-from services.onec_gateway.rules import Policy
+from contracts.reservations import ReinstatementRequested, ReservationExpired, ReservationExtended, ReservationOpened
+from services.onec_gateway.domain.inputs import CheckAnswered
+from services.onec_gateway.domain.model import Enquiry, Sale
 
 KEY = "k1:" + "0" * 64
 NOON = datetime(2026, 3, 14, 9, tzinfo=UTC)
 UNTIL = datetime(2026, 9, 14, 21, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+LATER = UNTIL + timedelta(days=181)
+REQUEST = UUID(int=77)
+SALE = Sale("deal-1", Decimal("100.00"), "RUB", "Д-1", date(2026, 6, 1))
 
 
 def lead_id(number: int) -> UUID:
@@ -67,91 +51,28 @@ def expired(
     return ReservationExpired(**_reservation(number, partner, at, until), expired_at=until)
 
 
+def extended() -> ReservationExtended:
+    """The reservation of lead 1 is extended to LATER."""
+    fields = {**opened(1).model_dump(), "reserved_until": LATER, "reserved_through": date(2027, 3, 14)}
+    return ReservationExtended(**fields, request_id=REQUEST, extended_at=NOON + DAY)
+
+
+def reinstatement(number: int = 1, partner: str = "p1", at: datetime = UNTIL + DAY) -> ReinstatementRequested:
+    """A partner manager requests that the expired reservation be reinstated."""
+    return ReinstatementRequested(
+        lead_id=lead_id(number), client_key=KEY, partner_id=partner, request_id=REQUEST, requested_at=at
+    )
+
+
 def answered(number: int, *enquiries: datetime, at: datetime = NOON + MINUTE) -> CheckAnswered:
+    """The check of a lead found enquiries with these dates: `ref-1`, `ref-2`…"""
     return CheckAnswered(lead_id(number), at, tuple(Enquiry(f"ref-{n}", when) for n, when in enumerate(enquiries, 1)))
 
 
 def cause_of(message: Any) -> Cause:
-    """As it would come off the topic: one id a message."""
+    """A cause as a topic's record has it: one id for each message."""
     about = getattr(message, "lead_id", None)
-    return Cause(f"{type(message).__name__}-{about}", f"story-{about}")
-
-
-@dataclass
-class Story:
-    """One client's inputs, decided one after another."""
-
-    policy: Policy = field(default_factory=Policy)
-    client: Client = field(default_factory=lambda: Client(KEY))
-    events: list[Event] = field(default_factory=list)
-    tasks: list[Task] = field(default_factory=list)
-
-    def tell(self, message: Any, now: datetime) -> "Story":
-        if (by_policy := BY_POLICY.get(type(message))) is not None:
-            decision: Decision[Client] = by_policy(self.client, message, cause_of(message), now, policy=self.policy)
-        else:
-            decision = RULES[type(message)](self.client, message, cause_of(message), now)
-        self.client = decision.state
-        self.events.extend(decision.events)
-        self.tasks.extend(decision.tasks)
-        return self
-
-    def submit(self, number: int, partner: str = "p1", at: datetime = NOON) -> "Story":
-        return self.tell(submitted(number, partner, at), at)
-
-    def confirm(self, number: int = 1, partner: str = "p1") -> "Story":
-        """Submitted at noon, confirmed a minute later."""
-        return self.submit(number, partner).tell(answered(number), NOON + MINUTE)
-
-    def open(self, number: int = 1) -> "Story":
-        return self.tell(opened(number), NOON + 2 * MINUTE)
-
-    def expire(self, number: int = 1) -> "Story":
-        return self.tell(expired(number), UNTIL)
-
-    @property
-    def verdicts(self) -> dict[int, str]:
-        return {message.lead_id.int: _word(message) for message in self.heard(LeadConfirmed, LeadRejected)}
-
-    @property
-    def told(self) -> set[tuple[UUID, str]]:
-        """Every verdict by its derived id, and what it says."""
-        return {
-            (derived_id(event.cause.id, event.message.ce_type), _word(event.message))
-            for event in self.events
-            if event.cause is not None and isinstance(event.message, (LeadConfirmed, LeadRejected))
-        }
-
-    def heard(self, *kinds: type) -> list[Any]:
-        """The messages of these kinds, in the order they were told."""
-        return [event.message for event in self.events if isinstance(event.message, kinds)]
-
-    @property
-    def asked(self) -> list[tuple[str, str]]:
-        return [(task.kind, str(UUID(task.payload.get("lead_id", task.ref)).int)) for task in self.tasks]
-
-
-BY_POLICY: dict[type, Any] = {
-    LeadSubmitted: domain.lead_submitted,
-    ReservationOpened: domain.reservation_opened,
-    ReservationExtended: domain.reservation_extended,
-    ReservationExpired: domain.reservation_expired,
-    ReservationClosed: domain.reservation_closed,
-    ReservationReopened: domain.reservation_reopened,
-    ReservationReinstated: domain.reservation_reinstated,
-    ReinstatementRequested: domain.reinstatement_requested,
-    CheckAnswered: domain.check_answered,
-    JournalEntered: domain.journal_entered,
-    EnquirySeen: domain.enquiry_seen,
-    SaleSeen: domain.sale_seen,
-    Ruled: domain.ruled,
-}
-RULES: dict[type, Any] = {
-    HandedOver: domain.handed_over,
-    TakenBack: domain.taken_back,
-    JournalUpdated: domain.journal_updated,
-    CheckOverdue: domain.check_overdue,
-}
+    return Cause(f"{type(message).__name__}-{about}", f"correlation-{about}")
 
 
 def _reservation(number: int, partner: str, at: datetime, until: datetime) -> dict[str, Any]:
@@ -165,10 +86,3 @@ def _reservation(number: int, partner: str, at: datetime, until: datetime) -> di
         "reserved_through": date(2026, 9, 14),
         "reserved_until": until,
     }
-
-
-def _word(message: Any) -> str:
-    if isinstance(message, LeadRejected):
-        return f"{message.reason} ({message.evidence})"
-    assert isinstance(message, LeadConfirmed)
-    return f"confirmed at {message.confirmed_at}"

@@ -1,4 +1,4 @@
-"""The client against the simulator: what trouble means, how it behaves to 1C, and what its log says."""
+"""The client against the simulator of 1C: what each failure means, sessions and limits, and the exchange log."""
 
 import asyncio
 import uuid
@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from deploy.local.ports import free_port
-from services.onec_gateway.onec.client import Exchange, OneC
+from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.errors import Exists, NoAnswer, NoRights, NotReached, OneCError, Paused, Refused
+from services.onec_gateway.onec.exchange import Call, Exchange
+from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
-from services.onec_gateway.onec.manners import Manners
 from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
 from tests.onec_gateway.conftest import connected
-from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, PHONE, REGISTER
+from tests.onec_gateway.office import CALL, ENTRY, PHONE
+from tests.simulators.tests.names import CARDS, ENQUIRIES, REGISTER
 from tests.simulators.tests.processes import PASSWORD, USER, OneCSim
 
 ANY = "DeletionMark eq false"
@@ -39,7 +42,7 @@ RECORD = {"ИдентификаторЛида": ENTRY.lead_id, "ФИО": ENTRY.f
         ({"mode": "late_commit", "seconds": 0.1}, NoAnswer, "broken-off"),
     ],
 )
-async def test_trouble_is_told_apart_by_what_it_means(
+async def test_each_failure_of_1c_has_its_own_error_and_reason(
     sim: OneCSim, onec: OneC, fault: dict[str, Any], error: type[OneCError], reason: str
 ) -> None:
     sim.post("fault", {**fault, "match": {"set": REGISTER}})
@@ -52,7 +55,9 @@ async def test_trouble_is_told_apart_by_what_it_means(
 
 
 @pytest.mark.parametrize("name", ["Не найдена Лицензия", "Конфликт Блокировок", "Deadlock Дмитрий"])
-async def test_client_whose_name_sounds_like_trouble_stops_nobody_else(sim: OneCSim, onec: OneC, name: str) -> None:
+async def test_name_that_reads_like_an_error_message_does_not_pause_the_exchange(
+    sim: OneCSim, onec: OneC, name: str
+) -> None:
     text = f"Клиент {name} уже есть"
     sim.post("fault", {"mode": "handler_error", "text": text, "match": {"set": REGISTER}})
     call = replace(CALL, personal=(name, PHONE))
@@ -61,14 +66,14 @@ async def test_client_whose_name_sounds_like_trouble_stops_nobody_else(sim: OneC
         await onec.create(call, REGISTER, RECORD)
 
 
-async def test_address_that_the_web_server_does_not_take_is_a_refusal(sim: OneCSim, onec: OneC) -> None:
+async def test_address_too_long_for_the_web_server_is_a_refusal(sim: OneCSim, onec: OneC) -> None:
     for profile in ("iis", "apache"):
         sim.post("access", {"profile": profile})
         with pytest.raises(Refused, match="address-not-served"):
-            await onec.find(CALL, CLIENTS, " or ".join([ANY] * 400), ("Ref_Key",))
+            await onec.find(CALL, CARDS, " or ".join([ANY] * 400), ("Ref_Key",))
 
 
-async def test_mark_of_byte_order_and_a_lying_charset_do_no_harm(sim: OneCSim, onec: OneC) -> None:
+async def test_byte_order_mark_and_a_wrong_charset_header_do_no_harm(sim: OneCSim, onec: OneC) -> None:
     sim.post("fault", {"mode": "encoding"})
 
     made = await onec.create(CALL, REGISTER, RECORD)
@@ -76,7 +81,7 @@ async def test_mark_of_byte_order_and_a_lying_charset_do_no_harm(sim: OneCSim, o
     assert made["ФИО"] == ENTRY.full_name
 
 
-async def test_second_record_with_a_key_is_refused_by_1c_itself(sim: OneCSim, onec: OneC) -> None:
+async def test_second_record_with_the_same_key_is_refused_by_1c(sim: OneCSim, onec: OneC) -> None:
     await onec.create(CALL, REGISTER, RECORD)
 
     with pytest.raises(Exists):
@@ -84,29 +89,29 @@ async def test_second_record_with_a_key_is_refused_by_1c_itself(sim: OneCSim, on
     assert len(sim.get("journal")) == 1
 
 
-async def test_object_that_is_not_there_is_no_trouble(onec: OneC, exchanges: list[Exchange]) -> None:
+async def test_missing_object_is_no_failure(onec: OneC, exchanges: list[Exchange]) -> None:
     assert await onec.get(CALL, REGISTER, f"ИдентификаторЛида='{ENTRY.lead_id}'") is None
     assert exchanges[-1].outcome == "not-found"
 
 
-async def test_nobody_listening_is_certain_to_have_done_nothing() -> None:
+async def test_request_without_a_connection_certainly_had_no_effect() -> None:
     onec = OneC(
         f"http://127.0.0.1:{free_port()}/crm",
         USER,
         PASSWORD,
-        manners=Manners(at_once=1, per_second=10),
+        gate=Gate(Throttle(1, per_second=10)),
         record=lambda _: None,
         web_server="iis",
-        places=1,
-        probe_set=CLIENTS,
+        connections=1,
+        probe_set=CARDS,
     )
 
     with pytest.raises(NotReached, match="not-connected"):
-        await onec.find(CALL, CLIENTS, ANY, ("Ref_Key",))
+        await onec.find(CALL, CARDS, ANY, ("Ref_Key",))
     await onec.close()
 
 
-async def test_1c_never_sees_more_requests_at_once_than_allowed(sim: OneCSim) -> None:
+async def test_1c_never_gets_more_requests_at_once_than_allowed(sim: OneCSim) -> None:
     sim.post("latency", {"ms": 30})
     onec = connected(sim, [], at_once=2)
 
@@ -116,7 +121,7 @@ async def test_1c_never_sees_more_requests_at_once_than_allowed(sim: OneCSim) ->
     await onec.close()
 
 
-async def test_sessions_are_kept_one_for_a_place_and_ended_at_the_close(sim: OneCSim) -> None:
+async def test_sessions_are_used_again_and_ended_at_the_close(sim: OneCSim) -> None:
     sim.post("latency", {"ms": 20})
     onec = connected(sim, [], at_once=3)
 
@@ -141,7 +146,7 @@ async def test_session_whose_answer_was_lost_is_used_again_and_ended(sim: OneCSi
     assert sim.get("state")["sessions"] == 0
 
 
-async def test_session_that_has_run_out_is_replaced_without_anybody_noticing(sim: OneCSim, onec: OneC) -> None:
+async def test_expired_session_is_replaced_and_the_request_is_repeated(sim: OneCSim, onec: OneC) -> None:
     await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
     sim.post("access", {"session_s": 0})
     sim.get("state")
@@ -152,7 +157,7 @@ async def test_session_that_has_run_out_is_replaced_without_anybody_noticing(sim
     assert len(sim.get("journal")) == 1
 
 
-async def test_publication_without_sessions_is_used_without(sim: OneCSim, onec: OneC) -> None:
+async def test_publication_without_sessions_is_used_without_sessions(sim: OneCSim, onec: OneC) -> None:
     sim.post("access", {"keeps_sessions": False})
 
     for _ in range(3):
@@ -161,7 +166,7 @@ async def test_publication_without_sessions_is_used_without(sim: OneCSim, onec: 
     assert {call["status"] for call in sim.get("calls")} == {200}
 
 
-async def test_no_free_licence_makes_the_gateway_wait(sim: OneCSim, onec: OneC) -> None:
+async def test_missing_licence_pauses_further_requests(sim: OneCSim, onec: OneC) -> None:
     sim.post("access", {"licences": 0})
 
     with pytest.raises(NotReached, match="no-licence"):
@@ -170,7 +175,7 @@ async def test_no_free_licence_makes_the_gateway_wait(sim: OneCSim, onec: OneC) 
         await onec.find(CALL, ENQUIRIES, ANY, ("Ref_Key",))
 
 
-async def test_1c_that_is_too_slow_is_not_waited_for_for_ever(sim: OneCSim) -> None:
+async def test_request_ends_at_the_time_limit(sim: OneCSim) -> None:
     sim.post("fault", {"mode": "slow", "seconds": 5})
     onec = connected(sim, [], timeout_s=0.2)
 
@@ -179,24 +184,24 @@ async def test_1c_that_is_too_slow_is_not_waited_for_for_ever(sim: OneCSim) -> N
     await onec.close()
 
 
-async def test_exchange_is_logged_for_an_administrator_without_personal_data(
+async def test_exchange_is_logged_without_personal_data(
     sim: OneCSim,
     journals: Journals,
     search: Search,
     exchanges: list[Exchange],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    said_by_1c = f"Клиент Иванова Петра, тел. 8 (916) 123-45-67, {date(1990, 1, 2)} уже есть у Сидоровой Анны"
-    sim.post("fault", {"mode": "handler_error", "text": said_by_1c, "count": 1})
-    call = type(CALL)("partner-journal", (ENTRY.lead_id,), 2, "story", (ENTRY.full_name, PHONE, ENTRY.partner))
+    error_text = f"Клиент Иванова Петра, тел. 8 (916) 123-45-67, {date(1990, 1, 2)} уже есть у Сидоровой Анны"
+    sim.post("fault", {"mode": "handler_error", "text": error_text, "count": 1})
+    call = Call("partner-journal", (ENTRY.lead_id,), 2, "correlation", (ENTRY.full_name, PHONE, ENTRY.partner))
 
     with pytest.raises(Refused) as raised:
         await journals.enter(call, ENTRY, look=False)
     await search.clients(call, [PHONE])
 
-    told = capsys.readouterr().out + str(exchanges) + str(raised.value.text)
-    assert "1С отклонила запрос" in told
-    assert ENTRY.lead_id in told
+    visible = capsys.readouterr().out + str(exchanges) + str(raised.value.text)
+    assert "1С отклонила запрос" in visible
+    assert ENTRY.lead_id in visible
     assert exchanges[-2].text == "Клиент …, тел. … уже есть у …"
     for secret in ("Иванов", "Петр", "1234567", "123-45-67", "(916)", "Сидоров", "filter", "1990-01"):
-        assert secret not in told
+        assert secret not in visible

@@ -1,4 +1,4 @@
-"""Topics have no order among each other: whatever it is, and whatever comes twice, the verdicts are the same."""
+"""Kafka keeps no order between topics: in any interleaving, with any repetition, the verdicts are the same."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from contracts.leads import LeadSubmitted
 from contracts.verdicts import LeadConfirmed, LeadRejected
-from services.onec_gateway.domain import CheckAnswered
-from services.onec_gateway.facts import Client
-from tests.onec_gateway.samples import MINUTE, NOON, UNTIL, Story, answered, expired, lead_id, opened, submitted
+from services.onec_gateway.domain.inputs import CheckAnswered
+from services.onec_gateway.domain.model import ClientState
+from tests.onec_gateway.driver import DomainDriver
+from tests.onec_gateway.samples import DAY, MINUTE, NOON, UNTIL, answered, expired, lead_id, opened, submitted
 
-DAY = timedelta(days=1)
-# Around every border there is: the grant of the first lead, of a later one, the end of the term.
+# Around every border: the grant of the first lead, the grant of a later lead, the end of the reservation.
 MOMENTS = sorted(
     [NOON, NOON + MINUTE, NOON + 2 * MINUTE, NOON + DAY, UNTIL - MINUTE, UNTIL, UNTIL + MINUTE, UNTIL + DAY]
 )
 
 
 class Scene:
-    """Leads, the answer 1C gives to each check, and the reservation that follows from who is confirmed."""
+    """Leads, the result of each check in 1C, and the events of the reservation that follows from the confirmation."""
 
     def __init__(self, leads: Sequence[LeadSubmitted], enquiry: datetime | None) -> None:
         self.leads = list(leads)
@@ -31,51 +31,52 @@ class Scene:
             for lead in leads
         }
         self.reservations: list[Any] = []
-        story = self.play([(lead, False) for lead in self.leads])
-        if story.client.hold is not None:
-            hold = story.client.hold
-            said = (hold.lead_id.int, hold.partner_id, hold.confirmed_at, hold.confirmed_at + (UNTIL - NOON - MINUTE))
-            self.reservations = [opened(*said), expired(*said)]
+        driver = self.play([(lead, False) for lead in self.leads])
+        if driver.client.hold is not None:
+            hold = driver.client.hold
+            fields = (hold.lead_id.int, hold.partner_id, hold.confirmed_at, hold.confirmed_at + (UNTIL - NOON - MINUTE))
+            self.reservations = [opened(*fields), expired(*fields)]
 
-    def play(self, order: Sequence[tuple[Any, bool]]) -> Story:
-        """Tell `order`; the answers to checks come as soon as each message's flag says, else at the end."""
-        story, seen = Story(), 0
+    def play(self, order: Sequence[tuple[Any, bool]]) -> DomainDriver:
+        """Apply the messages in this order. After a message with a true flag the next check is answered; the other
+        checks are answered at the end."""
+        driver, seen = DomainDriver(), 0
         for message, answer_now in order:
-            story.tell(message, _now(message))
+            driver.apply(message, _now(message))
             if answer_now:
-                seen = self._answer(story, seen)
-        while seen < len(story.tasks):
-            seen = self._answer(story, seen)
-        return story
+                seen = self._answer(driver, seen)
+        while seen < len(driver.tasks):
+            seen = self._answer(driver, seen)
+        return driver
 
-    def _answer(self, story: Story, seen: int) -> int:
-        task = story.tasks[seen] if seen < len(story.tasks) else None
+    def _answer(self, driver: DomainDriver, seen: int) -> int:
+        task = driver.tasks[seen] if seen < len(driver.tasks) else None
         if task is not None and task.kind == "check":
             answer = self.answers[task.ref]
-            story.tell(answer, _now(answer))
-        return min(seen + 1, len(story.tasks))
+            driver.apply(answer, _now(answer))
+        return min(seen + 1, len(driver.tasks))
 
 
 def _now(message: Any) -> datetime:
-    # Fixed for each message, so that the content of what is told can be compared.
+    # Fixed for each message, so that the contents of the events can be compared.
     if isinstance(message, LeadSubmitted):
         return message.received_at
     return message.checked_at if isinstance(message, CheckAnswered) else message.reserved_until
 
 
-def _state(client: Client) -> tuple[Any, ...]:
-    """What must agree: all but the moment of a rejection, and how far a check came that nobody needed any more."""
+def _state(client: ClientState) -> tuple[Any, ...]:
+    """The state without what may differ: the time of a rejection, and the progress of a check that became needless."""
     leads = {
         key: replace(
             lead,
-            check_asked=False,
+            check_requested=False,
             checked_at=None,
             enquiries=(),
             verdict=lead.verdict and (replace(lead.verdict, at=NOON) if lead.verdict.reason else lead.verdict),
         )
         for key, lead in client.leads.items()
     }
-    return client.hold, leads, dict(client.terms)
+    return client.hold, leads, dict(client.reservations)
 
 
 @st.composite
@@ -91,7 +92,7 @@ def scenes(draw: st.DrawFn) -> Scene:
 
 @st.composite
 def orders(draw: st.DrawFn, scene: Scene) -> list[tuple[Any, bool]]:
-    """One interleaving that keeps the order of each topic, with stretches of a topic read twice."""
+    """An interleaving that keeps the order of each topic and may read a part of a topic twice."""
     queues = [_with_repeats(draw, scene.leads), _with_repeats(draw, scene.reservations)]
     order: list[tuple[Any, bool]] = []
     while any(queues):
@@ -101,7 +102,7 @@ def orders(draw: st.DrawFn, scene: Scene) -> list[tuple[Any, bool]]:
 
 
 def _with_repeats(draw: st.DrawFn, messages: Sequence[Any]) -> list[Any]:
-    """As a consumer that was killed reads it: back to an earlier offset, and on."""
+    """The messages as a killed consumer reads them: it goes back to an earlier offset and on from there."""
     back_from = draw(st.integers(0, len(messages)))
     back_to = draw(st.integers(0, back_from))
     return [*messages[:back_from], *messages[back_to:]]
@@ -114,26 +115,28 @@ def test_every_interleaving_gives_the_same_verdicts_and_the_same_state(data: st.
 
     actual = scene.play(data.draw(orders(scene)))
 
-    assert actual.told == expected.told
-    assert len(actual.heard(LeadConfirmed, LeadRejected)) == len(actual.told), "a verdict was told twice"
+    assert actual.verdicts_by_event_id == expected.verdicts_by_event_id
+    assert len(actual.published(LeadConfirmed, LeadRejected)) == len(actual.verdicts_by_event_id), (
+        "a verdict was published twice"
+    )
     assert _state(actual.client) == _state(expected.client)
 
 
 @given(st.data())
-def test_no_more_than_one_lead_of_a_client_is_ever_confirmed(data: st.DataObject) -> None:
+def test_at_most_one_lead_of_a_client_is_ever_confirmed(data: st.DataObject) -> None:
     scene = data.draw(scenes())
 
-    story = scene.play(data.draw(orders(scene)))
+    driver = scene.play(data.draw(orders(scene)))
 
-    confirmed = [number for number, verdict in story.verdicts.items() if verdict.startswith("confirmed")]
+    confirmed = [number for number, verdict in driver.verdicts.items() if verdict.startswith("confirmed")]
     assert len(confirmed) <= 1
-    assert all(story.client.hold and story.client.hold.lead_id == lead_id(number) for number in confirmed)
+    assert all(driver.client.hold and driver.client.hold.lead_id == lead_id(number) for number in confirmed)
 
 
 @given(st.data())
-def test_with_every_reservation_over_no_lead_is_left_under_review(data: st.DataObject) -> None:
+def test_no_lead_is_under_review_once_every_reservation_has_ended(data: st.DataObject) -> None:
     scene = data.draw(scenes())
 
-    story = scene.play(data.draw(orders(scene)))
+    driver = scene.play(data.draw(orders(scene)))
 
-    assert story.client.head() is None
+    assert driver.client.next_in_queue() is None

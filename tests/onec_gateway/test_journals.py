@@ -1,4 +1,4 @@
-"""What is written in 1C: once, whole, and right again after any request was cut off. In both kinds of journal."""
+"""Writes to 1C happen once and in full, also after any request was cut off, in both kinds of partner journal."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from services.onec_gateway.onec.errors import NoAnswer, OneCError, Refused
-from services.onec_gateway.onec.journals import Entry, Journals
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.partner_journal import Entry
 from services.onec_gateway.onec.search import Search
-from tests.onec_gateway.office import CALL, CLIENTS, ENQUIRIES, ENTRY, EXPIRED_AT, PHONE, REGISTER, enquiry
-from tests.simulators.tests.processes import OneCSim
+from tests.onec_gateway.office import CALL, ENTRY, EXPIRED_AT, PHONE, enquiry
+from tests.simulators.tests.names import CARDS, ENQUIRIES, REGISTER
+from tests.simulators.tests.processes import OneCSim, until
 
 Move = Callable[[Journals, bool], Awaitable[Any]]
 
 
-async def test_entry_of_the_partner_journal_says_who_and_until_when(sim: OneCSim, journals: Journals) -> None:
+async def test_entry_holds_the_client_the_partner_and_the_last_day(sim: OneCSim, journals: Journals) -> None:
     await journals.enter(CALL, ENTRY, look=False)
 
     (row,) = sim.get("journal")
@@ -42,9 +44,9 @@ async def test_new_entry_costs_one_request(sim: OneCSim, journals: Journals) -> 
     assert len(sim.get("calls")) - before == 1
 
 
-async def test_somebody_elses_record_under_our_key_is_not_taken_for_ours(sim: OneCSim, journals: Journals) -> None:
+async def test_foreign_record_under_a_lead_id_is_not_taken_for_the_entry(sim: OneCSim, journals: Journals) -> None:
     if not journals.refuses_repeats:
-        pytest.skip("documents have no key of ours")
+        pytest.skip("documents are not keyed by the lead id")
     sim.call("POST", REGISTER, {"ИдентификаторЛида": ENTRY.lead_id, "ИдентификаторПартнера": "another"})
 
     with pytest.raises(Refused, match="foreign-entry"):
@@ -52,9 +54,11 @@ async def test_somebody_elses_record_under_our_key_is_not_taken_for_ours(sim: On
 
 
 @pytest.mark.parametrize("look", [False, True])
-async def test_entry_of_another_client_is_not_taken_for_ours(sim: OneCSim, journals: Journals, look: bool) -> None:
+async def test_entry_of_another_client_is_not_taken_for_the_leads_entry(
+    sim: OneCSim, journals: Journals, look: bool
+) -> None:
     if not (look or journals.refuses_repeats):
-        pytest.skip("documents have no key of ours")
+        pytest.skip("documents are not keyed by the lead id")
     await journals.enter(CALL, replace(ENTRY, phone="+79990000000"), look=False)
 
     with pytest.raises(Refused, match="foreign-entry"):
@@ -72,14 +76,14 @@ async def test_extension_moves_the_date_and_nothing_else(sim: OneCSim, journals:
     assert (row["reserved_through"], row["state"], row["full_name"]) == ("2027-03-15", "Активен", ENTRY.full_name)
 
 
-async def test_state_of_an_entry_that_was_never_made_is_not_lost(sim: OneCSim, journals: Journals) -> None:
+async def test_missing_entry_is_written_with_its_later_state(sim: OneCSim, journals: Journals) -> None:
     await journals.update(CALL, ENTRY, "withdrawn", look=False)
 
     (row,) = sim.get("journal")
     assert (row["state"], row["full_name"]) == ("Отозван", ENTRY.full_name)
 
 
-async def test_hand_over_leaves_the_client_to_the_general_journal(sim: OneCSim, journals: Journals) -> None:
+async def test_hand_over_puts_the_client_into_the_general_journal(sim: OneCSim, journals: Journals) -> None:
     await journals.enter(CALL, ENTRY, look=False)
 
     ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
@@ -93,7 +97,7 @@ async def test_hand_over_leaves_the_client_to_the_general_journal(sim: OneCSim, 
     assert [entry["state"] for entry in sim.get("journal")] == ["Истек"]
 
 
-async def test_hand_over_uses_the_card_the_sales_office_made_meanwhile(sim: OneCSim, journals: Journals) -> None:
+async def test_hand_over_uses_a_card_that_the_sales_office_created(sim: OneCSim, journals: Journals) -> None:
     known = enquiry(sim)
     await journals.enter(CALL, ENTRY, look=False)
 
@@ -101,10 +105,10 @@ async def test_hand_over_uses_the_card_the_sales_office_made_meanwhile(sim: OneC
 
     ours = next(row for row in sim.get("general-journal") if row["ref"] == ref)
     assert ours["client_ref"] == known["client_ref"]
-    assert len(sim.rows(CLIENTS)) == 1
+    assert len(sim.rows(CARDS)) == 1
 
 
-async def test_client_who_was_handed_over_is_known_to_the_builder(journals: Journals, search: Search) -> None:
+async def test_handed_over_client_is_found_by_a_search(journals: Journals, search: Search) -> None:
     ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
 
     (one,) = (await search.clients(CALL, [PHONE]))[PHONE].enquiries
@@ -125,26 +129,26 @@ async def test_returned_client_leaves_the_general_journal_and_is_active_again(si
 
 
 @pytest.mark.parametrize("look", [False, True])
-async def test_each_expiry_has_its_own_enquiry_and_only_the_last_stands(
+async def test_each_expiry_has_its_own_enquiry_and_only_the_last_is_valid(
     sim: OneCSim, journals: Journals, look: bool
 ) -> None:
     await journals.enter(CALL, ENTRY, look=False)
-    standing = []
-    # Enough rounds that no order of references can hide a mistake.
+    valid = []
+    # References are random: with six rounds no accidental order hides a mistake.
     for year in range(2026, 2032):
         ended_at = EXPIRED_AT.replace(year=year)
-        standing.append(await journals.hand_over(CALL, ENTRY, ended_at, look=look))
-        _is_active_once(sim)
+        valid.append(await journals.hand_over(CALL, ENTRY, ended_at, look=look))
+        _assert_active_once(sim)
         (row,) = (row for row in sim.get("general-journal") if not row["deletion_mark"])
-        assert (row["ref"], row["date"][:4]) == (standing[-1], str(year))
+        assert (row["ref"], row["date"][:4]) == (valid[-1], str(year))
         await journals.take_back(CALL, ENTRY, look=look)
-        _is_active_once(sim)
+        _assert_active_once(sim)
 
-    assert len(set(standing)) == len(standing)
-    assert len(sim.rows(CLIENTS)) == 1
+    assert len(set(valid)) == len(valid)
+    assert len(sim.rows(CARDS)) == 1
 
 
-async def test_returned_client_leaves_the_general_journal_though_a_manager_wrote_in_front(
+async def test_returned_client_leaves_the_general_journal_despite_an_edited_comment(
     sim: OneCSim, journals: Journals
 ) -> None:
     ref = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
@@ -153,10 +157,10 @@ async def test_returned_client_leaves_the_general_journal_though_a_manager_wrote
 
     await journals.take_back(CALL, ENTRY, look=False)
 
-    _is_active_once(sim)
+    _assert_active_once(sim)
 
 
-async def test_return_leaves_the_offices_own_marked_enquiry_alone(sim: OneCSim, journals: Journals) -> None:
+async def test_return_does_not_delete_a_marked_enquiry_of_the_sales_office(sim: OneCSim, journals: Journals) -> None:
     known = enquiry(sim)
     await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)
 
@@ -165,9 +169,7 @@ async def test_return_leaves_the_offices_own_marked_enquiry_alone(sim: OneCSim, 
     assert [row["deletion_mark"] for row in sim.get("general-journal")] == [False]
 
 
-async def test_mark_stands_before_the_managers_words_and_is_replaced_not_doubled(
-    sim: OneCSim, journals: Journals
-) -> None:
+async def test_mark_precedes_the_managers_text_and_is_replaced_not_doubled(sim: OneCSim, journals: Journals) -> None:
     known = enquiry(sim)
     sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "[срочно] перезвонить в пять"})
 
@@ -180,7 +182,7 @@ async def test_mark_stands_before_the_managers_words_and_is_replaced_not_doubled
 
 
 @pytest.mark.parametrize("typed", ["[срочно] ", "Звонил, просил ждать. "])
-async def test_what_a_manager_wrote_in_front_of_the_mark_is_kept(sim: OneCSim, journals: Journals, typed: str) -> None:
+async def test_text_that_a_manager_wrote_before_the_mark_is_kept(sim: OneCSim, journals: Journals, typed: str) -> None:
     known = enquiry(sim)
     address = f"{ENQUIRIES}(guid'{known['enquiry_ref']}')"
     sim.call("PATCH", address, {"Комментарий": "перезвонить"})
@@ -208,12 +210,12 @@ async def test_brackets_in_a_partners_name_do_not_break_the_mark(sim: OneCSim, j
 
 @pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "handler_error", "commit_then_drop", "late_commit"])
 @pytest.mark.parametrize("number", range(2))
-async def test_mark_that_is_cut_at_any_request_stands_once(
+async def test_mark_interrupted_at_any_request_is_written_once(
     sim: OneCSim, journals: Journals, mode: str, number: int
 ) -> None:
     known = enquiry(sim)
     sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "перезвонить"})
-    _cut(sim, mode, number)
+    _interrupt(sim, mode, number)
 
     for attempt in range(3):
         try:
@@ -226,7 +228,7 @@ async def test_mark_that_is_cut_at_any_request_stands_once(
     assert row["comment"] == f"[Закреплён; truce:{ENTRY.lead_id}] перезвонить"
 
 
-async def test_name_that_is_too_long_is_kept_whole_in_the_comment(sim: OneCSim, journals: Journals) -> None:
+async def test_name_that_is_too_long_is_kept_in_full_in_the_comment(sim: OneCSim, journals: Journals) -> None:
     name = "Очень-Длинное Имя " * 10 + "Конец"
 
     await journals.enter(CALL, replace(ENTRY, full_name=name), look=False)
@@ -236,7 +238,7 @@ async def test_name_that_is_too_long_is_kept_whole_in_the_comment(sim: OneCSim, 
     assert row["comment"].startswith(name)
 
 
-async def test_agreement_number_that_is_too_long_is_a_persons_to_decide(sim: OneCSim, journals: Journals) -> None:
+async def test_agreement_number_that_is_too_long_is_not_written(sim: OneCSim, journals: Journals) -> None:
     with pytest.raises(Refused, match="too-long"):
         await journals.enter(CALL, replace(ENTRY, agreement="А" * 51), look=False)
     assert sim.get("journal") == []
@@ -271,12 +273,12 @@ ENDS = {
 }
 
 
-def _cut(sim: OneCSim, mode: str, number: int) -> None:
+def _interrupt(sim: OneCSim, mode: str, number: int) -> None:
     writes = {"write": "yes"} if mode in ("commit_then_drop", "late_commit") else {}
     sim.post("fault", {"mode": mode, "match": writes, "skip": number, "count": 1, "seconds": 0.3, "status": 500})
 
 
-def _keeps_the_client(sim: OneCSim) -> None:
+def _assert_client_is_kept(sim: OneCSim) -> None:
     """The client is in at least one journal, and active in at most one."""
     partner = [row["state"] == "Активен" for row in sim.get("journal")]
     general = [not row["deletion_mark"] for row in sim.get("general-journal")]
@@ -284,7 +286,7 @@ def _keeps_the_client(sim: OneCSim) -> None:
     assert sum(partner) + sum(general) <= 1
 
 
-def _is_active_once(sim: OneCSim) -> None:
+def _assert_active_once(sim: OneCSim) -> None:
     partner = [row["state"] == "Активен" for row in sim.get("journal")]
     general = [not row["deletion_mark"] for row in sim.get("general-journal")]
     assert sum(partner) + sum(general) == 1
@@ -292,14 +294,14 @@ def _is_active_once(sim: OneCSim) -> None:
 
 @pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "handler_error", "commit_then_drop", "late_commit"])
 @pytest.mark.parametrize("move", MOVES)
-async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
+async def test_move_interrupted_at_any_request_ends_right_when_repeated(
     sim: OneCSim, journals: Journals, move: str, mode: str
 ) -> None:
     for number in range(12):
         sim.post("reset")
         await _prepared(journals, move)
         before = len(sim.get("calls"))
-        _cut(sim, mode, number)
+        _interrupt(sim, mode, number)
         failed = False
         for attempt in range(5):
             try:
@@ -308,31 +310,33 @@ async def test_move_that_is_cut_at_any_request_ends_right_when_it_is_done_again(
             except OneCError as error:
                 failed = True
                 if attempt or move != "enter":
-                    _keeps_the_client(sim)
+                    _assert_client_is_kept(sim)
                 if isinstance(error, NoAnswer):
                     _wait_until_1c_is_done(sim)
         else:
-            raise AssertionError("it never went through")
+            raise AssertionError("the move never succeeded")
         sim.post("fault", {"mode": "none"})
 
         partner = [row["state"] for row in sim.get("journal")]
         assert (partner, sorted(row["deletion_mark"] for row in sim.get("general-journal"))) == ENDS[move]
-        assert len(sim.rows(CLIENTS)) == (1 if ENDS[move][1] else 0)
-        _nothing_twice(sim, before)
+        assert len(sim.rows(CARDS)) == (1 if ENDS[move][1] else 0)
+        _assert_nothing_created_twice(sim, before)
         if not failed:
             return
     raise AssertionError("a move has more than twelve requests")
 
 
 def _wait_until_1c_is_done(sim: OneCSim) -> None:
-    # The caller waits as long as the longest call takes; here until the simulator says that nothing is under way.
-    while any(call["fault"] == "late_commit" and not call["committed"] for call in sim.get("calls")):
-        pass
+    # The gateway waits for the longest time that a call may take; the test waits for the simulator's late write.
+    def is_done() -> bool:
+        return all(call["committed"] for call in sim.get("calls") if call["fault"] == "late_commit")
+
+    until(is_done, "the late write")
 
 
-def _nothing_twice(sim: OneCSim, since: int) -> None:
-    done = [(call["method"], call["path"], call["lead"]) for call in sim.get("calls")[since:] if call["committed"]]
-    created = [one for one in done if one[0] == "POST"]
+def _assert_nothing_created_twice(sim: OneCSim, since: int) -> None:
+    committed = [(call["method"], call["path"], call["lead"]) for call in sim.get("calls")[since:] if call["committed"]]
+    created = [write for write in committed if write[0] == "POST"]
     assert len(created) == len(set(created))
 
 

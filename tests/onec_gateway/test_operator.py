@@ -1,21 +1,17 @@
-"""What an administrator sees and does at the gateway's command line."""
+"""The commands of the 1C administrator and of the partner manager."""
 
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from chassis.migrations import upgrade
-from tests.infra import DatabaseFactory
-from tests.onec_gateway.office import REGISTER
-from tests.onec_gateway.process import NAME, Gateway, listening
+from tests.onec_gateway.harness import NAME, Harness
 from tests.process import run_warm, until
+from tests.simulators.tests.names import REGISTER
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra
@@ -23,37 +19,24 @@ pytestmark = pytest.mark.infra
 PHONE = "+79161234567"
 
 
-@pytest.fixture
-async def gateway(
-    fresh_topics: str, database_factory: DatabaseFactory, sim: OneCSim, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    database = database_factory(
-        "onec_gateway", lambda url: upgrade(url, ROOT / "services" / "onec_gateway" / "migrations")
-    )
-    async with AIOKafkaProducer(bootstrap_servers=fresh_topics) as producer, listening(fresh_topics) as consumer:
-        gateway = Gateway(fresh_topics, database, sim, tmp_path, producer, consumer)
-        yield gateway
-        gateway.stop()
-
-
-async def command(gateway: Gateway, *arguments: str, code: int = 0) -> str:
-    """What a command prints."""
+async def command(gateway: Harness, *arguments: str, code: int = 0) -> str:
+    """Run a command and return what it prints."""
     environment = {**os.environ, **gateway.environment(), "ONEC_ADMIN_PORT": "0"}
     done = await asyncio.to_thread(run_warm, "services.onec_gateway", *arguments, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-async def read(gateway: Gateway, *arguments: str) -> list[dict[str, Any]]:
-    """The same with `--json`, read."""
+async def read(gateway: Harness, *arguments: str) -> list[dict[str, Any]]:
+    """Run a command with `--json` and return its rows."""
     return [json.loads(line) for line in (await command(gateway, *arguments, "--json")).splitlines() if line[:1] == "{"]
 
 
-async def test_every_exchange_about_a_lead_can_be_looked_up(gateway: Gateway, sim: OneCSim) -> None:
+async def test_every_exchange_about_a_lead_is_shown_without_personal_data(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     sim.post("fault", {"mode": "lock_conflict", "match": {"set": REGISTER}, "count": 1})
-    lead, _ = await gateway.held(PHONE)
+    lead, _ = await gateway.hold(PHONE)
 
     async def written() -> list[dict[str, Any]] | None:
         found = await read(gateway, "exchanges", "--lead", str(lead.lead_id))
@@ -71,12 +54,12 @@ async def test_every_exchange_about_a_lead_can_be_looked_up(gateway: Gateway, si
         assert secret not in table + json.dumps([check, failed, entered], ensure_ascii=False)
 
 
-async def test_parked_write_is_shown_with_its_reason_and_tried_again_on_demand(gateway: Gateway, sim: OneCSim) -> None:
+async def test_parked_write_is_shown_with_its_reason_and_retried_by_command(gateway: Harness, sim: OneCSim) -> None:
     sim.post("fault", {"mode": "handler_error", "match": {"set": REGISTER}})
     await gateway.start()
-    await gateway.partner("p1")
-    lead = await gateway.lead(PHONE)
-    await gateway.opened(lead, (await gateway.verdict(lead))["confirmed_at"])
+    await gateway.add_partner("p1")
+    lead = await gateway.submit(PHONE)
+    await gateway.open(lead, (await gateway.verdict_of(lead))["confirmed_at"])
 
     async def parked() -> dict[str, Any] | None:
         return next((one for one in await read(gateway, "parked") if one["state"] == "parked"), None)
@@ -88,34 +71,34 @@ async def test_parked_write_is_shown_with_its_reason_and_tried_again_on_demand(g
 
     sim.post("fault", {"mode": "none"})
     assert "будет повторено: 1" in await command(gateway, "retry", str(one["id"]))
-    await gateway.journal()
+    await gateway.wait_for_journal()
     await command(gateway, "retry", str(one["id"]), code=1)
 
 
-async def test_lead_within_the_skew_waits_for_the_manager_who_decides_it(gateway: Gateway, sim: OneCSim) -> None:
+async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Harness, sim: OneCSim) -> None:
     gateway.settings["ONEC_CLOCK_SKEW"] = "PT1H"
     sim.post(
         "seed", {"full_name": NAME, "phone": PHONE, "date": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()}
     )
     await gateway.start()
-    lead = await gateway.lead(PHONE)
-    assert (await gateway.heard("collision-detected"))["kind"] == "within-skew"
+    lead = await gateway.submit(PHONE)
+    assert (await gateway.wait_for("collision-detected"))["kind"] == "within-skew"
     (waiting,) = await read(gateway, "parked")
     assert (waiting["lead_id"], waiting["state"], waiting["enquiries"]) == (str(lead.lead_id), "review", 1)
 
-    said = await command(
+    printed = await command(
         gateway, "release", str(lead.lead_id), "--confirm", "--who", "Менеджер", "--why", "журнал смотрели вместе"
     )
 
-    assert "подтверждён" in said
-    assert "confirmed_at" in await gateway.verdict(lead)
+    assert "подтверждён" in printed
+    assert "confirmed_at" in await gateway.verdict_of(lead)
     assert await read(gateway, "parked") == []
 
 
-async def test_sale_on_a_relatives_phone_is_linked_by_hand(gateway: Gateway, sim: OneCSim) -> None:
+async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
-    await gateway.partner("p1")
-    lead, _ = await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    lead, _ = await gateway.hold(PHONE)
     order = {"full_name": "Клиентова Клара", "phone": "+79160000077", "amount": 500, "contract_number": "ДДУ-9"}
     sold = sim.post("office", {"action": "sell", **order})
 
@@ -128,13 +111,13 @@ async def test_sale_on_a_relatives_phone_is_linked_by_hand(gateway: Gateway, sim
     link = ("deals", "link", deal["ref"], "--lead", str(lead.lead_id), "--who", "Менеджер", "--why", "супруга")
     await command(gateway, *link)
 
-    closed = await gateway.heard("deal-closed")
+    closed = await gateway.wait_for("deal-closed")
     assert (closed["lead_id"], closed["linked_by"], closed["amount"]) == (str(lead.lead_id), "Менеджер", "500.00")
     assert await read(gateway, "deals") == []
     await command(gateway, *link, code=1)
 
 
-async def test_mapping_is_verified_from_the_command_line(gateway: Gateway, tmp_path: Path) -> None:
+async def test_mapping_is_verified_by_command(gateway: Harness, tmp_path: Path) -> None:
     assert "ошибок нет" in await command(gateway, "verify")
 
     text = (ROOT / "services/onec_gateway/onec/mapping.toml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every way in which 1C may hold a phone."""
+"""The forms in which 1C may hold a phone, compared with a number in E.164."""
 
 import pytest
 
@@ -23,7 +23,7 @@ OURS = "+79161234567"
         ("8 916 123-45-67 доб. 12",),
     ],
 )
-def test_our_number_is_recognised(columns: tuple[str, ...]) -> None:
+def test_number_is_recognised_in_every_form(columns: tuple[str, ...]) -> None:
     assert phones.same(OURS, columns)
 
 
@@ -39,15 +39,15 @@ def test_our_number_is_recognised(columns: tuple[str, ...]) -> None:
         ("791612345678",),
     ],
 )
-def test_another_number_with_the_same_end_is_not_ours(columns: tuple[str, ...]) -> None:
+def test_another_number_with_the_same_last_digits_is_a_different_number(columns: tuple[str, ...]) -> None:
     assert not phones.same(OURS, columns)
 
 
-def test_number_of_another_country_is_compared_whole() -> None:
+def test_foreign_number_is_compared_with_all_its_digits() -> None:
     assert phones.same("+375291234567", ("+375 (29) 123-45-67",))
     assert phones.same("+375291234567", ("810375291234567",))
     assert not phones.same("+375291234567", ("80291234567",))
 
 
-def test_pattern_finds_the_end_of_a_number_however_it_is_grouped() -> None:
+def test_pattern_matches_the_last_digits_with_anything_between_them() -> None:
     assert phones.loose_pattern(OURS) == "%1%2%3%4%5%6%7%"

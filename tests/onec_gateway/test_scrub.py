@@ -1,4 +1,4 @@
-"""What 1C echoes in its errors goes no further than the gateway."""
+"""Personal data that 1C repeats in its error messages is cut out."""
 
 import re
 
@@ -28,12 +28,12 @@ FORMS = (
     st.sampled_from([str, str.upper, str.lower, lambda text: text.replace("ё", "е")]),
     st.booleans(),
 )
-def test_neither_name_nor_phone_survives_in_any_form(
+def test_neither_name_nor_phone_remains_in_any_form(
     surname: str, name: str, digits: int, form: str, written: str, fold: object, ours: bool
 ) -> None:
     text = str(digits)
     phone = written.format(d=text, a=text[:3], b=text[3:6], c=text[6:8], e=text[8:])
-    # Of a stranger nothing is known beforehand, and what is written small cannot be told from a word.
+    # A name that is not in the request is recognised only by its capital letter.
     who = f"{surname} {name}" if not ours else fold(f"{surname} {name}")  # type: ignore[operator]
 
     left = scrubbed(form.format(who=who, phone=phone), (f"{surname} {name}",) if ours else ())
@@ -52,9 +52,9 @@ def test_neither_name_nor_phone_survives_in_any_form(
         "Непредвиденный символ при чтении JSON",
     ],
 )
-def test_words_of_the_platform_stay(kept: str) -> None:
+def test_words_of_the_platform_remain(kept: str) -> None:
     assert scrubbed(kept, ("Иванов Пётр",)) == kept
 
 
-def test_declined_name_is_the_same_name() -> None:
+def test_declined_name_is_cut_out_too() -> None:
     assert scrubbed("нельзя изменить карточку Ивановой Петре", ("Иванов Пётр",)) == "нельзя изменить карточку …"

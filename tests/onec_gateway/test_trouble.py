@@ -1,4 +1,4 @@
-"""Every trouble that 1C can have, at two hundred leads: one verdict and one entry each, and nothing done twice."""
+"""Every fault of 1C with 200 leads: one verdict and one journal entry a lead, and no write is repeated."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from contracts.leads import LeadSubmitted
 from contracts.reservations import ReservationReinstated
 from tests.infra import DatabaseFactory
 from tests.onec_gateway.conftest import MAPPINGS
-from tests.onec_gateway.process import Gateway, listening
+from tests.onec_gateway.harness import Harness, listening
 from tests.process import until
 from tests.simulators.tests.processes import ROOT, OneCSim
 
@@ -44,11 +44,11 @@ MODES: dict[str, list[dict[str, Any]]] = {
     "encoding": [{"mode": "encoding"}, {"mode": "encoding", "variant": "truncated", "probability": 0.1}],
 }
 PAIRS = [random.Random(seed).sample(sorted(MODES), 2) for seed in range(12)]
-SAID_EACH_TIME = ["late_commit"]
+MODES_OF_EVERY_RUN = ["late_commit"]
 
 
 def phones(number: int) -> list[str]:
-    """Clients that no other test has."""
+    """Phones of clients that no other test uses."""
     return [f"+7917{next(_NUMBERS):07d}" for _ in range(number)]
 
 
@@ -59,20 +59,20 @@ async def gateway(
     database_factory: DatabaseFactory,
     sim: OneCSim,
     tmp_path: Path,
-) -> AsyncIterator[Gateway]:
+) -> AsyncIterator[Harness]:
     database = database_factory(
         "onec_gateway", lambda url: upgrade(url, ROOT / "services" / "onec_gateway" / "migrations")
     )
     async with AIOKafkaProducer(bootstrap_servers=fresh_topics) as producer, listening(fresh_topics) as consumer:
-        gateway = Gateway(fresh_topics, database, sim, tmp_path, producer, consumer)
+        gateway = Harness(fresh_topics, database, sim, tmp_path, producer, consumer)
         if request.param == "document":
             gateway.settings["ONEC_MAPPING_FILE"] = str(MAPPINGS / "document.toml")
         yield gateway
         gateway.stop()
 
 
-async def entered(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
-    """Wait until each lead has its entry, parked ones having been tried again as an administrator would."""
+async def until_entered(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
+    """Wait until each lead has its entry. Parked work is retried, as an administrator does by `retry`."""
     ids = {str(lead.lead_id) for lead in leads}
 
     async def there() -> bool | None:
@@ -84,12 +84,13 @@ async def entered(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
     async def settled() -> bool | None:
         return not await gateway.query("SELECT id FROM work WHERE state <> 'done'") or None
 
-    await until(settled, "nothing is left to do", 120)
+    await until(settled, "all work is done", 120)
 
 
-def assert_once(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
-    """One verdict and one entry a lead, and nothing written again that 1C had committed."""
-    verdicts = Counter(body["lead_id"] for body in gateway.told("lead-confirmed") + gateway.told("lead-rejected"))
+def assert_once(gateway: Harness, leads: Sequence[LeadSubmitted]) -> None:
+    """Each lead has one verdict and one entry, and no write that 1C had committed was sent again."""
+    messages = gateway.received("lead-confirmed") + gateway.received("lead-rejected")
+    verdicts = Counter(body["lead_id"] for body in messages)
     assert verdicts == Counter(str(lead.lead_id) for lead in leads)
     entries = Counter(entry["lead_id"] for entry in gateway.sim.get("journal"))
     assert entries == verdicts
@@ -101,105 +102,105 @@ def assert_once(gateway: Gateway, leads: Sequence[LeadSubmitted]) -> None:
                 committed.add(call["lead"])
 
 
-async def run(gateway: Gateway, faults: Sequence[dict[str, Any]], number: int = LEADS) -> None:
+async def run(gateway: Harness, faults: Sequence[dict[str, Any]], number: int = LEADS) -> None:
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     for seed, fault in enumerate(faults):
         gateway.sim.post("fault", {**fault, "seed": seed} if "probability" in fault else fault)
-    leads = await gateway.stake(phones(number))
+    leads = await gateway.hold_all(phones(number))
     await asyncio.sleep(0)
     gateway.sim.post("fault", {"mode": "none"})
-    await entered(gateway, leads)
+    await until_entered(gateway, leads)
     assert_once(gateway, leads)
 
 
 @pytest.mark.parametrize("gateway", ["document"], indirect=True)
-@pytest.mark.parametrize("mode", SAID_EACH_TIME)
-async def test_trouble_costs_no_lead_and_doubles_none(gateway: Gateway, mode: str) -> None:
+@pytest.mark.parametrize("mode", MODES_OF_EVERY_RUN)
+async def test_fault_of_1c_loses_no_lead_and_doubles_none(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mode", sorted(MODES))
-async def test_no_trouble_costs_a_lead_in_either_kind_of_journal(gateway: Gateway, mode: str) -> None:
+async def test_no_fault_of_1c_loses_a_lead_in_either_kind_of_journal(gateway: Harness, mode: str) -> None:
     await run(gateway, MODES[mode])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
-async def test_two_troubles_at_once_cost_no_lead(gateway: Gateway, pair: list[str]) -> None:
+async def test_two_faults_at_once_lose_no_lead(gateway: Harness, pair: list[str]) -> None:
     await run(gateway, [fault for mode in pair for fault in MODES[mode]])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("gateway", ["register"], indirect=True)
-async def test_night_of_maintenance_with_five_thousand_leads_waiting(gateway: Gateway, sim: OneCSim) -> None:
+async def test_maintenance_with_5000_leads_waiting_gets_only_probes(gateway: Harness, sim: OneCSim) -> None:
     number, probe_s = 5000, 10
     gateway.settings["ONEC_PROBE_EVERY"] = f"PT{probe_s}S"
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     sim.post("fault", {"mode": "infobase_locked"})
     known = phones(2)
-    leads = [await gateway.lead(phone) for phone in [*known, *phones(number - 2)]]
+    leads = [await gateway.submit(phone) for phone in [*known, *phones(number - 2)]]
 
     async def probed() -> list[dict[str, Any]] | None:
         refused = [call for call in sim.get("calls") if call["status"] == 403]
         return refused if sum("$top=1" in call["query"] for call in refused) >= 3 else None
 
     refused = await until(probed, "three probes", 20 * probe_s)
-    # What was under way when it began is one thing; from then on 1C gets a probe in so long, and nothing else.
+    # After the requests that were in flight when the lock began, 1C gets only probes, one in each `probe_s`.
     began = next(n for n, call in enumerate(refused) if "$top=1" in call["query"])
     assert all("$top=1" in call["query"] for call in refused[began:])
     moments = [datetime.fromisoformat(call["at"]).timestamp() for call in refused[max(began - 1, 0) :]]
     assert all(later - earlier >= probe_s - 0.1 for earlier, later in pairwise(moments))
 
-    # The office enters two of the clients meanwhile: one dated before the lead, one after.
+    # Meanwhile the sales office enters two of the clients: one dated before the lead, one after.
     for phone, off in zip(known, (timedelta(hours=-1), timedelta(hours=1)), strict=True):
         received = leads[known.index(phone)].received_at
         sim.post("seed", {"full_name": "Клиентов Клим", "phone": phone, "date": (received + off).isoformat()})
     sim.post("fault", {"mode": "none"})
 
     async def decided() -> bool | None:
-        await gateway.listen()
-        return len(gateway.told("lead-confirmed")) + len(gateway.told("lead-rejected")) == number or None
+        await gateway.receive()
+        return len(gateway.received("lead-confirmed")) + len(gateway.received("lead-rejected")) == number or None
 
-    await until(decided, "the backlog clears", 300)
-    (rejected,) = gateway.told("lead-rejected")
+    await until(decided, "every lead has a verdict", 300)
+    (rejected,) = gateway.received("lead-rejected")
     assert (rejected["lead_id"], rejected["reason"]) == (str(leads[0].lead_id), "known-to-builder")
     assert sim.get("state")["most_at_once"] <= 4
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("move", ["enter", "hand_over", "take_back"])
-async def test_gateway_killed_between_any_two_steps_of_a_move_leaves_the_journals_right(
-    gateway: Gateway, sim: OneCSim, move: str
+async def test_gateway_killed_at_any_step_of_a_move_leaves_the_journals_right(
+    gateway: Harness, sim: OneCSim, move: str
 ) -> None:
     await gateway.start()
-    await gateway.partner("p1")
+    await gateway.add_partner("p1")
     for step in count():
         phone = phones(1)[0]
         if move == "enter":
-            lead = await gateway.lead(phone)
+            lead = await gateway.submit(phone)
             terms = await _terms(gateway, lead)
         else:
-            lead, terms = await gateway.held(phone)
+            lead, terms = await gateway.hold(phone)
         if move == "take_back":
-            await gateway.expired(terms)
-            await _quiet(gateway)
-        # The step is held, the gateway dies, and 1C carries it out when nobody waits for it any more.
+            await gateway.expire(terms)
+            await _until_idle(gateway)
+        # 1C delays the step, the gateway is killed, and 1C executes the step although no client waits for it.
         before = len(sim.get("calls"))
         sim.post("fault", {"mode": "slow", "seconds": 1, "match": _kind(step), "skip": step // 2, "count": 1})
         await _begin(gateway, move, lead, terms)
-        struck = await _struck(gateway, before)
-        if struck:
+        is_delayed = await _is_delayed(gateway, before)
+        if is_delayed:
             gateway.instances[-1].process.send_signal(signal.SIGKILL)
             gateway.instances[-1].process.wait(10)
         sim.post("fault", {"mode": "none"})
-        if struck:
+        if is_delayed:
             await gateway.start(wait=False)
-        await _quiet(gateway)
-        _right(sim, move, str(lead.lead_id))
-        if not struck and step % 2:
+        await _until_idle(gateway)
+        _assert_journals(sim, move, str(lead.lead_id))
+        if not is_delayed and step % 2:
             return
 
 
@@ -207,52 +208,52 @@ def _kind(step: int) -> dict[str, str]:
     return WRITES if step % 2 else {"write": "no"}
 
 
-async def _terms(gateway: Gateway, lead: LeadSubmitted) -> dict[str, Any]:
-    return {"lead": lead, "confirmed_at": (await gateway.verdict(lead))["confirmed_at"]}
+async def _terms(gateway: Harness, lead: LeadSubmitted) -> dict[str, Any]:
+    return {"lead": lead, "confirmed_at": (await gateway.verdict_of(lead))["confirmed_at"]}
 
 
-async def _begin(gateway: Gateway, move: str, lead: LeadSubmitted, terms: dict[str, Any]) -> None:
+async def _begin(gateway: Harness, move: str, lead: LeadSubmitted, terms: dict[str, Any]) -> None:
     match move:
         case "enter":
-            await gateway.opened(lead, terms["confirmed_at"])
+            await gateway.open(lead, terms["confirmed_at"])
         case "hand_over":
-            await gateway.expired(terms)
+            await gateway.expire(terms)
         case _:
             later = terms["reserved_until"] + timedelta(days=181)
             fresh = {**terms, "reserved_until": later, "reserved_through": later.date()}
-            await gateway.say(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
+            await gateway.publish(ReservationReinstated(**fresh, request_id=uuid4(), reinstated_at=later))
 
 
-async def _struck(gateway: Gateway, before: int) -> bool:
-    """Whether the held request came; it did not if the move was over without one."""
+async def _is_delayed(gateway: Harness, before: int) -> bool:
+    """Whether the delayed request arrived. If the move ended without such a request, it did not."""
 
-    async def came() -> str | None:
+    async def outcome() -> str | None:
         calls = gateway.sim.get("calls")[before:]
         if any(call["fault"] == "slow" and not call["set"].startswith("Document_Договор") for call in calls):
-            return "struck"
+            return "delayed"
         left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
-        return "over" if not left and await _all_read(gateway) else None
+        return "ended" if not left and await _inbox_is_complete(gateway) else None
 
-    return await until(came, "the move is struck or over", 60) == "struck"
+    return await until(outcome, "the move is delayed or ended", 60) == "delayed"
 
 
-async def _all_read(gateway: Gateway) -> bool:
-    """Whether what was last said about a reservation has become work: the inbox has it all."""
+async def _inbox_is_complete(gateway: Harness) -> bool:
+    """Whether the last event about a reservation has become work: the inbox no longer grows."""
     (seen,) = await gateway.query("SELECT count(*) AS n FROM inbox")
     await asyncio.sleep(0.3)
     (again,) = await gateway.query("SELECT count(*) AS n FROM inbox")
     return bool(seen["n"] == again["n"])
 
 
-async def _quiet(gateway: Gateway) -> None:
-    async def quiet() -> bool | None:
+async def _until_idle(gateway: Harness) -> None:
+    async def is_idle() -> bool | None:
         left = await gateway.query("SELECT id FROM work WHERE state <> 'done'")
-        return (not left and await _all_read(gateway)) or None
+        return (not left and await _inbox_is_complete(gateway)) or None
 
-    await until(quiet, "nothing is left to do", 90)
+    await until(is_idle, "all work is done", 90)
 
 
-def _right(sim: OneCSim, move: str, lead_id: str) -> None:
+def _assert_journals(sim: OneCSim, move: str, lead_id: str) -> None:
     states = [entry["state"] for entry in sim.get("journal") if entry["lead_id"] == lead_id]
     general = [row["deletion_mark"] for row in sim.get("general-journal") if lead_id in row["comment"]]
     wanted = {"enter": (["Активен"], []), "hand_over": (["Истек"], [False]), "take_back": (["Активен"], [True])}

@@ -1,4 +1,4 @@
-"""A mapping with a mistake is refused before anything is written, in words that an administrator can act on."""
+"""A mistake in the mapping is found before anything is written, with a message that the administrator can act on."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 
 from services.onec_gateway.onec import mapping
 from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.compare import Problem
 from services.onec_gateway.onec.mapping import MappingError
-from services.onec_gateway.onec.verify import Problem, verify
+from services.onec_gateway.onec.verify import verify
 from tests.onec_gateway.conftest import MAPPINGS
 from tests.simulators.tests.processes import ROOT, OneCSim
 
@@ -21,7 +22,7 @@ async def problems(onec: OneC, text: str, folder: Path) -> list[Problem]:
 
 
 @pytest.mark.parametrize("file", [None, MAPPINGS / "document.toml"])
-async def test_mapping_that_fits_has_no_problems_and_nothing_is_written(
+async def test_correct_mapping_has_no_problems_and_nothing_is_written(
     sim: OneCSim, onec: OneC, file: Path | None
 ) -> None:
     verified = await verify(onec, mapping.load(file))
@@ -31,7 +32,7 @@ async def test_mapping_that_fits_has_no_problems_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "place", "said"),
+    ("right", "wrong", "place", "words"),
     [
         (
             'set = "Document_CRM_Интерес"',
@@ -71,21 +72,19 @@ async def test_mapping_that_fits_has_no_problems_and_nothing_is_written(
         ),
     ],
 )
-async def test_mistake_is_named_with_its_place_and_what_there_is_instead(
-    onec: OneC, tmp_path: Path, right: str, wrong: str, place: str, said: list[str]
+async def test_mistake_is_reported_with_its_place_and_similar_names(
+    onec: OneC, tmp_path: Path, right: str, wrong: str, place: str, words: list[str]
 ) -> None:
     assert right in DEFAULT
 
     found = await problems(onec, DEFAULT.replace(right, wrong, 1), tmp_path)
 
     here = " ".join(problem.message for problem in found if problem.place == place and problem.severity == "error")
-    for words in said:
-        assert words in here
+    for part in words:
+        assert part in here
 
 
-async def test_missing_right_is_named_with_the_object_it_is_missing_for(
-    sim: OneCSim, onec: OneC, tmp_path: Path
-) -> None:
+async def test_missing_right_is_reported_with_its_object(sim: OneCSim, onec: OneC, tmp_path: Path) -> None:
     sim.post("fault", {"mode": "rights", "match": {"set": "Document_CRM_Интерес"}})
 
     (problem,) = await problems(onec, DEFAULT, tmp_path)
@@ -94,7 +93,7 @@ async def test_missing_right_is_named_with_the_object_it_is_missing_for(
     assert "нет права чтения Document_CRM_Интерес" in problem.message
 
 
-async def test_field_too_short_for_the_history_of_a_client_is_a_warning(onec: OneC, tmp_path: Path) -> None:
+async def test_field_too_short_for_the_history_is_a_warning(onec: OneC, tmp_path: Path) -> None:
     found = await problems(onec, DEFAULT.replace('mark = "Комментарий"', 'mark = "Тема"', 1), tmp_path)
 
     assert [(one.severity, one.place) for one in found] == [("warning", "[general_journal] mark")]
@@ -109,7 +108,7 @@ async def test_short_name_field_is_a_warning_only(onec: OneC, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "said"),
+    ("right", "wrong", "message"),
     [
         ('state_won = "Продан"\n', "", "[partner_journal] state_won: не задано"),
         ('state_won = "Продан"\n', 'state_won = "Продан"\nstate_one = "?"\n', "[partner_journal] state_one: лишнее"),
@@ -119,13 +118,11 @@ async def test_short_name_field_is_a_warning_only(onec: OneC, tmp_path: Path) ->
         ('state_won = "Продан"', "state_won = Продан", "не TOML"),
     ],
 )
-def test_file_with_a_mistake_is_refused_in_the_administrators_language(
-    tmp_path: Path, right: str, wrong: str, said: str
-) -> None:
+def test_mistake_in_the_file_is_reported_in_russian(tmp_path: Path, right: str, wrong: str, message: str) -> None:
     file = tmp_path / "mapping.toml"
     file.write_text(DEFAULT.replace(right, wrong, 1), encoding="utf-8")
 
     with pytest.raises(MappingError) as raised:
         mapping.load(file)
 
-    assert said in str(raised.value)
+    assert message in str(raised.value)

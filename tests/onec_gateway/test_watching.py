@@ -1,19 +1,15 @@
-"""Walk-ins of held clients, insiders who set a date back, and sales: noticed in 1C, and told with the evidence."""
+"""The watch of 1C: walk-ins of held clients, backdated enquiries and sales are published with their evidence."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from chassis.migrations import upgrade
-from tests.infra import DatabaseFactory
-from tests.onec_gateway.office import ENQUIRIES
-from tests.onec_gateway.process import Gateway, listening
+from tests.onec_gateway.harness import Harness
 from tests.process import until
-from tests.simulators.tests.processes import ROOT, OneCSim
+from tests.simulators.tests.names import ENQUIRIES
+from tests.simulators.tests.processes import OneCSim
 
 pytestmark = pytest.mark.infra
 
@@ -21,19 +17,10 @@ PHONE = "+79161234567"
 PHONES = "Catalog_CRM_ПотенциальныеКлиенты_КонтактнаяИнформация"
 
 
-@pytest.fixture
-async def gateway(
-    fresh_topics: str, database_factory: DatabaseFactory, sim: OneCSim, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    database = database_factory(
-        "onec_gateway", lambda url: upgrade(url, ROOT / "services" / "onec_gateway" / "migrations")
-    )
-    async with AIOKafkaProducer(bootstrap_servers=fresh_topics) as producer, listening(fresh_topics) as consumer:
-        gateway = Gateway(fresh_topics, database, sim, tmp_path, producer, consumer)
-        # Something to have seen, or there would be no number to compare with.
-        sim.post("seed", {"full_name": "Первый Пётр", "phone": "+79035550000"})
-        yield gateway
-        gateway.stop()
+@pytest.fixture(autouse=True)
+def first_enquiry(sim: OneCSim) -> None:
+    """1C has an enquiry, so that the watch has a document number to compare others with."""
+    sim.post("seed", {"full_name": "Первый Пётр", "phone": "+79035550000"})
 
 
 def walks_in(sim: OneCSim, when: datetime) -> dict[str, Any]:
@@ -42,22 +29,22 @@ def walks_in(sim: OneCSim, when: datetime) -> dict[str, Any]:
     return entered
 
 
-async def seen_first(sim: OneCSim) -> None:
-    """Wait until the watching has come as far as the first enquiry."""
+async def first_read(sim: OneCSim) -> None:
+    """Wait until the watch has read the first enquiry."""
 
     async def looked() -> bool | None:
         return any("Number" in call["query"] and call["status"] == 200 for call in sim.get("calls")) or None
 
-    await until(looked, "the first look of the watching")
+    await until(looked, "the first read of the watch")
 
 
-async def test_walk_in_of_a_held_client_is_marked_in_1c_and_told_once(gateway: Gateway, sim: OneCSim) -> None:
+async def test_walk_in_of_a_held_client_is_marked_in_1c_and_published_once(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
-    await gateway.partner("p1")
-    lead, terms = await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    lead, fields = await gateway.hold(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
 
-    collision = await gateway.heard("collision-detected")
+    collision = await gateway.wait_for("collision-detected")
 
     assert (collision["kind"], collision["enquiry"]) == ("later", walk_in["enquiry_ref"])
     assert (collision["lead_id"], collision["enquiry_number"]) == (str(lead.lead_id), walk_in["number"])
@@ -67,99 +54,99 @@ async def test_walk_in_of_a_held_client_is_marked_in_1c_and_told_once(gateway: G
         return row["comment"] or None
 
     comment = await until(marked, "the mark on the enquiry")
-    assert comment.startswith(f"[Закреплён за партнёром Агентова Анна по {terms['reserved_through']:%d.%m.%Y};")
-    assert (await gateway.verdict(await gateway.lead(PHONE, "p2")))["reason"] == "held-by-partner"
-    assert len(gateway.told("collision-detected")) == 1
+    assert comment.startswith(f"[Закреплён за партнёром Агентова Анна по {fields['reserved_through']:%d.%m.%Y};")
+    assert (await gateway.verdict_of(await gateway.submit(PHONE, "p2")))["reason"] == "held-by-partner"
+    assert len(gateway.received("collision-detected")) == 1
 
 
-async def test_enquiry_backdated_after_the_confirmation_does_not_break_the_hold(gateway: Gateway, sim: OneCSim) -> None:
+async def test_enquiry_backdated_after_the_confirmation_leaves_the_hold(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
-    await gateway.partner("p1")
-    await seen_first(sim)
-    lead, _ = await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    await first_read(sim)
+    lead, _ = await gateway.hold(PHONE)
     walks_in(sim, datetime.now(UTC) - timedelta(days=30))
 
-    collision = await gateway.heard("collision-detected")
+    collision = await gateway.wait_for("collision-detected")
 
     assert collision["kind"] == "backdated"
     assert collision["enquiry_date"] < collision["received_at"] < collision["first_seen_at"]
     assert collision["not_there_at"] is not None
-    assert (await gateway.verdict(await gateway.lead(PHONE, "p2")))["evidence"] == str(lead.lead_id)
+    assert (await gateway.verdict_of(await gateway.submit(PHONE, "p2")))["evidence"] == str(lead.lead_id)
 
 
-async def test_walk_in_is_noticed_though_1c_begins_its_numbers_again(gateway: Gateway, sim: OneCSim) -> None:
+async def test_walk_in_is_noticed_after_1c_begins_its_numbering_again(gateway: Harness, sim: OneCSim) -> None:
     (first,) = sim.get("general-journal")
     sim.call("PATCH", f"{ENQUIRIES}(guid'{first['ref']}')", {"Number": "0000-000900"})
     await gateway.start()
-    await gateway.partner("p1")
-    await seen_first(sim)
-    await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    await first_read(sim)
+    await gateway.hold(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
 
-    collision = await gateway.heard("collision-detected")
+    collision = await gateway.wait_for("collision-detected")
 
     assert walk_in["number"] < "0000-000900"
     assert collision["enquiry"] == walk_in["enquiry_ref"]
 
 
-async def test_enquiry_set_back_between_receipt_and_check_decides_and_is_told(gateway: Gateway, sim: OneCSim) -> None:
+async def test_enquiry_backdated_between_receipt_and_check_rejects_the_lead(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
-    await seen_first(sim)
+    await first_read(sim)
     sim.post("fault", {"mode": "lock_conflict", "match": {"set": PHONES}})
-    lead = await gateway.lead(PHONE)
+    lead = await gateway.submit(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) - timedelta(days=30))
     sim.post("fault", {"mode": "none"})
 
-    rejected = await gateway.verdict(lead)
+    rejected = await gateway.verdict_of(lead)
 
     assert (rejected["reason"], rejected["evidence"]) == ("known-to-builder", walk_in["enquiry_ref"])
 
 
-async def test_enquiry_entered_between_the_check_and_the_entry_is_told_by_the_second_check(
-    gateway: Gateway, sim: OneCSim, tmp_path: Path
+async def test_enquiry_entered_between_check_and_journal_entry_is_published(
+    gateway: Harness, sim: OneCSim, tmp_path: Path
 ) -> None:
     clock = tmp_path / "clock.json"
     gateway.settings |= {"ALLOW_CLOCK_SHIFT": "true", "CLOCK_FILE": str(clock), "ONEC_WATCH_EVERY": "PT1H"}
     await gateway.start()
-    await gateway.partner("p1")
-    lead = await gateway.lead(PHONE)
-    confirmed = await gateway.verdict(lead)
+    await gateway.add_partner("p1")
+    lead = await gateway.submit(PHONE)
+    confirmed = await gateway.verdict_of(lead)
     walk_in = walks_in(sim, datetime.now(UTC) - timedelta(hours=1))
     clock.write_text('{"shift_seconds": 120}')
-    await gateway.opened(lead, confirmed["confirmed_at"])
-    await gateway.journal()
+    await gateway.open(lead, confirmed["confirmed_at"])
+    await gateway.wait_for_journal()
 
-    collision = await gateway.heard("collision-detected")
+    collision = await gateway.wait_for("collision-detected")
     assert (collision["kind"], collision["enquiry"]) == ("backdated", walk_in["enquiry_ref"])
     assert [entry["state"] for entry in sim.get("journal")] == ["Активен"]
 
 
-async def test_enquiry_whose_date_is_changed_afterwards_is_told(gateway: Gateway, sim: OneCSim) -> None:
+async def test_enquiry_whose_date_is_changed_afterwards_is_published(gateway: Harness, sim: OneCSim) -> None:
     gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()
-    await gateway.partner("p1")
-    await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    await gateway.hold(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
-    await gateway.heard("collision-detected")
+    await gateway.wait_for("collision-detected")
 
     back = datetime.now(UTC) - timedelta(days=3)
     sim.post("office", {"action": "redate", "enquiry_ref": walk_in["enquiry_ref"], "date": back.isoformat()})
 
     async def redated() -> dict[str, Any] | None:
-        await gateway.listen()
-        return next((one for one in gateway.told("collision-detected") if one["kind"] == "redated"), None)
+        await gateway.receive()
+        return next((one for one in gateway.received("collision-detected") if one["kind"] == "redated"), None)
 
     collision = await until(redated, "the changed date")
     assert collision["was_dated"] > collision["received_at"] > collision["enquiry_date"]
 
 
-async def test_enquiry_deleted_and_entered_again_is_told_as_such(gateway: Gateway, sim: OneCSim) -> None:
+async def test_enquiry_deleted_and_entered_again_is_published_as_such(gateway: Harness, sim: OneCSim) -> None:
     gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()
-    await gateway.partner("p1")
-    await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    await gateway.hold(PHONE)
     walk_in = walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
-    await gateway.heard("collision-detected")
+    await gateway.wait_for("collision-detected")
     sim.post("office", {"action": "delete", "enquiry_ref": walk_in["enquiry_ref"], "physically": True})
 
     async def gone() -> bool | None:
@@ -170,34 +157,36 @@ async def test_enquiry_deleted_and_entered_again_is_told_as_such(gateway: Gatewa
     walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
 
     async def again() -> bool | None:
-        await gateway.listen()
-        return any(one["kind"] == "entered-again" for one in gateway.told("collision-detected")) or None
+        await gateway.receive()
+        return any(one["kind"] == "entered-again" for one in gateway.received("collision-detected")) or None
 
-    await until(again, "it was entered again")
+    await until(again, "the enquiry was entered again")
 
 
-async def test_sale_to_a_held_client_is_told_once_and_so_is_its_cancellation(gateway: Gateway, sim: OneCSim) -> None:
+async def test_sale_to_a_held_client_and_its_cancellation_are_published_once_each(
+    gateway: Harness, sim: OneCSim
+) -> None:
     gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()
-    await gateway.partner("p1")
-    lead, _ = await gateway.held(PHONE)
+    await gateway.add_partner("p1")
+    lead, _ = await gateway.hold(PHONE)
 
     order = {"full_name": "Клиентов Клим", "phone": PHONE, "amount": 12450000, "contract_number": "ДДУ-7"}
     sold = sim.post("office", {"action": "sell", **order})
-    closed = await gateway.heard("deal-closed")
+    closed = await gateway.wait_for("deal-closed")
 
     assert (closed["lead_id"], closed["deal"]) == (str(lead.lead_id), sold["deal_ref"])
     assert (closed["amount"], closed["currency"], closed["contract_number"]) == ("12450000.00", "RUB", "ДДУ-7")
-    assert (await gateway.verdict(await gateway.lead(PHONE, "p2")))["reason"] == "held-by-partner"
+    assert (await gateway.verdict_of(await gateway.submit(PHONE, "p2")))["reason"] == "held-by-partner"
 
     sim.post("office", {"action": "cancel-sale", "deal_ref": sold["deal_ref"]})
 
-    assert (await gateway.heard("deal-cancelled"))["deal"] == sold["deal_ref"]
-    assert len(gateway.told("deal-closed")) == len(gateway.told("deal-cancelled")) == 1
+    assert (await gateway.wait_for("deal-cancelled"))["deal"] == sold["deal_ref"]
+    assert len(gateway.received("deal-closed")) == len(gateway.received("deal-cancelled")) == 1
 
 
-async def test_client_who_has_bought_is_nobodys_lead(gateway: Gateway, sim: OneCSim) -> None:
+async def test_lead_of_a_client_who_has_bought_is_rejected_as_already_sold(gateway: Harness, sim: OneCSim) -> None:
     sim.post("office", {"action": "sell", "full_name": "Клиентов Клим", "phone": PHONE, "amount": 1})
     await gateway.start()
 
-    assert (await gateway.verdict(await gateway.lead(PHONE)))["reason"] == "already-sold"
+    assert (await gateway.verdict_of(await gateway.submit(PHONE)))["reason"] == "already-sold"

@@ -1,4 +1,4 @@
-"""Stand-ins for the foreign systems Truce talks to, each a separate strict process: 1C and SMSC.ru.
+"""Simulators of the foreign systems that Truce calls, 1C and SMSC.ru, each a separate process.
 
-They exist so that the adapters are tested over real HTTP. The application never imports from here.
+With them the adapters are tested over real HTTP. The application never imports from here.
 """

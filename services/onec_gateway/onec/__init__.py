@@ -1,1 +1,1 @@
-"""1C over its standard OData interface: what is said to it, and what its answers mean."""
+"""The adapter to 1C: its standard OData interface over HTTP."""

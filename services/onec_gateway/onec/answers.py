@@ -1,4 +1,4 @@
-"""Reading 1C's answers: bytes in, an object or one of the errors out. Headers are not believed: they lie."""
+"""Reads 1C's answers: bytes in, an object or an error out. The headers are ignored, since they can be wrong."""
 
 import re
 from collections.abc import Sequence
@@ -6,13 +6,23 @@ from typing import Any, Final
 
 import orjson
 
-from services.onec_gateway.onec.errors import Exists, NoAnswer, NoRights, NotReached, OneCError, Refused
+from services.onec_gateway.onec.errors import (
+    INFOBASE_LOCKED,
+    LOCK_CONFLICT,
+    NO_LICENCE,
+    Exists,
+    NoAnswer,
+    NoRights,
+    NotReached,
+    OneCError,
+    Refused,
+)
 from services.onec_gateway.onec.scrub import scrubbed
 
 _EXISTS: Final = "15"
 _FAILURE: Final = "-1"
-# Words of 1C's own that tell a passing trouble from a refusal. Looked for where nothing that 1C echoes is left: a
-# client of such a name would stop the exchange for all.
+# Words of 1C's own messages by which a passing failure differs from a refusal. They are searched for only in the
+# scrubbed message: a client whose name contains such a word would otherwise stop the exchange for all clients.
 _LOCK_WORDS: Final = re.compile(r"конфликт блокировок|взаимоблокировк|deadlock", re.IGNORECASE)
 _LICENCE_WORDS: Final = re.compile(
     r"\bне\w* (?:обнаружен|найден)\w* (?:свободн\w+ )?лицензи|нет свободн\w+ лицензи", re.IGNORECASE
@@ -20,7 +30,10 @@ _LICENCE_WORDS: Final = re.compile(
 
 
 def read(status: int, content: bytes, personal: Sequence[str] = ()) -> dict[str, Any]:
-    """The object that 1C answered with. Raises OneCError; `personal` is what must not show in its text."""
+    """The object in the body of an answer, empty for status 204.
+
+    Raises OneCError for any other answer; `personal` are names and phones to cut out of the error's text.
+    """
     if status == 204:
         return {}
     body = _parsed(content)
@@ -31,26 +44,26 @@ def read(status: int, content: bytes, personal: Sequence[str] = ()) -> dict[str,
 
 def _error(status: int, body: dict[str, Any] | None, personal: Sequence[str]) -> OneCError:
     if status == 401:
-        return NoRights("no-rights", status, _code(body), _own_words(body, personal) if body else None)
-    if body is not None and _LICENCE_WORDS.search(_own_words(body, personal)):
-        return NotReached("no-licence", status, _code(body))
+        return NoRights("no-rights", status, _code(body), _message(body, personal) if body else None)
+    if body is not None and _LICENCE_WORDS.search(_message(body, personal)):
+        return NotReached(NO_LICENCE, status, _code(body))
     if status in (403, 406):
-        return NotReached("infobase-locked" if status == 403 else "no-session", status)
+        return NotReached(INFOBASE_LOCKED if status == 403 else "no-session", status)
     if status in (404, 414) and body is None:
-        # The web server's own page: it did not even ask 1C. IIS says 404.15 of a query that is too long.
+        # A page of the web server, which did not call 1C. IIS answers 404.15 to a query that is too long.
         return Refused("address-not-served", status)
     if body is not None and "#exception" in body:
-        # The web server's extension, not the infobase, answers in this form: no session was had, nothing ran.
+        # The web server's 1C extension answers in this form before a session exists: nothing was executed.
         return NotReached("no-session", status)
     if body is None or "odata.error" not in body:
-        # HTML, half a JSON, an empty page: from before the infobase or after it, nobody can tell.
+        # HTML, half a JSON document or an empty page: 1C may or may not have executed the request.
         return NoAnswer("not-1c" if status < 500 else "server-error", status)
-    code, said = _code(body), _own_words(body, personal)
+    code, message = _code(body), _message(body, personal)
     if code == _EXISTS:
-        return Exists("exists", status, code, said)
-    if code == _FAILURE and _LOCK_WORDS.search(said):
-        return NotReached("lock-conflict", status, code, said)  # its transaction was rolled back
-    return Refused("refused", status, code, said)
+        return Exists("exists", status, code, message)
+    if code == _FAILURE and _LOCK_WORDS.search(message):
+        return NotReached(LOCK_CONFLICT, status, code, message)  # 1C rolled its transaction back
+    return Refused("refused", status, code, message)
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:
@@ -66,14 +79,14 @@ def _code(body: dict[str, Any] | None) -> str | None:
     return str(error.get("code")) if isinstance(error, dict) else None
 
 
-def _own_words(body: dict[str, Any], personal: Sequence[str]) -> str:
-    """What 1C or its web server's extension says, without what it echoes."""
-    said: list[str] = []
+def _message(body: dict[str, Any], personal: Sequence[str]) -> str:
+    """The message of 1C or of the web server's extension, without personal data."""
+    lines: list[str] = []
     error, exception = body.get("odata.error"), body.get("exception")
     message = error.get("message") if isinstance(error, dict) else None
     if isinstance(message, dict):
-        said.append(str(message.get("value", "")))
+        lines.append(str(message.get("value", "")))
     while isinstance(exception, dict):
-        said.append(str(exception.get("descr", "")))
+        lines.append(str(exception.get("descr", "")))
         exception = exception.get("inner")
-    return scrubbed("\n".join(said), personal)
+    return scrubbed("\n".join(lines), personal)

@@ -1,19 +1,27 @@
-"""What 1C's answers mean when they are not what was asked for.
+"""Failures of a request to 1C, ordered by what the gateway may do next.
 
-    OneCError
-    ├── NoAnswer        it may have taken effect, or not: unknown
-    ├── NotReached      it did not take effect, and may later: not connected, maintenance, session, licence
-    │   ├── Paused      it was not even sent: 1C is left alone for now
-    │   └── NoRights    it did not take effect, and will not until an administrator grants the rights
-    └── Refused         1C said no; saying it again will not help
-        └── Exists      a record with this key is there already
-
-`text` is what 1C said, without the names, phones and values that it echoes.
+OneCError
+├── NoAnswer        the request may have taken effect or not: look before repeating it
+├── NotReached      the request had no effect and may succeed later: no connection, maintenance, session, licence
+│   ├── Paused      the request was not even sent, since the gate is closed
+│   └── NoRights    the request had no effect and fails until an administrator grants the rights
+└── Refused         1C refused the request; repeating it does not help
+    └── Exists      a record with this key exists already
 """
+
+from typing import Final
+
+INFOBASE_LOCKED: Final = "infobase-locked"
+NO_LICENCE: Final = "no-licence"
+LOCK_CONFLICT: Final = "lock-conflict"
 
 
 class OneCError(Exception):
-    """`code` is 1C's own, where it gave one; `status` the HTTP status, where there was an answer."""
+    """A request to 1C failed.
+
+    `reason` is one of the outcomes in docs/1c-admin.md, `status` the HTTP status of the answer if there was one,
+    `code` 1C's own error code, `text` 1C's message without names, phones and values.
+    """
 
     def __init__(
         self, reason: str, status: int | None = None, code: str | None = None, text: str | None = None
@@ -26,15 +34,15 @@ class OneCError(Exception):
 
 
 class NoAnswer(OneCError):
-    """Unknown: the request left, and no answer that can be read came back."""
+    """The request was sent and no readable answer came back: its effect is unknown."""
 
 
 class NotReached(OneCError):
-    """Certainly nothing took effect, and it may go through later."""
+    """The request certainly had no effect and may succeed later."""
 
 
 class Paused(NotReached):
-    """Nothing is sent for `after_s` seconds, or somewhat longer."""
+    """The gate sends no requests for `after_s` seconds or somewhat longer."""
 
     def __init__(self, reason: str, after_s: float) -> None:
         super().__init__(reason)
@@ -42,12 +50,20 @@ class Paused(NotReached):
 
 
 class NoRights(NotReached):
-    """The infobase does not know the user, or does not let it do this."""
+    """1C does not accept the user or its password, or the user lacks a right."""
 
 
 class Refused(OneCError):
-    """1C refused this very request."""
+    """1C or its web server refused this request."""
 
 
 class Exists(Refused):
-    """Code 15: a record with this key exists."""
+    """1C's error code 15: a record with this key exists."""
+
+
+def is_unhealthy(failure: OneCError | None) -> bool:
+    """Whether the result of a request shows that 1C is in trouble as a whole.
+
+    False for a good answer, for a refusal, and for a lock conflict: these concern this request alone.
+    """
+    return isinstance(failure, NoAnswer) or (isinstance(failure, NotReached) and failure.reason != LOCK_CONFLICT)

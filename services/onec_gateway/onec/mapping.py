@@ -1,4 +1,4 @@
-"""Our notions as sets and fields of the customer's 1C: data, read from a TOML file."""
+"""The names of sets and fields in the customer's 1C, as a TOML file maps them to what the gateway reads and writes."""
 
 import tomllib
 from importlib import resources
@@ -15,7 +15,7 @@ class _Set(BaseModel):
 
 
 class Clients(_Set):
-    """Cards of prospective clients; `phones` is the tabular part."""
+    """Cards of prospective clients. `phones` is the tabular part with contact information."""
 
     ref: str
     full_name: str
@@ -25,7 +25,7 @@ class Clients(_Set):
 
 
 class Phones(_Set):
-    """A tabular part of contact information as a set of its own: of cards, or of the staff."""
+    """A tabular part with contact information, published as a set of its own: of the cards, or of the staff."""
 
     client: str
     line: str
@@ -38,7 +38,7 @@ class Phones(_Set):
 
 
 class PhoneKinds(_Set):
-    """Kinds of contact information; `client_phone` is the predefined kind of a client's phone."""
+    """Kinds of contact information. `client_phone` is the predefined name of the kind «phone of a client»."""
 
     ref: str
     name: str
@@ -46,7 +46,7 @@ class PhoneKinds(_Set):
 
 
 class GeneralJournal(_Set):
-    """Incoming enquiries. `mark` is where "reserved for a partner until" is written; it may be the comment."""
+    """Incoming enquiries. The field `mark` takes the text «закреплён за партнёром»; it may be the comment."""
 
     ref: str
     date: str
@@ -60,7 +60,7 @@ class GeneralJournal(_Set):
 
 
 class Deals(_Set):
-    """Sales. `currency` is a field with an ISO 4217 code, or with `currency_code` set, nothing."""
+    """Sales. `currency` is the field with the ISO 4217 code; if empty, `currency_code` is the code of all sales."""
 
     ref: str
     date: str
@@ -93,13 +93,13 @@ class _PartnerJournal(_Set):
 
 
 class RegisterJournal(_PartnerJournal):
-    """What partners registered: a register whose key is the lead id, so that 1C itself refuses a second entry."""
+    """The partner journal as a register with the lead id as its key: 1C itself refuses a second entry of a lead."""
 
     kind: Literal["register"]
 
 
 class DocumentJournal(_PartnerJournal):
-    """The same as documents. Nothing in 1C keeps the lead id unique: it is searched for before anything is repeated."""
+    """The partner journal as documents. 1C accepts a lead id twice, so the gateway reads before it repeats a write."""
 
     kind: Literal["document"]
     ref: str
@@ -107,7 +107,7 @@ class DocumentJournal(_PartnerJournal):
 
 
 class Mapping(BaseModel):
-    """The whole of it. `staff_phones` and `deals` may be left out: then neither is asked about."""
+    """All sections of the file. Without `staff_phones` or `deals` the gateway does not read the staff or the sales."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,32 +121,32 @@ class Mapping(BaseModel):
 
 
 class MappingError(ValueError):
-    """The file itself is wrong: a line for each mistake, in the administrator's language."""
+    """The file is wrong. The message has a line for each mistake, in Russian for 1C's administrator."""
 
 
 def load(file: Path | None = None) -> Mapping:
-    """The mapping in `file`, or the one that comes with the gateway. Raises OSError or MappingError."""
+    """The mapping in `file`, or by default in the gateway's own `mapping.toml`. Raises OSError or MappingError."""
     source = file if file is not None else resources.files(__package__) / "mapping.toml"
     try:
         return Mapping.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"не TOML: {error}") from None
     except ValidationError as error:
-        raise MappingError("\n".join(_mistake(one) for one in error.errors(include_url=False))) from None
+        raise MappingError("\n".join(_mistake(problem) for problem in error.errors(include_url=False))) from None
 
 
 def _mistake(problem: Any) -> str:
-    # The kind of journal that pydantic puts into the place of a mistake is nothing that stands in the file.
+    # pydantic adds the kind of the journal to the place of a mistake; the file has no such level.
     section, *rest = [str(part) for part in problem["loc"] if part not in ("register", "document")]
     match problem["type"]:
         case "missing":
-            said = "не задано"
+            message = "не задано"
         case "extra_forbidden":
-            said = "лишнее, такого имени нет"
+            message = "лишнее, такого имени нет"
         case "union_tag_invalid" | "union_tag_not_found":
-            rest, said = ["kind"], "register или document"
+            rest, message = ["kind"], "register или document"
         case "string_type":
-            said = "нужна строка в кавычках"
+            message = "нужна строка в кавычках"
         case _:
-            said = str(problem["msg"])
-    return f"[{section}] {' '.join(rest)}: {said}" if rest else f"[{section}]: {said}"
+            message = str(problem["msg"])
+    return f"[{section}] {' '.join(rest)}: {message}" if rest else f"[{section}]: {message}"

@@ -1,4 +1,4 @@
-"""1C's own description of what it publishes, read from `$metadata`: EDMX, OData v3, up to tens of megabytes."""
+"""Reads `$metadata`: 1C's description of the sets it publishes, as EDMX of OData v3, up to tens of megabytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,10 @@ _DOCTYPE: Final = b"<!DOCTYPE"
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A field: its Edm type without the prefix (`String`, `Guid`, …), and how many characters it keeps, if limited."""
+    """A field. `kind` is its Edm type without the prefix (`String`, `Guid`, …).
+
+    `length` is the number of characters that 1C stores, or None if there is no limit.
+    """
 
     kind: str
     length: int | None = None
@@ -19,7 +22,7 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class EntitySet:
-    """A set as it is published: its fields by name, and which of them are its key."""
+    """A published set: its fields by name, and the names of the fields that form its key."""
 
     fields: Mapping[str, Property]
     key: tuple[str, ...] = ()
@@ -32,13 +35,13 @@ class _Type:
 
 
 def parse(document: bytes) -> dict[str, EntitySet]:
-    """The published sets by name. Raises ValueError for what is no such document, or one that defines entities."""
+    """The published sets by name. Raises ValueError if the document is no EDMX or defines a document type."""
     if _DOCTYPE in document[:4096].upper():
-        raise ValueError("a description of data does not define a document type")
+        raise ValueError("the document defines a document type")
     types: dict[str, _Type] = {}
     sets: dict[str, str] = {}
     try:
-        for _, element in iterparse(BytesIO(document)):  # noqa: S314  # no document type, so no entities
+        for _, element in iterparse(BytesIO(document)):  # noqa: S314  # without a document type there are no entities
             match _name(element):
                 case "EntityType":
                     types[element.get("Name", "")] = _type(element)

@@ -1,7 +1,7 @@
-"""What 1C says when it refuses, without what it echoes: names, phones, keys, values.
+"""Cuts personal data out of 1C's error messages.
 
-1C puts them into its texts as they came, quoted or not (probes of a live base). So everything that could be somebody's
-is cut out, ours and strangers', and what is left is the platform's own words.
+1C repeats names, phones, keys and values of a request in its messages, with and without quotes (seen on a live base).
+So everything that may be personal is cut out, and the platform's own words remain.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final
 
 LONGEST: Final = 500
 CUT: Final = "…"
-# A name in CamelCase is the configuration's: a handler, a set, a field.
+# A name in CamelCase belongs to the configuration: a handler, a set, a field.
 _IDENTIFIER: Final = re.compile(r"^[A-Za-zА-Яа-яЁё_.]*[a-zа-яё][A-ZА-ЯЁ][A-Za-zА-Яа-яЁё_.]*$")
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|«[^»\n]*»|„[^“\n]*“|“[^”\n]*”")
 _ADDRESS: Final = re.compile(r"\S+@\S+")
@@ -18,7 +18,7 @@ _DIGITS: Final = re.compile(r"\+?\d(?:[\s().\-]*\d){4,}")
 _WORD: Final = re.compile(r"[A-Za-zА-Яа-яЁё]+(?:-[A-Za-zА-Яа-яЁё]+)*")
 _CAPITALISED: Final = re.compile(r"^[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)*$|^[А-ЯЁ]{2,}$")
 _STEM: Final = 4
-# Beginnings of sentences that the platform is known to use; others may be somebody's surname.
+# First words of sentences that the platform is known to use. Any other capitalised word may be a surname.
 _OPENING: Final = frozenset(
     (
         *("ошибка", "нарушение", "конфликт", "запись", "превышено", "неверный", "неверное", "не", "нет", "поле"),
@@ -31,12 +31,16 @@ _OPENING: Final = frozenset(
 
 
 def scrubbed(text: str, personal: Sequence[str]) -> str:
-    """The text without anything personal, at most LONGEST characters. `personal`: what the request was about."""
+    """The text without personal data, at most LONGEST characters long.
+
+    `personal` are the names and phones of the request. A word that begins like a name of the request is cut out too,
+    since 1C's messages decline names.
+    """
     stems = {word[:_STEM] for value in personal for word in _words(value)}
     text = _QUOTED.sub(_quoted, text.replace("\x00", ""))
     text = _ADDRESS.sub(CUT, text)
     text = _DIGITS.sub(CUT, text)
-    text = _WORD.sub(lambda word: CUT if _is_somebodys(word, text, stems) else word[0], text)
+    text = _WORD.sub(lambda word: CUT if _is_personal(word, text, stems) else word[0], text)
     return re.sub(r"…(?:[\s,.]*…)+", CUT, re.sub(r"\s+", " ", text)).strip()[:LONGEST]
 
 
@@ -45,7 +49,7 @@ def _quoted(found: re.Match[str]) -> str:
     return found[0] if _IDENTIFIER.match(inside) else found[0][0] + CUT + found[0][-1]
 
 
-def _is_somebodys(word: re.Match[str], text: str, stems: set[str]) -> bool:
+def _is_personal(word: re.Match[str], text: str, stems: set[str]) -> bool:
     folded = _folded(word[0])
     if any(part[:_STEM] in stems for part in folded.split("-")):
         return True

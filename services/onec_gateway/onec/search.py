@@ -1,46 +1,36 @@
-"""What 1C is asked: who knows these phones, what is new in its journals, whose phones its users have.
+"""Reads 1C: the records of clients by phone, new enquiries and sales, and the phones of the staff.
 
-Calls are the currency: as many clients in one request as the web server lets through. What 1C answers is verified by
-E.164 on our side, since its columns hold phones as people typed them.
+1C can process few requests, so one request covers as many clients as the web server lets through. 1C's columns
+hold phones as people typed them, so its `like` only preselects rows, and the gateway compares the numbers itself.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final
-from urllib.parse import quote
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.onec_gateway.domain.model import Enquiry, Sale
 from services.onec_gateway.onec import phones
-from services.onec_gateway.onec.client import Call, OneC, find_query, guid, moment, text
-from services.onec_gateway.onec.errors import NoAnswer
+from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.mapping import Deals, Phones
 from services.onec_gateway.onec.mapping import Mapping as Names
+from services.onec_gateway.onec.marks import is_handed_over
+from services.onec_gateway.onec.odata import OR, datetime_literal, encoded, find_query, guid_literal, string_literal
+from services.onec_gateway.onec.rows import day, instant, money, string
 
-MARKER: Final = "truce:"
-HISTORY: Final = "Клиента рекомендовал партнёр"
-# What stands on an enquiry of the office whose client is reserved; the brackets are the mark's alone.
-MARK: Final = re.compile(rf"\[[^\[\]]*; {MARKER}[^\[\]]*\] ?")
-_EMPTY_DAY: Final = "0001-01-01T"
-_OR: Final = " or "
 _MOST_CLIENTS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEnquiry:
-    """An enquiry that is not marked for deletion. `ours`: the gateway wrote it, of a reservation that ran out."""
-
-    ref: str
-    date: datetime
-    number: str = ""
-    ours: bool = False
+_SAMPLE_PHONE: Final = "+79990000000"
 
 
 @dataclass(frozen=True, slots=True)
 class SeenEnquiry:
-    """An enquiry as the watching meets it, the deleted ones too. `card` is the client's."""
+    """An enquiry in 1C, also a deleted one (`deleted`: marked for deletion).
+
+    `card` is the reference of the client's card. `ours`: the gateway created the enquiry after a reservation expired.
+    """
 
     ref: str
     card: str
@@ -52,7 +42,7 @@ class SeenEnquiry:
 
 @dataclass(frozen=True, slots=True)
 class FoundDeal:
-    """A sale. `cancelled`: marked for deletion, or not posted."""
+    """A sale in 1C. `card` is the reference of the client's card. `cancelled`: marked for deletion or not posted."""
 
     ref: str
     card: str
@@ -63,138 +53,147 @@ class FoundDeal:
     contract_date: date
     cancelled: bool
 
+    def sale(self) -> Sale:
+        """This sale as the domain's type, without its card and document number."""
+        return Sale(self.ref, self.amount, self.currency, self.contract_number, self.contract_date, self.cancelled)
+
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What 1C knows of one client."""
+class ClientRecords:
+    """The records of one client in 1C: references of cards, enquiries not marked for deletion, and sales."""
 
     cards: tuple[str, ...] = ()
-    enquiries: tuple[FoundEnquiry, ...] = ()
+    enquiries: tuple[Enquiry, ...] = ()
     deals: tuple[FoundDeal, ...] = ()
 
 
 class Search:
-    """Reading one infobase. All methods raise OneCError."""
+    """Reads one infobase. Dates in 1C are local times in `zone`. All methods that send requests raise OneCError."""
 
     def __init__(self, onec: OneC, names: Names, zone: ZoneInfo) -> None:
         self._onec = onec
         self._names = names
         self._zone = zone
 
-    def in_one_request(self) -> int:
-        """How many clients can be asked about in one request."""
+    def clients_per_request(self) -> int:
+        """How many clients one request can search for before its address is too long for the web server."""
         names = self._names.phones
-        fields = (names.client, names.presentation, names.number, names.number_without_codes)
-        packed = self._packed(names.set, [_of_phone(names, "+79990000000")] * _MOST_CLIENTS, fields)
-        return next(packed).count(_of_phone(names, "+79990000000"))
+        condition = _has_phone(names, _SAMPLE_PHONE)
+        packed = self._packed(names.set, [condition] * _MOST_CLIENTS, _phone_fields(names))
+        return next(packed).count(condition)
 
-    async def clients(self, call: Call, wanted: Sequence[str]) -> dict[str, Known]:
-        """Every card, enquiry and sale of the clients with these E.164 phones."""
+    async def clients(self, call: Call, wanted: Sequence[str]) -> dict[str, ClientRecords]:
+        """The records of the clients with these phones (E.164), by phone."""
         cards = await self.cards(call, wanted)
-        every = sorted({card for found in cards.values() for card in found})
-        enquiries: dict[str, list[FoundEnquiry]] = {}
+        every = sorted({card for of_phone in cards.values() for card in of_phone})
+        enquiries: dict[str, list[Enquiry]] = {}
         deals: dict[str, list[FoundDeal]] = {}
         if every:
             names = self._names.general_journal
-            conditions = [f"{names.client} eq {guid(card)}" for card in every]
-            for one in await self._enquiries(call, conditions):
-                if not one.deleted:
-                    enquiries.setdefault(one.card, []).append(FoundEnquiry(one.ref, one.date, one.number, one.ours))
+            conditions = [f"{names.client} eq {guid_literal(card)}" for card in every]
+            for seen in await self._enquiries(call, conditions):
+                if not seen.deleted:
+                    enquiry = Enquiry(seen.ref, seen.date, seen.number, seen.ours)
+                    enquiries.setdefault(seen.card, []).append(enquiry)
             if (deal_names := self._names.deals) is not None:
-                conditions = [f"{deal_names.client} eq {guid(card)}" for card in every]
+                conditions = [f"{deal_names.client} eq {guid_literal(card)}" for card in every]
                 for deal in await self._deals(call, deal_names, conditions):
                     deals.setdefault(deal.card, []).append(deal)
         return {
-            phone: Known(
+            phone: ClientRecords(
                 tuple(sorted(cards[phone])),
-                tuple(one for card in sorted(cards[phone]) for one in enquiries.get(card, ())),
-                tuple(one for card in sorted(cards[phone]) for one in deals.get(card, ())),
+                tuple(enquiry for card in sorted(cards[phone]) for enquiry in enquiries.get(card, ())),
+                tuple(deal for card in sorted(cards[phone]) for deal in deals.get(card, ())),
             )
             for phone in wanted
         }
 
     async def cards(self, call: Call, wanted: Sequence[str]) -> dict[str, set[str]]:
-        """The cards that hold each of these phones."""
+        """The references of the cards that hold each of these phones (E.164), by phone."""
         names = self._names.phones
-        fields = (names.client, names.presentation, names.number, names.number_without_codes)
-        conditions = {phone: _of_phone(names, phone) for phone in wanted}
-        found: dict[str, set[str]] = {phone: set() for phone in wanted}
+        fields = _phone_fields(names)
+        conditions = {phone: _has_phone(names, phone) for phone in wanted}
+        cards: dict[str, set[str]] = {phone: set() for phone in wanted}
         for condition in self._packed(names.set, conditions.values(), fields):
             rows = await self._onec.find(call, names.set, condition, fields)
             for phone in wanted:
                 last = phones.last_digits(phone)
                 for row in rows:
                     columns = [string(row, name) for name in fields[1:]]
-                    # Cheap first: nearly every row of an answer is another client's.
+                    # The cheap test first: nearly every row of an answer belongs to another client.
                     if _may_hold(columns, last) and phones.same(phone, columns):
-                        found[phone].add(string(row, names.client))
-        return found
+                        cards[phone].add(string(row, names.client))
+        return cards
 
     async def phones_of(self, call: Call, cards: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Every phone of these cards that is written in full, as E.164."""
+        """The phones of these cards that are written in full, as E.164, by the card's reference."""
         names = self._names.phones
-        fields = (names.client, names.presentation, names.number, names.number_without_codes)
-        conditions = [f"{names.client} eq {guid(card)}" for card in cards]
-        found: dict[str, set[str]] = {card: set() for card in cards}
+        fields = _phone_fields(names)
+        conditions = [f"{names.client} eq {guid_literal(card)}" for card in cards]
+        numbers: dict[str, set[str]] = {card: set() for card in cards}
         for condition in self._packed(names.set, conditions, fields):
             for row in await self._onec.find(call, names.set, condition, fields):
                 full = {number for name in fields[1:] for number in phones.parsed(string(row, name))}
-                found.setdefault(string(row, names.client), set()).update(full)
-        return {card: tuple(sorted(numbers)) for card, numbers in found.items()}
+                numbers.setdefault(string(row, names.client), set()).update(full)
+        return {card: tuple(sorted(of_card)) for card, of_card in numbers.items()}
 
     async def enquiries_since(
         self, call: Call, *, number: str | None, date: datetime | None, limit: int
     ) -> list[SeenEnquiry]:
-        """Enquiries with a number above `number` or dated at or after `date`, in portions of `limit`, by number.
+        """Enquiries with a number above `number` or dated at or after `date`, ordered by number.
 
-        Numbers begin again with a year or another prefix: then only the date finds what is new.
+        They are read in portions of `limit`. With a new year or another prefix numbers start again from the
+        beginning: then only the date finds the new enquiries.
         """
         names = self._names.general_journal
         since = self._since(names.number, names.date, number, date)
         condition = since
-        found: list[SeenEnquiry] = []
+        enquiries: list[SeenEnquiry] = []
         while True:
             portion = await self._enquiries(call, [condition], order_by=names.number, top=limit)
-            found.extend(portion)
+            enquiries.extend(portion)
             if len(portion) < limit:
-                return found
-            condition = f"({since}) and {names.number} gt {text(portion[-1].number)}"
+                return enquiries
+            condition = f"({since}) and {names.number} gt {string_literal(portion[-1].number)}"
 
     async def enquiries_by_ref(self, call: Call, refs: Sequence[str]) -> list[SeenEnquiry]:
-        """Those of these enquiries that are still there."""
-        return await self._enquiries(call, [f"{self._names.general_journal.ref} eq {guid(ref)}" for ref in refs])
+        """The enquiries with these references. Enquiries that were physically deleted are missing in the result."""
+        names = self._names.general_journal
+        return await self._enquiries(call, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
 
     async def deals_since(
         self, call: Call, *, number: str | None, date: datetime | None, limit: int
     ) -> list[FoundDeal]:
-        """Sales likewise; none where sales are not mapped."""
+        """Sales with a number above `number` or dated at or after `date`, ordered by number, read in portions of
+        `limit`. Empty if the mapping has no section for sales."""
         names = self._names.deals
         if names is None:
             return []
         since = self._since(names.number, names.date, number, date)
         condition = since
-        found: list[FoundDeal] = []
+        deals: list[FoundDeal] = []
         while True:
             portion = await self._deals(call, names, [condition], order_by=names.number, top=limit)
-            found.extend(portion)
+            deals.extend(portion)
             if len(portion) < limit:
-                return found
-            condition = f"({since}) and {names.number} gt {text(portion[-1].number)}"
+                return deals
+            condition = f"({since}) and {names.number} gt {string_literal(portion[-1].number)}"
 
     async def deals_by_ref(self, call: Call, refs: Sequence[str]) -> list[FoundDeal]:
-        """Those of these sales that are still there."""
+        """The sales with these references. Sales that were physically deleted are missing in the result."""
         names = self._names.deals
         if names is None:
             return []
-        return await self._deals(call, names, [f"{names.ref} eq {guid(ref)}" for ref in refs])
+        return await self._deals(call, names, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
 
     async def staff_phones(self, call: Call) -> frozenset[str]:
-        """The phones of the builder's people, as E.164; none where they are not mapped."""
+        """The phones of the builder's staff, as E.164. Empty if the mapping has no section for the staff."""
         names = self._names.staff_phones
         if names is None:
             return frozenset()
         fields = (names.presentation, names.number, names.number_without_codes)
-        rows = await self._onec.find(call, names.set, f"{names.type} eq {text(names.type_phone)}", fields)
+        is_phone = f"{names.type} eq {string_literal(names.type_phone)}"
+        rows = await self._onec.find(call, names.set, is_phone, fields)
         return frozenset(number for row in rows for name in fields for number in phones.parsed(string(row, name)))
 
     async def _enquiries(
@@ -207,7 +206,7 @@ class Search:
                 ref=string(row, names.ref),
                 card=string(row, names.client),
                 number=string(row, names.number),
-                date=self._aware(string(row, names.date)),
+                date=instant(row, names.date, self._zone),
                 ours=is_handed_over(string(row, names.comment)),
                 deleted=row.get(names.deletion_mark) is True,
             )
@@ -235,10 +234,10 @@ class Search:
                 ref=string(row, names.ref),
                 card=string(row, names.client),
                 number=string(row, names.number),
-                amount=_money(row, names.amount),
+                amount=money(row, names.amount),
                 currency=string(row, names.currency) if names.currency else names.currency_code,
                 contract_number=string(row, names.contract_number),
-                contract_date=self._day(string(row, names.contract_date), string(row, names.date)),
+                contract_date=day(row, names.contract_date, names.date),
                 cancelled=row.get(names.deletion_mark) is True or row.get(names.posted) is not True,
             )
             for condition in self._packed(names.set, conditions, fields)
@@ -246,72 +245,38 @@ class Search:
         ]
 
     def _packed(self, entity: str, conditions: Iterable[str], fields: Sequence[str]) -> Iterator[str]:
-        """The conditions joined by `or` into as few as fit a URL; one that is too long by itself goes alone."""
-        room = self._onec.room(entity)
-        # With all options that a search may have besides its condition.
+        """Join the conditions by `or` into as few conditions as fit into an address. A condition that is too long by
+        itself is not joined with others."""
+        longest = self._onec.longest_query(entity)
+        # The length of a query with every option that a search may have besides its condition.
         empty = len(find_query("0", fields, order_by=fields[0], top=9999))
         joined: list[str] = []
-        taken = empty
+        length = empty
         for condition in conditions:
-            size = len(quote(_OR + condition, safe="(),"))
-            if joined and taken + size > room:
-                yield _OR.join(joined)
-                joined, taken = [], empty
+            size = len(encoded(OR + condition))
+            if joined and length + size > longest:
+                yield OR.join(joined)
+                joined, length = [], empty
             joined.append(condition)
-            taken += size
+            length += size
         if joined:
-            yield _OR.join(joined)
+            yield OR.join(joined)
 
     def _since(self, number_field: str, date_field: str, number: str | None, date: datetime | None) -> str:
-        either = [] if number is None else [f"{number_field} gt {text(number)}"]
+        either = [] if number is None else [f"{number_field} gt {string_literal(number)}"]
         if date is not None:
-            either.append(f"{date_field} ge {moment(date.astimezone(self._zone).replace(tzinfo=None))}")
-        return _OR.join(either)
-
-    def _aware(self, naive: str) -> datetime:
-        if naive.startswith(_EMPTY_DAY):
-            # An enquiry without a date counts as the oldest there can be; of a mere time of day 1C makes this day too.
-            return datetime.min.replace(tzinfo=UTC)
-        try:
-            return datetime.fromisoformat(naive).replace(tzinfo=self._zone).astimezone(UTC)
-        except ValueError:
-            raise NoAnswer("not-1c", 200) from None
-
-    def _day(self, naive: str, otherwise: str) -> date:
-        try:
-            return datetime.fromisoformat(otherwise if naive.startswith(_EMPTY_DAY) else naive).date()
-        except ValueError:
-            raise NoAnswer("not-1c", 200) from None
+            either.append(f"{date_field} ge {datetime_literal(date, self._zone)}")
+        return OR.join(either)
 
 
-def string(row: Mapping[str, Any], name: str) -> str:
-    """A text field of an answer. Raises NoAnswer without it: not an answer to build on."""
-    value = row.get(name)
-    if not isinstance(value, str):
-        raise NoAnswer("not-1c", 200)
-    return value
+def _phone_fields(names: Phones) -> tuple[str, str, str, str]:
+    """The card's reference, then the three columns that may hold a phone."""
+    return names.client, names.presentation, names.number, names.number_without_codes
 
 
-def is_handed_over(comment: str, marker: str = MARKER) -> bool:
-    """Whether the gateway wrote the enquiry with this comment, of any lead or of the one with this marker.
-
-    The mark of a reserved client names a lead too, but stands on enquiries of the office; and what a manager wrote
-    around our history does not make it the office's.
-    """
-    return marker in MARK.sub("", comment).partition(HISTORY)[2]
-
-
-def _money(row: Mapping[str, Any], name: str) -> Decimal:
-    # Edm.Double on the wire: by way of its shortest text, then to the cent.
-    try:
-        return Decimal(str(row[name])).quantize(Decimal("0.01"))
-    except (KeyError, InvalidOperation):
-        raise NoAnswer("not-1c", 200) from None
-
-
-def _of_phone(names: Phones, phone: str) -> str:
-    pattern = text(phones.loose_pattern(phone))
-    return _OR.join(
+def _has_phone(names: Phones, phone: str) -> str:
+    pattern = string_literal(phones.loose_pattern(phone))
+    return OR.join(
         f"like({column},{pattern})" for column in (names.number, names.number_without_codes, names.presentation)
     )
 

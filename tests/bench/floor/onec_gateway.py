@@ -26,7 +26,7 @@ SOURCE = "/truce/onec-gateway"
 _HOLDS = "SELECT client_key, lead_id, partner_id FROM holds WHERE client_key = ANY($1::text[])"
 _PARTNERS = "SELECT partner_id, person, agreement_number FROM partners WHERE partner_id = ANY($1::text[])"
 _ADD_LEADS = """
-    INSERT INTO leads (lead_id, client_key, partner_id, client, received_at, number, cause, check_asked, enquiries,
+    INSERT INTO leads (lead_id, client_key, partner_id, client, received_at, number, cause, check_requested, enquiries,
                        status, reason, evidence, decided_at)
     SELECT lead_id, client_key, partner_id, client, received_at, number, cause::jsonb, reason IS NULL, '[]',
            CASE WHEN reason IS NULL THEN 'under-review' ELSE 'rejected' END, reason, evidence, decided_at
@@ -48,11 +48,11 @@ _HOLD = """
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING
 """
 _ADD_TERMS = """
-    INSERT INTO terms (lead_id, client_key, confirmed_at, until, through)
+    INSERT INTO known_reservations (lead_id, client_key, confirmed_at, reserved_until, reserved_through)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::date[])
     ON CONFLICT DO NOTHING
 """
-_ENTERED = "UPDATE terms SET journal_at = $2 WHERE lead_id = ANY($1::uuid[])"
+_ENTERED = "UPDATE known_reservations SET journal_entered_at = $2 WHERE lead_id = ANY($1::uuid[])"
 
 
 def build() -> tuple[str, list[Stream]]:

@@ -15,7 +15,7 @@ from contracts.person import Person, client_key
 from contracts.reservations import ReservationOpened
 from contracts.sealing import Sealer
 from contracts.verdicts import LeadConfirmed, LeadRejected
-from services.onec_gateway.store import HoldRow, LeadRow, PartnerRow, TermRow
+from services.onec_gateway.store.tables import HoldRow, KnownReservationRow, LeadRow, PartnerRow
 from tests.bench.plain.common import WorkRow, application, cause, is_kind, publish, seen, sessions
 
 SOURCE = "/truce/onec-gateway"
@@ -61,7 +61,7 @@ async def lead_submitted(lead: LeadSubmitted, message: KafkaMessage) -> None:
             received_at=lead.received_at,
             number=lead.number,
             cause=asdict(cause(message)),
-            check_asked=False,
+            check_requested=False,
             checked_at=None,
             enquiries=[],
             sales=[],
@@ -80,7 +80,7 @@ async def lead_submitted(lead: LeadSubmitted, message: KafkaMessage) -> None:
             reason = "already-yours" if hold.partner_id == lead.partner_id else "held-by-partner"
             row.evidence = str(hold.lead_id)
         else:
-            row.check_asked = True
+            row.check_requested = True
             work = WorkRow(
                 kind="check",
                 ref=str(lead.lead_id),
@@ -117,15 +117,15 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
     async with session_of() as session:
         if await seen(session, message):
             return
-        term = TermRow(
+        reservation = KnownReservationRow(
             lead_id=event.lead_id,
             client_key=event.client_key,
             confirmed_at=event.confirmed_at,
-            until=event.reserved_until,
-            through=event.reserved_through,
+            reserved_until=event.reserved_until,
+            reserved_through=event.reserved_through,
             ended_at=None,
             ended_as=None,
-            journal_at=None,
+            journal_entered_at=None,
             handed_over_at=None,
             enquiry_ref=None,
         )
@@ -136,7 +136,7 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
             payload=event.model_dump(mode="json", include={"client", "partner_id", "confirmed_at", "reserved_through"}),
             cause=asdict(cause(message)),
         )
-        session.add_all([term, work])
+        session.add_all([reservation, work])
         await session.commit()  # a call is on record before it is made
         partner = await session.get_one(PartnerRow, event.partner_id)
         person = sealer.open(partner.person, partner.partner_id)
@@ -148,7 +148,7 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
             event.confirmed_at,
             event.reserved_through,
         )
-        term.journal_at = datetime.now(UTC)
+        reservation.journal_entered_at = datetime.now(UTC)
         work.finish()
         await session.commit()
 

@@ -1,1 +1,1 @@
-"""What both simulators share: serving over HTTP, the control calls, the clock, faults and storage."""
+"""Shared by both simulators: the HTTP server, the control calls, the clock, faults and storage."""

@@ -1,4 +1,4 @@
-"""The simulator's clock: real time, its own shift, and the product's demonstration clock."""
+"""The simulator's clock: real time plus its own shift and the shift of the product's demonstration clock."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class SimClock:
-    """Real time moved by `/__sim/clock` and by the file named in `CLOCK_FILE`, if it is there."""
+    """Real time, shifted by `/__sim/clock` and by the file named in `CLOCK_FILE`, if that file exists."""
 
     def __init__(self, clock_file: str | None = None) -> None:
         name = clock_file if clock_file is not None else os.environ.get("CLOCK_FILE", "")
@@ -17,7 +17,7 @@ class SimClock:
         self.shift = timedelta()
 
     def _demonstration_shift(self) -> timedelta:
-        # The file belongs to another process: absent or half-written means "no shift", never a failure.
+        # Another process writes the file: a missing or half-written file means no shift and is no failure.
         if self._file is None:
             return timedelta()
         try:
@@ -26,24 +26,27 @@ class SimClock:
             return timedelta()
 
     def now(self) -> datetime:
-        """The present moment as this system sees it, in UTC."""
+        """The shifted time, in UTC."""
         return datetime.now(UTC) + self.shift + self._demonstration_shift()
 
     def reset(self) -> None:
-        """Forget this system's own shift; the demonstration clock is not ours to reset."""
+        """Remove the simulator's own shift. The shift of the demonstration clock stays."""
         self.shift = timedelta()
 
-    def apply(self, order: Mapping[str, Any], zone: tzinfo = UTC) -> None:
-        """Carry out `{"now": …}` or `{"advance_seconds": n}`; a moment without offset is in `zone`."""
-        if "now" in order:
-            self.shift += parse_moment(str(order["now"]), zone) - self.now()
-        elif "advance_seconds" in order:
-            self.shift += timedelta(seconds=float(order["advance_seconds"]))
+    def apply(self, body: Mapping[str, Any], zone: tzinfo = UTC) -> None:
+        """Shift the clock by `{"now": …}` or `{"advance_seconds": n}`.
+
+        A moment without an offset is local time in `zone`. Raises ValueError for any other body.
+        """
+        if "now" in body:
+            self.shift += parse_moment(str(body["now"]), zone) - self.now()
+        elif "advance_seconds" in body:
+            self.shift += timedelta(seconds=float(body["advance_seconds"]))
         else:
             raise ValueError('expected "now" or "advance_seconds"')
 
 
 def parse_moment(text: str, zone: tzinfo) -> datetime:
-    """An aware moment from ISO 8601 text; without an offset it is local time in `zone`."""
+    """An aware datetime from ISO 8601 text. Text without an offset is local time in `zone`. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)

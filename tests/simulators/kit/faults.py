@@ -1,9 +1,9 @@
-"""Faults: which of them are switched on, and which one strikes the call at hand."""
+"""Fault injection: which faults are on, and which fault applies to a call."""
 
-import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from tests.simulators.kit.clock import parse_moment
@@ -13,7 +13,11 @@ NO_FAULT = "none"
 
 @dataclass(slots=True)
 class Fault:
-    """One fault, with what it matches and how long it goes on. `skip`: so many matches pass it by first."""
+    """One fault that is on.
+
+    It applies to calls whose facts equal `match`, after the first `skip` of them, at most `count` times (None: without
+    limit), with this probability, from `since` until `until`. `options` are those of its mode.
+    """
 
     mode: str
     match: dict[str, str] = field(default_factory=dict)
@@ -23,14 +27,14 @@ class Fault:
     since: datetime | None = None
     until: datetime | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    dice: random.Random = field(default_factory=random.Random)
+    generator: Random = field(default_factory=Random)
 
     def number(self, name: str, default: float) -> float:
-        """A numeric option of the fault (`seconds`, `status`, …)."""
+        """A numeric option, such as `seconds` or `status`."""
         return float(self.options.get(name, default))
 
     def as_json(self) -> dict[str, Any]:
-        """The fault as the control call shows it."""
+        """The fault as the control call returns it."""
         return {
             "mode": self.mode,
             "match": self.match,
@@ -44,15 +48,18 @@ class Fault:
 
 
 class FaultTable:
-    """The faults that are on; the first that matches, has strikes left and wins its dice strikes."""
+    """The faults that are on. To a call applies the first fault that matches it and is chosen by its probability.
+
+    `modes` are the known modes; a fault of a mode in `once` has a `count` of 1 by default.
+    """
 
     def __init__(self, modes: Collection[str], once: Collection[str] = ()) -> None:
         self.modes = sorted(modes)
         self._once = frozenset(once)
         self.active: list[Fault] = []
 
-    def order(self, body: Mapping[str, Any]) -> None:
-        """Switch a fault on, or all off with `{"mode": "none"}`."""
+    def switch(self, body: Mapping[str, Any]) -> None:
+        """Switch a fault on, or all faults off by `{"mode": "none"}`. Raises ValueError for an unknown mode."""
         rest = dict(body)
         mode = str(rest.pop("mode", NO_FAULT))
         if mode == NO_FAULT:
@@ -70,14 +77,14 @@ class FaultTable:
                 skip=int(rest.pop("skip", 0)),
                 since=_moment(rest.pop("from", None)),
                 until=_moment(rest.pop("until", None)),
-                # A seed makes a run repeatable; without one the dice are free.
-                dice=random.Random(rest.pop("seed", None)),
+                # With a seed the same calls are chosen in every run.
+                generator=Random(rest.pop("seed", None)),
                 options=rest,
             )
         )
 
-    def strike(self, facts: Mapping[str, str], now: datetime) -> Fault | None:
-        """The fault for a call with these facts, its count already taken down."""
+    def take(self, facts: Mapping[str, str], now: datetime) -> Fault | None:
+        """The fault that applies to a call with these facts, or None. Its `count` is reduced by 1."""
         for fault in self.active:
             if any(facts.get(name) != wanted for name, wanted in fault.match.items()):
                 continue
@@ -86,7 +93,7 @@ class FaultTable:
             if fault.skip > 0:
                 fault.skip -= 1
                 continue
-            if fault.count == 0 or (fault.probability < 1.0 and fault.dice.random() >= fault.probability):
+            if fault.count == 0 or (fault.probability < 1.0 and fault.generator.random() >= fault.probability):
                 continue
             if fault.count is not None:
                 fault.count -= 1
@@ -94,5 +101,5 @@ class FaultTable:
         return None
 
 
-def _moment(said: Any) -> datetime | None:
-    return None if said is None else parse_moment(str(said), UTC)
+def _moment(value: Any) -> datetime | None:
+    return None if value is None else parse_moment(str(value), UTC)

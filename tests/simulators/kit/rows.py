@@ -1,4 +1,4 @@
-"""Storage: JSON documents that the simulators keep in memory, mirrored into SQLite to survive a restart."""
+"""Storage: JSON documents that a simulator keeps in memory and copies to SQLite, so that they survive a restart."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ Document = dict[str, Any]
 
 
 class Rows:
-    """Documents by (kind, key) in one SQLite file; reads happen once, at start.
+    """Documents by (kind, key) in one SQLite file, which is read once, at the start.
 
-    `synchronous=OFF` keeps a write at some microseconds. It survives the death of the process, which is
-    what the tests do to it; it need not survive the death of the machine.
+    With `synchronous=OFF` a write takes some microseconds. Written documents survive a kill of the process, which the
+    tests do; they need not survive a crash of the machine.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -25,7 +25,7 @@ class Rows:
         self._db.execute("CREATE TABLE IF NOT EXISTS rows (kind TEXT, key TEXT, body BLOB, PRIMARY KEY (kind, key))")
 
     def load(self) -> Iterator[tuple[str, str, Document]]:
-        """Everything stored, in the order in which it was first put."""
+        """All documents as (kind, key, body), in the order in which they were first stored."""
         for kind, key, body in self._db.execute("SELECT kind, key, body FROM rows ORDER BY rowid"):
             yield kind, key, orjson.loads(body)
 
@@ -37,13 +37,13 @@ class Rows:
         )
 
     def remove(self, kind: str, key: str) -> None:
-        """Forget one document."""
+        """Delete one document."""
         self._db.execute("DELETE FROM rows WHERE kind = ? AND key = ?", (kind, key))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all documents."""
         self._db.execute("DELETE FROM rows")
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         self._db.close()

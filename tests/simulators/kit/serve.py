@@ -1,4 +1,4 @@
-"""Serving: one ASGI shape for both simulators, and the start and stop of the process."""
+"""The HTTP server of a simulator: one ASGI application for both simulators, and the start and stop of the process."""
 
 import argparse
 import json
@@ -24,18 +24,21 @@ Control = Callable[[Any], Awaitable[Any]]
 CONTROL = "/__sim/"
 
 
-def say(message: str) -> None:
-    """One short line to stdout; callers never put a name or a phone into it."""
+def announce(message: str) -> None:
+    """Print one line to stdout. The message must not contain a name or a phone."""
     print(message, flush=True)
 
 
 def json_response(body: Any, status: int = 200) -> Response:
-    """An ordinary JSON answer, for control calls."""
+    """A JSON answer to a control call."""
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
 class Simulator(ABC):
-    """An ASGI application: control calls under `/__sim/`, everything else is the simulated system."""
+    """An ASGI application: paths under `/__sim/` are control calls, all others belong to the simulated system.
+
+    `prefix` is the path under which the simulated system is published; control calls answer with and without it.
+    """
 
     def __init__(self, title: str, prefix: str, clock: SimClock) -> None:
         self.title = title
@@ -49,7 +52,7 @@ class Simulator(ABC):
 
     @abstractmethod
     async def serve(self, request: Request, call: Call) -> Response | None:
-        """Answer as the real system would; None cuts the connection without an answer."""
+        """The answer of the real system; None cuts the connection without an answer."""
 
     async def _health(self, _: Any) -> Any:
         return {"status": "ok", "simulator": self.title, "now": self.clock.now().isoformat()}
@@ -61,9 +64,9 @@ class Simulator(ABC):
         """The ASGI entry point."""
         request = Request(scope, receive)
         path: str = scope["path"]
-        inside = path.removeprefix(self.prefix) if self.prefix else path
-        if inside.startswith(CONTROL):
-            response: Response | None = await self._control(request, inside.removeprefix(CONTROL).strip("/"))
+        below = path.removeprefix(self.prefix) if self.prefix else path
+        if below.startswith(CONTROL):
+            response: Response | None = await self._control(request, below.removeprefix(CONTROL).strip("/"))
         else:
             response = await self._recorded(request)
         if response is None:
@@ -77,14 +80,14 @@ class Simulator(ABC):
         try:
             response = await self.serve(request, call)
             status = response.status_code if response is not None else 0
-        except Exception as failure:
-            # The simulator's own mistake must not pass for a fault of the simulated system. The kind and the
-            # place are enough to find it; the message could hold personal data.
-            place = failure.__traceback__
+        except Exception as error:
+            # A bug of the simulator must not look like a fault of the simulated system. Its type and place are
+            # printed; its message could hold personal data.
+            place = error.__traceback__
             while place is not None and place.tb_next is not None:
                 place = place.tb_next
             where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
-            say(f"BUG in the simulator: {type(failure).__name__} at {where} ({request.method} {call.set})")
+            announce(f"BUG in the simulator: {type(error).__name__} at {where} ({request.method} {call.set})")
             response = Response("simulator bug", status := 599)
         finally:
             self.log.finish(call, status)
@@ -98,16 +101,16 @@ class Simulator(ABC):
         try:
             raw = await request.body()
             answer = await handler(json.loads(raw) if raw.strip() else {})
-        except (ValueError, KeyError, TypeError, AttributeError) as mistake:
-            return json_response({"error": f"{type(mistake).__name__}: {mistake}"}, 422)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return json_response({"error": f"{type(error).__name__}: {error}"}, 422)
         if request.method != "GET":
-            say(f"control {name}")
+            announce(f"control {name}")
         return json_response(answer)
 
 
 async def _cut(receive: Receive, send: Send) -> None:
-    # ASGI has no word for "hang up", so uvicorn's transport is taken from the bound method that it passes as
-    # `send`; the wait lets uvicorn notice the loss, or it would answer 500 into the closed connection.
+    # ASGI cannot cut a connection, so uvicorn's transport is taken from the bound method that it passes as `send`.
+    # The wait lets uvicorn notice that the connection is closed; otherwise it would try to answer 500.
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
         raise RuntimeError("cannot cut the connection: not served by uvicorn")
@@ -117,7 +120,7 @@ async def _cut(receive: Receive, send: Send) -> None:
 
 
 def arguments(title: str, prog: str) -> argparse.ArgumentParser:
-    """The command line both simulators share."""
+    """A parser with the options that both simulators have."""
     parser = argparse.ArgumentParser(prog=prog, description=title)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 takes a free one")
@@ -126,21 +129,21 @@ def arguments(title: str, prog: str) -> argparse.ArgumentParser:
 
 
 def run(app: Simulator, host: str, port: int) -> None:
-    """Listen until SIGTERM or SIGINT; a port that cannot be had is one line and exit code 2."""
+    """Serve until SIGTERM or SIGINT. If the port cannot be bound: one line on stderr and exit code 2."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(1024)
-    except (OSError, OverflowError) as refusal:
-        reason = refusal.strerror if isinstance(refusal, OSError) else str(refusal)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         print(f"{app.title}: cannot listen on {host}:{port}: {reason}", file=sys.stderr, flush=True)
         raise SystemExit(2) from None
-    # uvicorn repeats the signal after its shutdown; with a handler in place that ends in exit code 0.
+    # uvicorn raises the signal again after its shutdown; with these handlers the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    logging.disable(logging.CRITICAL)  # uvicorn's own lines: requests with their query, and cancelled tasks
+    logging.disable(logging.CRITICAL)  # uvicorn would log requests with their query, and cancelled tasks
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -149,12 +152,12 @@ def run(app: Simulator, host: str, port: int) -> None:
             lifespan="off",
             proxy_headers=False,
             server_header=False,
-            # Long enough that an idle client does not meet a connection that closes under its hands.
+            # Longer than clients keep idle connections, so that no request meets a connection that is being closed.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=0,
         )
     )
     bound = listener.getsockname()
-    say(f"{app.title}: listening on http://{host}:{bound[1]}")
+    announce(f"{app.title}: listening on http://{host}:{bound[1]}")
     server.run(sockets=[listener])
-    say(f"{app.title}: stopped")
+    announce(f"{app.title}: stopped")

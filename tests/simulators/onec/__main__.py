@@ -19,14 +19,14 @@ def _zone(name: str) -> ZoneInfo:
 def main() -> None:
     """Parse the command line and serve."""
     parser = arguments("A strict stand-in for a 1C:CRM infobase (OData v3 under /crm).", "tests.simulators.onec")
-    parser.add_argument("--user", required=True, help="the infobase user the client signs in as (Basic, UTF-8)")
+    parser.add_argument("--user", required=True, help="the infobase user that clients must use (Basic, UTF-8)")
     parser.add_argument("--password", required=True, help="the user's password")
     parser.add_argument(
         "--time-zone",
         type=_zone,
         default="Europe/Moscow",
         metavar="ZONE",
-        help="zone of the infobase's dates, which carry none themselves (default: %(default)s)",
+        help="time zone of the infobase's dates, which have no offset (default: %(default)s)",
     )
     given = parser.parse_args()
     rows = Rows(given.data, "onec.sqlite")

@@ -1,4 +1,4 @@
-"""What stands before the infobase: the web server's limits, sessions, and the licences they take."""
+"""The way to the infobase: the web server's limits, sessions, and the licences that sessions take."""
 
 import uuid
 from collections.abc import Callable
@@ -21,8 +21,13 @@ _APACHE_PAGE = "<html><head><title>414</title></head><body><h1>Request-URI Too L
 
 @dataclass(slots=True)
 class Access:
-    """`profile`: which web server publishes the base. `licences`: so many sessions at most; None: no limit.
-    `session_s`: a session that was idle for longer is over."""
+    """The limits of the way to the infobase, and the open sessions.
+
+    `profile` is the web server that publishes the base. At most `licences` sessions exist (None: no limit).
+
+    A session ends after `session_s` idle seconds. With `keeps_sessions` off, the base gives no sessions. With
+    `strict_412`, a write with a stale `If-Match` is refused.
+    """
 
     profile: str = "none"
     licences: int | None = None
@@ -32,8 +37,8 @@ class Access:
     sessions: dict[str, float] = field(default_factory=dict)
     most_sessions: int = 0
 
-    def order(self, body: dict[str, object]) -> None:
-        """Carry out a `/__sim/access` call."""
+    def configure(self, body: dict[str, object]) -> None:
+        """Apply the body of a `/__sim/access` call. Raises ValueError for an unknown profile."""
         if (profile := str(body.get("profile", self.profile))) not in PROFILES:
             raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
         self.profile = profile
@@ -44,7 +49,7 @@ class Access:
         self.strict_412 = bool(body.get("strict_412", self.strict_412))
 
     def too_long(self, request: Request) -> Response | None:
-        """The web server's own refusal of an address that is too long: 1C does not hear of it."""
+        """The web server's answer to an address that is too long, or None. The request does not reach 1C."""
         query = request.scope["query_string"]
         if self.profile == "iis" and len(query) > IIS_QUERY:
             return Response(_IIS_PAGE, 404, media_type="text/html")
@@ -55,23 +60,23 @@ class Access:
         return None
 
     def admit(
-        self, request: Request, now: float, over: Callable[[], Response], unlicensed: Callable[[bool], Response]
+        self, request: Request, now: float, session_over: Callable[[], Response], no_licence: Callable[[bool], Response]
     ) -> tuple[Response | None, str | None]:
-        """A refusal, or the session to be given to the client: the one it asked to start."""
+        """An error answer or None, and the key of the session that the request starts, or None."""
         self.sessions = {key: seen for key, seen in self.sessions.items() if now - seen <= self.session_s}
-        wish = request.headers.get("ibsession", "").lower()
-        shown = request.cookies.get(_COOKIE)
-        if shown is not None and self.keeps_sessions:
-            if shown not in self.sessions:
-                return over(), None
-            if wish == "finish":
-                del self.sessions[shown]
+        command = request.headers.get("ibsession", "").lower()
+        cookie = request.cookies.get(_COOKIE)
+        if cookie is not None and self.keeps_sessions:
+            if cookie not in self.sessions:
+                return session_over(), None
+            if command == "finish":
+                del self.sessions[cookie]
                 return None, None
-            self.sessions[shown] = now
+            self.sessions[cookie] = now
             return None, None
         if self.licences is not None and len(self.sessions) >= self.licences:
-            return unlicensed(bool(wish)), None
-        if wish != "start" or not self.keeps_sessions:
+            return no_licence(bool(command)), None
+        if command != "start" or not self.keeps_sessions:
             return None, None
         key = str(uuid.uuid4())
         self.sessions[key] = now

@@ -1,4 +1,4 @@
-"""The published infobase: authentication, OData requests and answers, control calls."""
+"""The simulator of 1C: authentication, OData requests and control calls."""
 
 import asyncio
 import base64
@@ -8,7 +8,6 @@ import re
 import time
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -20,9 +19,9 @@ from tests.simulators.kit.clock import SimClock
 from tests.simulators.kit.faults import Fault
 from tests.simulators.kit.rows import Rows
 from tests.simulators.kit.serve import Simulator
-from tests.simulators.onec import atom, people
+from tests.simulators.onec import office, views
 from tests.simulators.onec.access import Access
-from tests.simulators.onec.config import SETS, Nature
+from tests.simulators.onec.config import Nature
 from tests.simulators.onec.errors import (
     FAILURE,
     HTTP_METHOD,
@@ -32,9 +31,9 @@ from tests.simulators.onec.errors import (
     OneCError,
     bad_option,
 )
+from tests.simulators.onec.faults import BOM, Faults, no_licence, session_over
 from tests.simulators.onec.metadata import metadata
 from tests.simulators.onec.query import (
-    JSON_FORMATS,
     Resource,
     matching,
     options,
@@ -44,14 +43,10 @@ from tests.simulators.onec.query import (
     set_name,
     shown,
 )
+from tests.simulators.onec.render import XML, Renderer, wants_json
 from tests.simulators.onec.store import Infobase
-from tests.simulators.onec.trouble import Trouble, no_licence, session_over
-from tests.simulators.onec.values import Row
 
 ROOT = "/odata/standard.odata"
-_BOM = b"\xef\xbb\xbf"
-_XML = "application/xml;charset=utf-8"
-_ATOM = "application/atom+xml;charset=utf-8"
 _NO_USER = "Идентификация пользователя не выполнена\nНеправильное имя или пароль пользователя"
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LEAD = re.compile(f"""ИдентификаторЛида["'=: ]+({_UUID})|truce:({_UUID})""")
@@ -59,14 +54,14 @@ _POSTING = {"Post": True, "Unpost": False}
 
 
 class OneC(Simulator):
-    """1C as its web server publishes it under `/crm`."""
+    """An infobase, published under `/crm`. Only this user may read and write. Dates are local times in `zone`."""
 
     def __init__(self, user: str, password: str, zone: ZoneInfo, rows: Rows, clock: SimClock) -> None:
         super().__init__("1C simulator", "/crm", clock)
         self._credentials = f"{user}:{password}".encode()
         self._zone = zone
         self._infobase = Infobase(rows)
-        self._trouble = Trouble()
+        self._faults = Faults()
         self._access = Access()
         self._latency_s = 0.0
         self._late: set[asyncio.Task[None]] = set()
@@ -86,7 +81,7 @@ class OneC(Simulator):
     # --- the simulated system ---
 
     async def serve(self, request: Request, call: Call) -> Response | None:
-        """One call to 1C, with whatever fault strikes it."""
+        """One call to 1C, changed by the fault that applies to it. None cuts the connection."""
         path: str = request.scope["path"]
         base = self.prefix + ROOT
         if path != base and not path.startswith(base + "/"):
@@ -108,31 +103,31 @@ class OneC(Simulator):
         return response
 
     async def _serve(self, request: Request, call: Call, below: str) -> Response | None:
-        as_json = _wants_json(request)
+        as_json = wants_json(request)
         body = await request.body()
-        call.lead = _lead_in(body, below)
-        fault = self._trouble.strike(call.set, request.method, self.clock.now())
+        call.lead = _lead_id(body, below)
+        fault = self._faults.take(call.set, request.method, self.clock.now())
         try:
             if fault is not None:
                 call.fault = fault.mode
-                if (instead := await self._trouble.before(fault, "ibsession" in request.headers)) is not None:
-                    return instead
+                if (replacement := await self._faults.before(fault, "ibsession" in request.headers)) is not None:
+                    return replacement
             given = options(request.scope["query_string"])
             if fault is not None and fault.mode == "late_commit":
-                late = asyncio.create_task(self._later(fault, request, call, below, given, body))
+                late = asyncio.create_task(self._commit_late(fault, request, call, below, given, body))
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
                 return None
             response = self._answer(request, below, given, body, as_json)
             call.committed = request.method != "GET"
-        except OneCError as refusal:
-            response = refusal.response(as_json)
-        return response if fault is None else self._trouble.after(fault, response)
+        except OneCError as error:
+            response = error.response(as_json)
+        return response if fault is None else self._faults.after(fault, response)
 
-    async def _later(
+    async def _commit_late(
         self, fault: Fault, request: Request, call: Call, below: str, given: dict[str, str], body: bytes
     ) -> None:
-        """The client is gone, and the write goes on; what it comes to, nobody is told."""
+        """Execute a write after its connection was cut. Nobody receives the result."""
         await asyncio.sleep(fault.number("seconds", 3))
         with suppress(OneCError):
             self._answer(request, below, given, body, True)
@@ -143,20 +138,22 @@ class OneC(Simulator):
         if scheme.lower() != "basic":
             return False
         try:
-            # Byte by byte: a name or password sent as windows-1251 is not the same name in UTF-8.
+            # Bytes are compared: a name or password in windows-1251 differs from the same text in UTF-8.
             return hmac.compare_digest(base64.b64decode(token.strip(), validate=True), self._credentials)
         except binascii.Error:
             return False
 
     def _answer(self, request: Request, below: str, given: dict[str, str], body: bytes, as_json: bool) -> Response:
         root = f"{request.url.scheme}://{request.headers.get('host', 'localhost')}{self.prefix}{ROOT}"
-        render = _Renderer(
-            root, as_json, "nometadata" in (given.get("$format", "") + request.headers.get("accept", ""))
+        render = Renderer(
+            root,
+            as_json=as_json,
+            bare="nometadata" in (given.get("$format", "") + request.headers.get("accept", "")),
         )
         if below in ("", "$metadata"):
             _only_get(request)
             if below:
-                return Response(metadata(), media_type=_XML)
+                return Response(metadata(), media_type=XML)
             return render.service()
         target = resource(below)
         if request.method == "GET":
@@ -165,11 +162,11 @@ class OneC(Simulator):
             self._must_match(request, target)
         return self._write(request.method, target, body, render)
 
-    def _read(self, target: Resource, given: dict[str, str], render: "_Renderer") -> Response:
+    def _read(self, target: Resource, given: dict[str, str], render: Renderer) -> Response:
         entity = target.entity
         if target.key is None and target.rest == "$count":
             count = len(matching(self._infobase, entity, given))
-            return Response(_BOM + str(count).encode(), media_type="text/plain;charset=utf-8")
+            return Response(BOM + str(count).encode(), media_type="text/plain;charset=utf-8")
         if target.rest:
             raise OneCError(404, UNKNOWN_METHOD, f"Метод «{target.rest}» не найден")
         if target.key is None:
@@ -181,13 +178,13 @@ class OneC(Simulator):
         return render.element(entity.name, shown(row, selected(entity, given)))
 
     def _must_match(self, request: Request, target: Resource) -> None:
-        """As the vendor's guide says; live, whatever stands in `If-Match` is not looked at."""
+        """Check `If-Match` as the vendor's guide describes; a live base ignores the header. Raises OneCError."""
         wanted = request.headers.get("if-match", "*").removeprefix("W/").strip('"')
         assert target.key is not None
         if wanted not in ("*", self._infobase.get(target.entity, target.key).get("DataVersion", "*")):
             raise OneCError(412, PRECONDITION, "Версия данных сущности не совпадает с переданной в If-Match")
 
-    def _write(self, method: str, target: Resource, body: bytes, render: "_Renderer") -> Response:
+    def _write(self, method: str, target: Resource, body: bytes, render: Renderer) -> Response:
         entity, key = target.entity, target.key
         if method == "POST" and key is not None and target.rest in _POSTING and entity.nature is Nature.DOCUMENT:
             return render.element(entity.name, self._infobase.update(entity, key, {"Posted": _POSTING[target.rest]}))
@@ -211,7 +208,7 @@ class OneC(Simulator):
 
     async def _reset(self, _: Any) -> Any:
         self._infobase.reset()
-        self._trouble = Trouble()
+        self._faults = Faults()
         self._access = Access()
         self._latency_s = 0.0
         for late in self._late:
@@ -220,27 +217,27 @@ class OneC(Simulator):
         self.clock.reset()
         return {"status": "ok"}
 
-    async def _seed(self, order: Any) -> Any:
-        if isinstance(order, dict):
-            order = order.get("clients", order)
-        orders = order if isinstance(order, list) else [order]
-        # All of them are looked at before the first is entered, so that a mistake enters none.
-        for item in orders:
-            people.contact_row(str(item["phone"]), str(item.get("form") or ""))
-            str(item["full_name"])
+    async def _seed(self, body: Any) -> Any:
+        if isinstance(body, dict):
+            body = body.get("clients", body)
+        clients = body if isinstance(body, list) else [body]
+        # All clients are checked before the first is created, so that a wrong body creates none.
+        for client in clients:
+            office.contact_row(str(client["phone"]), str(client.get("form") or ""))
+            str(client["full_name"])
         now = self.clock.now()
-        return {"clients": [people.enter_enquiry(self._infobase, item, now, self._zone) for item in orders]}
+        return {"clients": [office.enter_enquiry(self._infobase, client, now, self._zone) for client in clients]}
 
-    async def _office(self, order: Any) -> Any:
-        return people.act(self._infobase, order, self.clock.now(), self._zone)
+    async def _office(self, body: Any) -> Any:
+        return office.act(self._infobase, body, self.clock.now(), self._zone)
 
-    async def _set_access(self, order: Any) -> Any:
-        self._access.order(order)
+    async def _set_access(self, body: Any) -> Any:
+        self._access.configure(body)
         return self._access.as_json()
 
-    async def _set_latency(self, order: Any) -> Any:
-        self._latency_s = float(order["ms"]) / 1000
-        return {"ms": order["ms"]}
+    async def _set_latency(self, body: Any) -> Any:
+        self._latency_s = float(body["ms"]) / 1000
+        return {"ms": body["ms"]}
 
     async def _state(self, _: Any) -> Any:
         most = max((call.concurrent for call in self.log.calls), default=0)
@@ -253,32 +250,23 @@ class OneC(Simulator):
             "late": len(self._late),
         }
 
-    async def _fault(self, order: Any) -> Any:
-        self._trouble.order(order)
-        return {"faults": [fault.as_json() for fault in self._trouble.table.active]}
+    async def _fault(self, body: Any) -> Any:
+        self._faults.switch(body)
+        return {"faults": [fault.as_json() for fault in self._faults.table.active]}
 
-    async def _clock(self, order: Any) -> Any:
-        self.clock.apply(order, self._zone)
+    async def _clock(self, body: Any) -> Any:
+        self.clock.apply(body, self._zone)
         return {"now": self.clock.now().astimezone(self._zone).isoformat()}
 
     async def _journal(self, _: Any) -> Any:
-        return people.partner_journal(self._infobase, self._zone)
+        return views.partner_journal(self._infobase, self._zone)
 
     async def _general_journal(self, _: Any) -> Any:
-        return people.general_journal(self._infobase, self._zone)
+        return views.general_journal(self._infobase, self._zone)
 
 
-def _wants_json(request: Request) -> bool:
-    # Read apart from the other options, because a refusal of those is also answered in this form.
-    chosen = parse_qs(request.scope["query_string"].decode("latin-1")).get("$format")
-    if chosen:
-        return chosen[0].partition(";")[0] in JSON_FORMATS
-    # `*/*`, which most clients send by themselves, is not a wish for JSON.
-    return "application/json" in request.headers.get("accept", "")
-
-
-def _lead_in(body: bytes, below: str) -> str:
-    """The lead that a write is about: its id stands in the key, in a field, or in our mark in a comment."""
+def _lead_id(body: bytes, below: str) -> str:
+    """The lead id in a write: in the key, in a field, or behind the gateway's marker in a comment. Empty if none."""
     found = _LEAD.search(f"{below} {body.decode(errors='replace')}")
     return found[1] or found[2] if found is not None else ""
 
@@ -289,7 +277,7 @@ def _only_get(request: Request) -> None:
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
-    text = body.removeprefix(_BOM)
+    text = body.removeprefix(BOM)
     if text.lstrip().startswith(b"<"):
         raise OneCError(501, UNSUPPORTED, "Симулятор не принимает Atom, только JSON")
     try:
@@ -299,44 +287,3 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise OneCError(500, FAILURE, "Непредвиденный символ при чтении JSON")
     return parsed
-
-
-class _Renderer:
-    """Answers in the form this request asked for."""
-
-    def __init__(self, root: str, as_json: bool, bare: bool) -> None:
-        self._root = root
-        self._as_json = as_json
-        self._bare = bare
-
-    def _json(self, context: str, body: dict[str, Any], status: int) -> Response:
-        if not self._bare:
-            body = {"odata.metadata": f"{self._root}/$metadata{context}", **body}
-        level = "nometadata" if self._bare else "minimalmetadata"
-        return Response(orjson.dumps(body), status, media_type=f"application/json;odata={level};charset=utf-8")
-
-    def service(self) -> Response:
-        """The list of sets."""
-        if not self._as_json:
-            return Response(atom.service(SETS), media_type=_XML)
-        return self._json("", {"value": [{"name": name, "url": name} for name in SETS]}, 200)
-
-    def collection(self, name: str, rows: list[Row], count: int | None) -> Response:
-        """Several objects; the count is a string, as in 1C."""
-        if not self._as_json:
-            return Response(atom.feed(rows), media_type=_ATOM)
-        counted = {} if count is None else {"odata.count": str(count)}
-        return self._json(f"#{name}", {**counted, "value": rows}, 200)
-
-    def element(self, name: str, row: Row, status: int = 200) -> Response:
-        """One object."""
-        if not self._as_json:
-            return Response(atom.entry(row), status, media_type=_ATOM)
-        return self._json(f"#{name}/@Element", row, status)
-
-    def created(self, name: str, row: Row) -> Response:
-        """A new object and where it is; 1C writes the address as raw UTF-8."""
-        response = self.element(name, row, 201)
-        address = f"{self._root}/{name}(guid'{row['Ref_Key']}')"
-        response.raw_headers.append((b"location", address.encode()))
-        return response

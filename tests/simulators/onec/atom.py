@@ -1,4 +1,4 @@
-"""The least of Atom: what a client gets that did not ask for JSON. Enough to be well-formed, and not JSON."""
+"""A minimum of Atom, the answer to a client that does not request JSON: well-formed XML."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,17 +23,17 @@ def _entry(row: dict[str, Any], namespaces: str = "") -> str:
 
 
 def entry(row: dict[str, Any]) -> bytes:
-    """One object."""
+    """An entry with one object."""
     return (_HEAD + _entry(row, " " + _NAMESPACES)).encode()
 
 
 def feed(rows: Iterable[dict[str, Any]]) -> bytes:
-    """A list of objects."""
+    """A feed of objects."""
     return f"{_HEAD}<feed {_NAMESPACES}>{''.join(map(_entry, rows))}</feed>".encode()
 
 
 def service(names: Iterable[str]) -> bytes:
-    """The service document."""
+    """The service document: the list of sets."""
     sets = "".join(f'<collection href="{name}"><atom:title>{name}</atom:title></collection>' for name in names)
     return (
         f'{_HEAD}<service xmlns="http://www.w3.org/2007/app" xmlns:atom="http://www.w3.org/2005/Atom">'

@@ -1,4 +1,4 @@
-"""The infobase's configuration as data; `$metadata` and all behaviour follow from it."""
+"""The infobase's configuration as data. `$metadata` and the behaviour of all sets are derived from it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ NAMESPACE = "StandardODATA"
 
 
 class Kind(StrEnum):
-    """Field types, by their OData names."""
+    """Types of fields, by their OData names."""
 
     GUID = "Edm.Guid"
     STRING = "Edm.String"
@@ -21,17 +21,17 @@ class Kind(StrEnum):
 
 
 class Nature(StrEnum):
-    """What kind of 1C object a set stands for."""
+    """The kind of 1C object that a set publishes."""
 
     CATALOG = "catalog"
     DOCUMENT = "document"
     REGISTER = "register"  # an independent information register
-    TABULAR = "tabular"  # the rows of a tabular part, seen as a set of their own
+    TABULAR = "tabular"  # the rows of a tabular part, published as a set of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
-    """A 1C enumeration: not a set, but a type with named values."""
+    """A 1C enumeration: a type with named values."""
 
     name: str
     values: tuple[str, ...]
@@ -39,8 +39,10 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. A string of length 0 has no limit. `rows` are the fields of a tabular part, `refers` the set that a
-    reference points into."""
+    """One field. A string of length 0 has no limit.
+
+    `rows` are the fields of a tabular part, `refers` is the set that a reference points to.
+    """
 
     name: str
     kind: Kind
@@ -51,7 +53,7 @@ class Field:
 
     @property
     def unlimited(self) -> bool:
-        """True for strings that 1C can search in, but not compare or sort by."""
+        """Whether the field is a string without a limit: 1C can search in it, but not compare or sort by it."""
         return self.kind is Kind.STRING and self.length == 0
 
     @property
@@ -62,23 +64,26 @@ class Field:
 
 @dataclass(frozen=True)
 class EntitySet:
-    """A set as the standard interface publishes it."""
+    """A set as the standard interface publishes it.
+
+    For the rows of a tabular part, `parent` is the name of the owner's set and `part` the name of the tabular part.
+    """
 
     name: str
     nature: Nature
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ("Ref_Key",)
-    parent: str = ""  # of a tabular set: the set whose part it is
+    parent: str = ""
     part: str = ""
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
-        """The fields for look-ups."""
+        """The fields by their names."""
         return {field.name: field for field in self.fields}
 
     @cached_property
     def navigation(self) -> dict[str, Field]:
-        """The references by the names under which they are expanded."""
+        """The reference fields by their names in `$expand`."""
         return {field.name.removesuffix("_Key"): field for field in self.fields if field.refers}
 
 
@@ -164,7 +169,7 @@ ENQUIRIES = _document(
     _guid("Ответственный_Key", "Catalog_Пользователи"),
     _string("Комментарий"),
 )
-# A sale: the name is ours, every customer calls it otherwise; the fields are a document's usual ones.
+# A sale. The set's name is invented, since it differs at every customer; its fields are usual for a document.
 DEALS = _document(
     "ДоговорПродажи",
     _guid("ПотенциальныйКлиент_Key", CLIENTS.name),
@@ -193,7 +198,7 @@ PARTNER_JOURNAL = EntitySet(
     (*_ENTRY, _string("Комментарий", 1024)),
     key=("ИдентификаторЛида",),
 )
-# The same journal kept as documents: nothing makes the lead's id unique here.
+# The same journal as documents: the lead id is not unique here.
 PARTNER_DOCUMENTS = _document("ЗаявкаПартнера", *_ENTRY, _string("Комментарий"))
 
 
@@ -224,8 +229,8 @@ SETS = _with_tabular_sets(
 )
 ENUMERATIONS = (CONTACT_TYPES,)
 
-# What the vendor or an administrator put into the infobase before anybody used it; fixed references, so that
-# a reset gives the same infobase again.
+# Rows that the vendor or an administrator created before the first use. The references are fixed, so that a reset
+# gives the same infobase again.
 CLIENT_PHONE_KIND = "5b0fdc3a-52d4-4a2e-9a57-0d1c6f3c0001"
 MANAGER = "5b0fdc3a-52d4-4a2e-9a57-0d1c6f3c0002"
 PREDEFINED: dict[str, tuple[dict[str, object], ...]] = {

@@ -1,4 +1,4 @@
-"""1C's refusals: internal codes, Russian texts, and the two forms (JSON, XML) they are answered in."""
+"""1C's errors: internal codes, Russian texts, and their two forms in an answer, JSON and XML."""
 
 from xml.sax.saxutils import escape
 
@@ -26,7 +26,7 @@ FAILURE = "-1"
 
 
 class OneCError(Exception):
-    """A refusal as 1C would word it."""
+    """An error answer of 1C: the HTTP status, 1C's code and its text."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -35,7 +35,7 @@ class OneCError(Exception):
         self.text = text
 
     def response(self, as_json: bool) -> Response:
-        """The refusal as an HTTP answer."""
+        """The error as an HTTP answer, in JSON or XML."""
         if as_json:
             body = orjson.dumps({"odata.error": {"code": self.code, "message": {"lang": "ru", "value": self.text}}})
             return Response(body, self.status, media_type="application/json;charset=utf-8")
@@ -48,15 +48,15 @@ class OneCError(Exception):
 
 
 def cannot_parse(text: str, kind: str) -> OneCError:
-    """Code 1: a literal or a JSON value is not of the type it should be."""
+    """Code 1: a literal or a JSON value has the wrong type."""
     return OneCError(400, PARSE, f"Не удалось разобрать строку '{text}' как значение типа {kind}!")
 
 
 def bad_option(option: str, why: str) -> OneCError:
-    """Code 14: a query option that cannot be understood."""
+    """Code 14: a query option that 1C cannot parse."""
     return OneCError(400, OPTION, f"Ошибка разбора опции запроса {option}: {why}")
 
 
 def unlimited_comparison() -> OneCError:
-    """A comparison with a string of unlimited length, which 1C's query language refuses."""
+    """Code -1: a comparison with a string of unlimited length, which 1C's query language does not allow."""
     return OneCError(500, FAILURE, "Нельзя сравнивать поля неограниченной длины и поля несовместимых типов.")

@@ -1,7 +1,6 @@
-"""The `$filter` language of 1C: text to a syntax tree and back. What the tree means is in `predicates`.
+"""Parser of 1C's `$filter` language: text to a syntax tree and back. `predicates` evaluates the tree.
 
-Precedence, strongest first, as the vendor's guide has it: parentheses, `not`, `gt ge lt le`, `eq ne`, `and`,
-`or`.
+Precedence by the vendor's guide, strongest first: parentheses, `not`, `gt ge lt le`, `eq ne`, `and`, `or`.
 """
 
 import re
@@ -23,7 +22,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant; numbers keep their text."""
+    """A constant. Numbers are kept as text."""
 
     kind: Kind
     text: str
@@ -55,27 +54,14 @@ class Binary:
 
 Node = Name | Literal | Call | Not | Binary
 
-# Name → number of arguments.
+# Number of arguments by name.
 FUNCTIONS = {"substringof": 2, "startswith": 2, "endswith": 2, "like": 2, "cast": 2}
-# In the platform, but not in this simulator: said apart from what 1C itself does not know.
+# 1C has these functions, the simulator does not: its error (501) differs from 1C's error for unknown functions.
 _NOT_SIMULATED = frozenset(
-    [
-        "concat",
-        "substring",
-        "dateadd",
-        "datedifference",
-        "day",
-        "dayofweek",
-        "dayofyear",
-        "hour",
-        "minute",
-        "month",
-        "quarter",
-        "second",
-        "year",
-        "isof",
-        "round",
-    ]
+    (
+        *("concat", "substring", "dateadd", "datedifference", "day", "dayofweek", "dayofyear", "hour", "minute"),
+        *("month", "quarter", "second", "year", "isof", "round"),
+    )
 )
 _LEVELS: tuple[tuple[str, ...], ...] = (("or",), ("and",), ("eq", "ne"), ("gt", "ge", "lt", "le"))
 _OPERATORS = frozenset(operator for level in _LEVELS for operator in level)
@@ -203,12 +189,12 @@ class _Parser:
 
 
 def parse(text: str) -> Node:
-    """The tree of a `$filter`; a text 1C would refuse raises its refusal."""
+    """The syntax tree of a `$filter`. Raises OneCError for a text that 1C refuses."""
     return _Parser(text).whole()
 
 
 def to_text(node: Node) -> str:
-    """A `$filter` that parses to this tree again (parentheses wherever there could be a doubt)."""
+    """A `$filter` that parses to this tree. Every operand has parentheses."""
     match node:
         case Name(name):
             return name

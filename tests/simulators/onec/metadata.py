@@ -14,7 +14,7 @@ def _property(entity: EntitySet, field: Field) -> str:
     kind = field.edm
     if field.kind is Kind.ROWS:
         kind = f"Collection({NAMESPACE}.{entity.name}_{field.name}_RowType)"
-    # 1C allows an empty value everywhere but in a key.
+    # 1C allows an empty value in every field but the key.
     nullable = "false" if field.name in entity.key else "true"
     limit = f' MaxLength="{field.length}"' if field.length else ""
     return f'<Property Name={quoteattr(field.name)} Type={quoteattr(kind)} Nullable="{nullable}"{limit}/>'
@@ -31,7 +31,7 @@ def _entity_type(entity: EntitySet) -> str:
 
 @cache
 def metadata() -> bytes:
-    """The EDMX document. XML is the only form 1C has of it."""
+    """The EDMX document. 1C has it in XML only."""
     types = "".join(_entity_type(entity) for entity in SETS.values())
     enumerations = "".join(
         f"<EnumType Name={quoteattr(item.name)}>"

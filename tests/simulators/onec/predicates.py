@@ -1,4 +1,4 @@
-"""What a `$filter` tree means for the rows of a set: checked against its fields, then made a function."""
+"""Turns a `$filter` tree into a function on rows, after checking it against the fields of the set."""
 
 import operator
 import re
@@ -30,12 +30,12 @@ _STRINGS = (Kind.STRING, Kind.ENUM)
 
 
 def predicate(node: Node, entity: EntitySet) -> Callable[[Row], bool]:
-    """A test for rows of this set; a field or a type that 1C would not accept raises its refusal."""
+    """A function that tests a row of this set. Raises OneCError for a field or a type that 1C refuses."""
     test = _boolean(node, entity)
     names = tuple(sorted(name for name in _names(node) if entity.by_name[name].kind in _STRINGS))
 
-    # The databases under 1C compare without regard to case, so a client must not rely on case either way.
-    # Folding once a row keeps a filter of a hundred phones over ten thousand rows quick.
+    # The databases of 1C ignore case in comparisons, so a client must not rely on case. Each row is folded once, so
+    # that a filter with 100 phones over 10,000 rows stays fast.
     def folded(row: Row) -> bool:
         return bool(test({**row, **{name: row[name].casefold() for name in names}}))
 
@@ -56,7 +56,7 @@ def _names(node: Node) -> set[str]:
 
 
 def _chain(node: Node, operator_: str) -> list[Node]:
-    """The operands of `a or b or c …`, which the parser leaves as a tree as deep as it is long."""
+    """The operands of `a or b or c …`; the parser builds a tree with one level for each operand."""
     operands: list[Node] = []
     while isinstance(node, Binary) and node.operator == operator_:
         operands.append(node.right)
@@ -76,8 +76,8 @@ def _compiled(node: Node, entity: EntitySet) -> tuple[Kind, Value]:
             return Kind.BOOLEAN, lambda row: not inner(row)
         case Binary("and" | "or" as operator_, _, _):
             tests = [_boolean(operand, entity) for operand in _chain(node, operator_)]
-            # The first that decides ends it; a loop, because a generator for each row costs more than the tests.
-            return Kind.BOOLEAN, _until(tests, decisive=operator_ == "or")
+            # A loop that ends at the first decisive test; a generator for each row costs more than the tests.
+            return Kind.BOOLEAN, _first_decisive(tests, decisive=operator_ == "or")
         case Binary(name, left, right):
             return Kind.BOOLEAN, _comparison(name, left, right, entity)
         case Call("cast", arguments):
@@ -120,7 +120,7 @@ def _boolean(node: Node, entity: EntitySet) -> Value:
     return value
 
 
-def _until(tests: list[Value], *, decisive: bool) -> Value:
+def _first_decisive(tests: list[Value], *, decisive: bool) -> Value:
     def decide(row: Row) -> bool:
         for test in tests:
             if bool(test(row)) is decisive:
@@ -162,7 +162,7 @@ def _call(function: str, arguments: tuple[Node, ...], entity: EntitySet) -> Valu
                 raise OneCError(400, FUNCTION, "Шаблон функции like должен быть строкой")
             folded = template.text.casefold()
             if not _SPECIAL & set(folded) and folded.startswith("%") and folded.endswith("%"):
-                # Pieces in their order, wherever: the leftmost place of each will do, so nothing is tried twice.
+                # The pieces must occur in their order: searching each behind the last needs no backtracking.
                 pieces = [piece for piece in folded.split("%") if piece]
                 return lambda row: _in_order(pieces, first(row))
             pattern = re.compile(like_pattern(folded), re.DOTALL)
@@ -173,8 +173,10 @@ def _call(function: str, arguments: tuple[Node, ...], entity: EntitySet) -> Valu
 
 
 def _cast(arguments: tuple[Node, ...], entity: EntitySet) -> tuple[Kind, Value]:
-    """A reference said to be of a set, as fields of several types need it; of one type, as all are here, it is the same
-    reference, and of another set none at all."""
+    """A reference cast to a set, which 1C needs for fields with references to several sets.
+
+    All reference fields here point to one set: cast to this set the reference stays, cast to another set it is empty.
+    """
     value, type_ = arguments
     if not isinstance(type_, Literal) or type_.text not in SETS:
         raise OneCError(400, FUNCTION, "Неизвестный тип в функции cast")
@@ -196,7 +198,7 @@ def _in_order(pieces: list[str], text: str) -> bool:
 
 
 def like_pattern(template: str) -> str:
-    """A regular expression for a template of ПОДОБНО: `%` any text, `_` one character, `[a-z]`, `[^a-z]`."""
+    """A regular expression for a template of `like`: `%` any text, `_` one character, `[a-z]`, `[^a-z]`."""
     pattern, position = "", 0
     while position < len(template):
         character = template[position]

@@ -1,4 +1,4 @@
-"""Reading a request: which set, which key, which options; and answering a query from the infobase."""
+"""Parses a request (set, key, options) and answers a query from the infobase."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tests.simulators.onec.predicates import predicate
 from tests.simulators.onec.store import Infobase, Key
 from tests.simulators.onec.values import Row, parse_datetime, parse_guid
 
-# A doubled quote inside a string is here just two strings side by side: one way only to read any text.
+# A doubled quote inside a string matches as two adjacent strings, so that any text can be parsed in one way only.
 _RESOURCE = re.compile(r"(?P<set>[^(/]+)(?:\((?P<key>(?:[^'()]|'[^']*')*)\))?(?:/(?P<rest>.+))?")
 _KEY_PART = re.compile(
     r"\s*(?:(?P<name>\w+)\s*=\s*)?(?:(?P<type>guid|datetime)?'(?P<text>(?:[^']|'')*)'|(?P<number>-?\d+))\s*(?:,|$)"
@@ -37,7 +37,7 @@ _ATOM_FORMATS = ("atom", "application/atom+xml")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What the path names: a set, maybe a key in it, maybe something behind it (`$count`, `Post`)."""
+    """The resource that a path names: a set, a key in the set or None, and the rest behind it (`$count`, `Post`)."""
 
     entity: EntitySet
     key: Key | None
@@ -45,13 +45,13 @@ class Resource:
 
 
 def set_name(path: str) -> str:
-    """The set a path speaks of, known or not (for the call log and for matching faults)."""
+    """The name of the set in a path, known or not, for the call log and for matching faults."""
     match = _RESOURCE.fullmatch(path)
     return match["set"] if match else ""
 
 
 def resource(path: str) -> Resource:
-    """The resource of a path below the service's root."""
+    """The resource of a path below the service's root. Raises OneCError."""
     match = _RESOURCE.fullmatch(path)
     if match is None:
         raise OneCError(400, BAD_URL, "Неверный URL")
@@ -70,7 +70,7 @@ def _key(entity: EntitySet, text: str) -> Key:
         if match is None:
             raise OneCError(400, BAD_URL, "Неверный URL: ключ сущности записан неверно")
         position = match.end()
-        # The name may be left out only where there is one key field.
+        # The name may be left out only if the set has a single key field.
         name = match["name"] or (entity.key[0] if len(entity.key) == 1 else "")
         if name not in entity.key or name in parts:
             raise OneCError(400, BAD_URL, f"Неверный URL: ключевое поле «{name}»")
@@ -93,7 +93,7 @@ def _key_value(kind: Kind, match: re.Match[str]) -> str:
 
 
 def options(raw: bytes) -> dict[str, str]:
-    """The query options; a raw `+` is refused as 1C refuses it: to 1C it is not a space."""
+    """The query options by name. Raises OneCError as 1C does, also for a raw `+`, which 1C does not read as a space."""
     if b"+" in raw:
         raise OneCError(500, FAILURE, 'Операция не разрешена в предложении "ГДЕ"')
     found: dict[str, str] = {}
@@ -112,14 +112,14 @@ def options(raw: bytes) -> dict[str, str]:
 
 
 def matching(infobase: Infobase, entity: EntitySet, given: dict[str, str]) -> list[Row]:
-    """The rows that `$filter` lets through, in the order of `$orderby`."""
+    """The rows that meet `$filter`, in the order of `$orderby`."""
     rows = infobase.scan(entity)
     if given.get("$filter", "").strip(" "):
         test = predicate(parse(given["$filter"]), entity)
         found = [row for row in rows if test(row)]
     else:
         found = list(rows)
-    # Sorting by the last field first keeps the earlier ones the stronger.
+    # Sorting is stable: sort by the last field first, so that the first field decides.
     for name, descending in reversed(_ordering(entity, given.get("$orderby", ""))):
         found.sort(key=lambda row, name=name: _sortable(entity, name, row), reverse=descending)  # type: ignore[misc]
     return found
@@ -154,14 +154,14 @@ def _natural(name: str, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of the matching rows, and how many there are if that was asked."""
+    """A part of the matching rows. `count` is the number of all matching rows if `$inlinecount` requested it."""
 
     rows: list[Row]
     count: int | None
 
 
 def page(infobase: Infobase, entity: EntitySet, given: dict[str, str]) -> Page:
-    """The answer to a query of a set."""
+    """The rows that a query of a set returns."""
     counted = given.get("$inlinecount", "none")
     if counted not in ("none", "allpages"):
         raise bad_option("$inlinecount", f"«{counted}»")
@@ -173,12 +173,12 @@ def page(infobase: Infobase, entity: EntitySet, given: dict[str, str]) -> Page:
     # The vendor's guide: with `$inlinecount` the paging options are ignored.
     if counted == "none":
         rows = rows[skip:] if top is None else rows[skip : skip + top]
-    found = [shown(row, names) | _behind(infobase, row, expand, names) for row in rows]
+    found = [shown(row, names) | _referenced(infobase, row, expand, names) for row in rows]
     return Page(found, total if counted == "allpages" else None)
 
 
 def selected(entity: EntitySet, given: dict[str, str]) -> tuple[str, ...] | None:
-    """The fields of `$select`, None for all."""
+    """The names of the fields in `$select`, or None for all fields."""
     wanted = [name for name in (part.strip(" ") for part in given.get("$select", "").split(",")) if name]
     if not wanted or "*" in wanted:
         return None
@@ -191,12 +191,12 @@ def selected(entity: EntitySet, given: dict[str, str]) -> tuple[str, ...] | None
 
 
 def shown(row: Row, names: tuple[str, ...] | None) -> Row:
-    """The row cut to the selected fields."""
+    """The row with the selected fields only."""
     return row if names is None else {name: row[name] for name in names if name in row}
 
 
 def expanded(entity: EntitySet, given: dict[str, str]) -> dict[str, Field]:
-    """The references of `$expand`, by their navigation. Rows of tabular parts cannot be expanded."""
+    """The reference fields in `$expand`, by their navigation names. Rows of tabular parts cannot be expanded."""
     wanted = [name for name in (part.strip(" ") for part in given.get("$expand", "").split(",")) if name]
     if wanted and entity.nature is Nature.TABULAR:
         raise bad_option("$expand", "для табличных частей не поддерживается")
@@ -206,10 +206,13 @@ def expanded(entity: EntitySet, given: dict[str, str]) -> dict[str, Field]:
     return {name: entity.navigation[name] for name in wanted}
 
 
-def _behind(
+def _referenced(
     infobase: Infobase, row: Row, expand: dict[str, Field], names: tuple[str, ...] | None
 ) -> dict[str, Row | None]:
-    """What the references point at; live, only of those that `$select` names too. A dangling one is null."""
+    """The objects that the references point to, null for a dangling reference.
+
+    A live base returns only the objects that `$select` names too.
+    """
     found: dict[str, Row | None] = {}
     for name, field in expand.items():
         if names is not None and name in names:

@@ -1,4 +1,4 @@
-"""The infobase: sets of rows, and writing to them by 1C's rules."""
+"""The infobase: the rows of all sets, written by 1C's rules."""
 
 import base64
 import uuid
@@ -20,25 +20,25 @@ from tests.simulators.onec.values import Row, empty, parse_guid, stored
 
 Key = tuple[str, ...]
 
-# Set by the platform, whatever a client sends.
+# The platform sets these fields and ignores what a client sends.
 _PLATFORM = frozenset({"Ref_Key", "DataVersion", "Predefined", "PredefinedDataName"})
 
 
 class Table:
-    """The rows of one set in the order of their key: without `$orderby` a client gets no useful order."""
+    """The rows of one set, ordered by their key, which is no useful order: a client must use `$orderby`."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self._order: list[str] = []
 
     def put(self, key: str, row: Row) -> None:
-        """Add or replace."""
+        """Add or replace a row."""
         if key not in self.rows:
             insort(self._order, key)
         self.rows[key] = row
 
     def remove(self, key: str) -> None:
-        """Take out."""
+        """Remove a row."""
         del self.rows[key]
         del self._order[bisect_left(self._order, key)]
 
@@ -47,7 +47,7 @@ class Table:
 
 
 class Infobase:
-    """All sets of the configuration, kept in memory and mirrored to disk."""
+    """All sets of the configuration, in memory and on disk."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -70,16 +70,16 @@ class Infobase:
     def _predefine(self) -> None:
         for name, rows in PREDEFINED.items():
             for row in rows:
-                self._insert(SETS[name], self._complete(SETS[name], row))
+                self._save(SETS[name], self._complete(SETS[name], row))
 
     def reset(self) -> None:
-        """Back to the infobase as it was delivered."""
+        """Delete all rows but the predefined ones."""
         self._rows.clear()
         self._start_empty()
         self._predefine()
 
     def scan(self, entity: EntitySet) -> Iterator[Row]:
-        """All rows of a set; the rows of a tabular part carry the reference of their owner."""
+        """All rows of a set. Rows of a tabular part hold the reference of their owner in `Ref_Key`."""
         if entity.nature is not Nature.TABULAR:
             yield from self._tables[entity.name]
             return
@@ -88,7 +88,7 @@ class Infobase:
                 yield {"Ref_Key": owner["Ref_Key"], **row}
 
     def get(self, entity: EntitySet, key: Key) -> Row:
-        """One row, or refusal 9."""
+        """The row with this key. Raises OneCError with code 9 if there is none."""
         if entity.nature is Nature.TABULAR:
             owner = self._tables[entity.parent].rows.get(key[0])
             for row in owner[entity.part] if owner else ():
@@ -101,47 +101,53 @@ class Infobase:
         return found
 
     def create(self, entity: EntitySet, body: Mapping[str, Any]) -> Row:
-        """POST: a new row from what was said, the rest empty; unknown fields are ignored."""
+        """POST: create a row. Fields that the body lacks are empty, unknown fields of the body are ignored.
+
+        Raises OneCError, for an existing key of a register with code 15.
+        """
         if entity.nature is Nature.TABULAR:
             raise OneCError(400, TABULAR_ROW, "Создание строк табличных частей напрямую не поддерживается")
-        said = _values(entity, body)
+        values = _values(entity, body)
         if entity.nature is Nature.REGISTER:
-            row = self._complete(entity, said)
+            row = self._complete(entity, values)
             if _key_text(_key_of(entity, row)) in self._tables[entity.name].rows:
                 raise OneCError(400, EXISTS, f"Сущность {entity.name} с таким ключом уже существует")
         else:
-            # A reference sent by the client is not honoured: it is not proven that 1C would.
-            row = self._complete(entity, {"Ref_Key": str(uuid.uuid4()), **said})
-        self._insert(entity, row)
+            # The client's own `Ref_Key` is ignored: it is not proven that 1C uses it.
+            row = self._complete(entity, {"Ref_Key": str(uuid.uuid4()), **values})
+        self._save(entity, row)
         return row
 
     def update(self, entity: EntitySet, key: Key, body: Mapping[str, Any], *, whole: bool = False) -> Row:
-        """PATCH (or, `whole`, PUT): a tabular part that is named is replaced, never merged."""
+        """PATCH, or with `whole` PUT: change a row. A tabular part in the body replaces the stored part.
+
+        Raises OneCError.
+        """
         if entity.nature is Nature.TABULAR:
             raise _wrong_method(entity)
         before = self.get(entity, key)
-        said = _values(entity, body)
+        values = _values(entity, body)
         if whole:
             for field in entity.fields:
-                if field.name not in said and field.name not in _PLATFORM and field.name not in entity.key:
+                if field.name not in values and field.name not in _PLATFORM and field.name not in entity.key:
                     raise OneCError(400, MISSING_VALUE, f"Отсутствует обязательное значение свойства {field.name}")
-        # The key of a record stays what the URL says.
-        after = {**before, **said, **{name: before[name] for name in entity.key}}
+        # A body cannot change the key of a row.
+        after = {**before, **values, **{name: before[name] for name in entity.key}}
         if "DataVersion" in after:
             after["DataVersion"] = _version(_version_number(before["DataVersion"]) + 1)
         self._save(entity, after)
         return after
 
     def delete(self, entity: EntitySet, key: Key) -> None:
-        """DELETE is physical; what pointed at the row goes on pointing at nothing."""
+        """DELETE: delete a row physically. References to the row stay and dangle. Raises OneCError."""
         if entity.nature is Nature.TABULAR:
             raise _wrong_method(entity)
         self.get(entity, key)
         self._tables[entity.name].remove(_key_text(key))
         self._rows.remove(entity.name, _key_text(key))
 
-    def _complete(self, entity: EntitySet, said: Mapping[str, Any]) -> Row:
-        row: Row = {field.name: said.get(field.name, empty(field)) for field in entity.fields}
+    def _complete(self, entity: EntitySet, values: Mapping[str, Any]) -> Row:
+        row: Row = {field.name: values.get(field.name, empty(field)) for field in entity.fields}
         if entity.nature is not Nature.REGISTER:
             row["DataVersion"] = _version(0)
             self._numbers[entity.name] += 1
@@ -152,9 +158,6 @@ class Infobase:
                 row["Number"] = f"0000-{number:06d}"
         return row
 
-    def _insert(self, entity: EntitySet, row: Row) -> None:
-        self._save(entity, row)
-
     def _save(self, entity: EntitySet, row: Row) -> None:
         key = _key_text(_key_of(entity, row))
         self._tables[entity.name].put(key, row)
@@ -162,17 +165,17 @@ class Infobase:
 
 
 def _values(entity: EntitySet, body: Mapping[str, Any]) -> Row:
-    """What a client's body says about the fields of a set that are its to say."""
-    said: Row = {}
+    """The values in a client's body for the fields that a client may set."""
+    values: Row = {}
     for field in entity.fields:
         if field.name in _PLATFORM:
             continue
         if field.name in body:
-            said[field.name] = stored(field, body[field.name])
+            values[field.name] = stored(field, body[field.name])
         elif (bind := body.get(_bind_name(field))) is not None:
-            # "X@odata.bind": "Catalog_Y(guid'…')" is the same as X_Key.
-            said[field.name] = parse_guid(str(bind).partition("guid'")[2].partition("'")[0])
-    return said
+            # "X@odata.bind": "Catalog_Y(guid'…')" has the same meaning as X_Key.
+            values[field.name] = parse_guid(str(bind).partition("guid'")[2].partition("'")[0])
+    return values
 
 
 def _bind_name(field: Field) -> str:
@@ -184,7 +187,7 @@ def _key_of(entity: EntitySet, row: Row) -> Key:
 
 
 def _key_text(key: Key) -> str:
-    # Strings are compared without case and without trailing spaces, so such keys are one key.
+    # 1C ignores case and trailing spaces in comparisons, so keys that differ only in them are equal.
     return "\x1f".join(part.rstrip().casefold() for part in key)
 
 
@@ -194,7 +197,7 @@ def _number_of(row: Row) -> int:
 
 
 def _version(number: int) -> str:
-    # Base64 of eight bytes with a counter in the upper four, as seen live.
+    # Base64 of 8 bytes with a counter in the upper 4, as seen on a live base.
     return base64.b64encode(number.to_bytes(4, "big") + bytes(4)).decode()
 
 

@@ -1,4 +1,4 @@
-"""1C's empty values, and how a JSON value becomes a stored one, is refused, or silently changed."""
+"""1C's empty values, and how 1C stores, refuses or silently changes a JSON value."""
 
 import re
 import uuid
@@ -27,12 +27,12 @@ _EMPTY: dict[Kind, Any] = {
 
 
 def empty(field: Field) -> Any:
-    """What 1C stores where nothing was said."""
+    """The value that 1C stores in a field that the client did not send."""
     return [] if field.kind is Kind.ROWS else _EMPTY[field.kind]
 
 
 def parse_guid(text: str) -> str:
-    """A reference in its canonical form."""
+    """A reference in its canonical form. Raises OneCError."""
     try:
         if len(text) != 36:
             raise ValueError
@@ -42,7 +42,7 @@ def parse_guid(text: str) -> str:
 
 
 def parse_datetime(text: str) -> str:
-    """A naive moment to the second: an offset, `Z` or a fraction is not a date of 1C."""
+    """A local time to the second. Raises OneCError, also for an offset, `Z` or a fraction of a second."""
     try:
         if not _DATE.fullmatch(text):
             raise ValueError
@@ -53,36 +53,36 @@ def parse_datetime(text: str) -> str:
 
 
 def stored(field: Field, value: Any) -> Any:
-    """The value that lands in the infobase for a JSON value from the client."""
+    """The value that 1C stores for a JSON value of the client. Raises OneCError for a value that 1C refuses."""
     if value is None:
         return empty(field)
     match field.kind:
         case Kind.ROWS:
             return _stored_rows(field, value)
         case Kind.GUID:
-            return parse_guid(value if isinstance(value, str) else _shown(value))
+            return parse_guid(value if isinstance(value, str) else _as_text(value))
         case Kind.BOOLEAN:
             if not isinstance(value, bool):
-                raise cannot_parse(_shown(value), field.edm)
+                raise cannot_parse(_as_text(value), field.edm)
             return value
         case Kind.DATETIME:
-            return parse_datetime(value if isinstance(value, str) else _shown(value))
+            return parse_datetime(value if isinstance(value, str) else _as_text(value))
         case Kind.INT64:
-            # 1C takes what is not a number for 0, and says nothing.
+            # 1C stores 0 for a value that is no number, without an error.
             return str(int(str(value))) if _INTEGER.fullmatch(str(value)) else "0"
         case Kind.DOUBLE:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise cannot_parse(_shown(value), field.edm)
+                raise cannot_parse(_as_text(value), field.edm)
             return value
         case Kind.ENUM:
             known = field.enumeration.values if field.enumeration else ()
             if value != "" and value not in known:
-                raise cannot_parse(_shown(value), field.edm)
+                raise cannot_parse(_as_text(value), field.edm)
             return value
         case Kind.STRING:
             if not isinstance(value, str):
                 raise OneCError(500, FAILURE, "Несоответствие типов при чтении свойства " + field.name)
-            # Too long is cut, silently: the client has to compare what it gets back.
+            # 1C cuts off what is too long, without an error: the client must compare the object that it gets back.
             return value[: field.length] if field.length else value
 
 
@@ -104,5 +104,5 @@ def _stored_rows(field: Field, value: Any) -> list[Row]:
     return rows
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

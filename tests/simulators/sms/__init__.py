@@ -1,1 +1,1 @@
-"""A strict stand-in for SMSC.ru, the SMS provider, over HTTP."""
+"""A simulator of SMSC.ru, the SMS provider, over HTTP."""

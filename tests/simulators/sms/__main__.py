@@ -13,21 +13,21 @@ def main() -> None:
     parser = arguments("A strict stand-in for SMSC.ru (/rest/send/, /sys/*.php).", "tests.simulators.sms")
     parser.add_argument("--login", required=True, help="the customer's login")
     parser.add_argument("--password", required=True, help="the customer's password (parameter psw)")
-    parser.add_argument("--api-key", default="", help="a key taken instead of login and password (default: none)")
+    parser.add_argument("--api-key", default="", help="a key accepted in place of login and password (default: none)")
     parser.add_argument(
         "--dispatch-seconds",
         type=float,
         default=0.5,
-        help="time until a message is at the operator, status 0 (default: %(default)s)",
+        help="time until a message reaches the operator, status 0 (default: %(default)s)",
     )
     parser.add_argument(
         "--delivery-seconds",
         type=float,
         default=1.5,
-        help="time from there until it is delivered, status 1 (default: %(default)s)",
+        help="time from the operator until the delivery, status 1 (default: %(default)s)",
     )
-    parser.add_argument("--callback-url", default="", help="where to report what became of messages (default: nowhere)")
-    parser.add_argument("--callback-secret", default="", help="the word that reports are signed with")
+    parser.add_argument("--callback-url", default="", help="URL for delivery reports (default: no reports)")
+    parser.add_argument("--callback-secret", default="", help="the secret that signs the reports")
     given = parser.parse_args()
     rows = Rows(given.data, "sms.sqlite")
     app = Smsc(

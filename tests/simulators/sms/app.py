@@ -1,4 +1,4 @@
-"""SMSC.ru over HTTP: sending, status, and the control calls."""
+"""The simulator of SMSC.ru: sending, status and balance requests, and the control calls."""
 
 import asyncio
 import hmac
@@ -33,14 +33,18 @@ from tests.simulators.sms.protocol import (
 
 MODES = frozenset({"slow", "accept_then_cut", "refuse", "down", "undeliverable"})
 _AT_ONCE = 15
-_LOOK_S = 0.02
+_CHECK_EVERY_S = 0.02
 _MOSCOW = ZoneInfo("Europe/Moscow")
 _PRICE = 3
 _BALANCE = "100000.00"
 
 
 class Smsc(Simulator):
-    """The provider with one customer."""
+    """The provider with one customer.
+
+    `credentials` are login, password and API key (empty: none), `callbacks` the URL and the secret of reports. A
+    message reaches the operator after `dispatch`, and is delivered `delivery` later.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class Smsc(Simulator):
             *callbacks,
             dispatch.total_seconds(),
             delivery.total_seconds(),
-            lambda: self._callback_faults.strike({}, self.clock.now()),
+            lambda: self._callback_faults.take({}, self.clock.now()),
         )
         self._balance = _BALANCE
         self.controls |= {
@@ -74,7 +78,7 @@ class Smsc(Simulator):
         }
 
     async def serve(self, request: Request, call: Call) -> Response | None:
-        """One call to the provider, with whatever fault strikes it."""
+        """One call to the provider, changed by the fault that applies to it. None cuts the connection."""
         path = request.scope["path"].rstrip("/")
         call.set = path.rpartition("/")[2].removesuffix(".php")
         fmt = "3"
@@ -87,13 +91,13 @@ class Smsc(Simulator):
                 fmt = parameters.get("fmt", "0")
             else:
                 return Response("<html><body><h1>404 Not Found</h1></body></html>", 404, media_type="text/html")
-            if self.log.under_way > _AT_ONCE:
+            if self.log.in_flight > _AT_ONCE:
                 raise SmscError(9)
-            fault = self._faults.strike({"method": request.method, "call": call.set}, self.clock.now())
+            fault = self._faults.take({"method": request.method, "call": call.set}, self.clock.now())
             if fault is not None:
                 call.fault = fault.mode
-                if (instead := await self._struck(fault)) is not None:
-                    return instead
+                if (replacement := await self._apply(fault)) is not None:
+                    return replacement
             self._authorise(parameters)
             if call.set == "status":
                 return self._status(parameters, fmt)
@@ -105,13 +109,13 @@ class Smsc(Simulator):
             return refusal(fmt, error)
         return None if fault is not None and fault.mode == "accept_then_cut" else response
 
-    async def _struck(self, fault: Fault) -> Response | None:
+    async def _apply(self, fault: Fault) -> Response | None:
         match fault.mode:
             case "slow":
-                # A fault that is switched off lets go of the calls it holds.
+                # When the fault is switched off, delayed calls continue at once.
                 until = asyncio.get_running_loop().time() + fault.number("seconds", 5)
                 while fault in self._faults.active and asyncio.get_running_loop().time() < until:
-                    await asyncio.sleep(_LOOK_S)
+                    await asyncio.sleep(_CHECK_EVERY_S)
             case "refuse":
                 raise SmscError(int(fault.number("code", 8)))
             case "down":
@@ -147,7 +151,7 @@ class Smsc(Simulator):
             undeliverable=undeliverable,
         )
         for message in accepted:
-            self._callbacks.about(message)
+            self._callbacks.report(message)
         count = sum(message.segments for message in accepted)
         body: dict[str, Any] = {"id": shown_id(order.message_id), "cnt": count}
         if order.cost in ("2", "3"):
@@ -185,29 +189,29 @@ class Smsc(Simulator):
         self.clock.reset()
         return {"status": "ok"}
 
-    async def _fault(self, order: Any) -> Any:
+    async def _fault(self, body: Any) -> Any:
         tables = (self._faults, self._callback_faults)
-        if order.get("mode") in CALLBACK_MODES:
-            self._callback_faults.order(order)
+        if body.get("mode") in CALLBACK_MODES:
+            self._callback_faults.switch(body)
         else:
-            self._faults.order(order)
-        if order.get("mode", "none") == "none":
+            self._faults.switch(body)
+        if body.get("mode", "none") == "none":
             self._callback_faults.active.clear()
         return {"faults": [fault.as_json() for table in tables for fault in table.active]}
 
-    async def _clock(self, order: Any) -> Any:
-        self.clock.apply(order)
+    async def _clock(self, body: Any) -> Any:
+        self.clock.apply(body)
         return {"now": self.clock.now().isoformat()}
 
-    async def _set_callbacks(self, order: Any) -> Any:
-        self._callbacks.url, self._callbacks.secret = str(order["url"]), str(order["secret"])
+    async def _set_callbacks(self, body: Any) -> Any:
+        self._callbacks.url, self._callbacks.secret = str(body["url"]), str(body["secret"])
         return {"url": self._callbacks.url}
 
     async def _made_callbacks(self, _: Any) -> Any:
         return self._callbacks.made
 
-    async def _set_balance(self, order: Any) -> Any:
-        self._balance = f"{Decimal(str(order['balance'])):.2f}"
+    async def _set_balance(self, body: Any) -> Any:
+        self._balance = f"{Decimal(str(body['balance'])):.2f}"
         return {"balance": self._balance}
 
     async def _messages(self, _: Any) -> Any:

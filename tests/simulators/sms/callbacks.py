@@ -1,4 +1,4 @@
-"""SMSC.ru's calls to its customer: what became of a message, signed; and how such calls go wrong."""
+"""Delivery reports: SMSC.ru's signed HTTP calls to its customer, and the faults of such calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,47 +18,53 @@ _TIMEOUT_S = 10.0
 
 
 class Callbacks:
-    """Reports to `url`, signed with `secret`; none without an address. `strike` says what goes wrong with the next."""
+    """Sends reports to `url`, signed with `secret`; without a URL it sends none.
 
-    def __init__(self, url: str, secret: str, dispatch_s: float, delivery_s: float, strike: Callable[[], Fault | None]):
+    `take_fault` returns the fault that applies to the reports of the next message, or None. `made` are the reports sent
+    so far, each with the HTTP status of the answer (0 without an answer).
+    """
+
+    def __init__(
+        self, url: str, secret: str, dispatch_s: float, delivery_s: float, take_fault: Callable[[], Fault | None]
+    ):
         self.url = url
         self.secret = secret
         self._dispatch_s = dispatch_s
         self._delivery_s = delivery_s
-        self._strike = strike
+        self._take_fault = take_fault
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: httpx.AsyncClient | None = None
         self.made: list[dict[str, Any]] = []
 
     def clear(self) -> None:
-        """Forget what was told and what was still to be told."""
+        """Cancel the reports that are due, and delete the list of those sent."""
         for task in self._tasks:
             task.cancel()
         self.made.clear()
 
-    def about(self, message: Message) -> None:
-        """Tell of a message that was just taken, as it goes its way."""
+    def report(self, message: Message) -> None:
+        """Send two reports of a message that was just accepted, status 0 and its last status, when they are due."""
         if self.url:
-            task = asyncio.create_task(self._tell(message))
+            task = asyncio.create_task(self._report_both(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, message: Message) -> None:
-        fault = self._strike()
+    async def _report_both(self, message: Message) -> None:
+        fault = self._take_fault()
         mode = fault.mode if fault is not None else ""
         last = UNDELIVERABLE if message.undeliverable else DELIVERED
         first, second = (last, AT_OPERATOR) if mode == "callback_swapped" else (AT_OPERATOR, last)
         await asyncio.sleep(self._dispatch_s + (fault.number("seconds", 5) if fault and mode == "callback_late" else 0))
-        await self._report(message, first, mode)
+        await self._report_status(message, first, mode)
         await asyncio.sleep(self._delivery_s)
-        await self._report(message, second, mode)
+        await self._report_status(message, second, mode)
 
-    async def _report(self, message: Message, status: int, mode: str) -> None:
+    async def _report_status(self, message: Message, status: int, mode: str) -> None:
         if mode == "callback_lost":
             return
-        said = f"{message.id}:{message.to.lstrip('+')}:{status}"
-        signed = f"{said}:{'a guess' if mode == 'callback_forged' else self.secret}".encode()
+        signed_text = f"{message.id}:{message.to.lstrip('+')}:{status}"
+        signed = f"{signed_text}:{'a guess' if mode == 'callback_forged' else self.secret}".encode()
         form = {
             "id": message.id,
             "phone": message.to.lstrip("+"),

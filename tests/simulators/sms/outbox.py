@@ -1,4 +1,4 @@
-"""The messages SMSC.ru has accepted, how far each of them got, and what it refuses to do twice a minute."""
+"""The messages that SMSC.ru accepted, their statuses, and its limits on repeated requests."""
 
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ _POLLS_A_MINUTE = 5
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One SMS to one number."""
+    """One SMS to one number. `number` counts all messages, `id` is the id that the customer sees."""
 
     number: int
     to: str
@@ -34,12 +34,12 @@ class Message:
     undeliverable: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The message as the control call shows it."""
+        """The message as the control call returns it."""
         return asdict(self)
 
 
 class Outbox:
-    """All accepted messages. An id may repeat: status then speaks of the latest."""
+    """All accepted messages. Several messages may have the same id: the status is then that of the latest."""
 
     def __init__(self, rows: Rows, dispatch: timedelta, delivery: timedelta) -> None:
         self._rows = rows
@@ -58,7 +58,7 @@ class Outbox:
         self._texts[message.to, message.text] = datetime.fromisoformat(message.at)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all messages and counters."""
         self._rows.clear()
         self.messages.clear()
         self._latest.clear()
@@ -66,18 +66,18 @@ class Outbox:
         self._polls.clear()
 
     def next_id(self) -> str:
-        """An id for a client that chose none."""
+        """An id for a message without an id of the customer."""
         return str(len(self.messages) + 1)
 
     def is_repeat(self, phones: tuple[str, ...], text: str, now: datetime) -> bool:
-        """True within a minute of the same text to the same number, whatever the ids."""
+        """Whether the same text was sent to one of these numbers within the last minute, under any id."""
         sent = (self._texts.get((phone, text)) for phone in phones)
         return any(at is not None and timedelta() <= now - at < _MINUTE for at in sent)
 
     def accept(
         self, phones: tuple[str, ...], text: str, message_id: str, now: datetime, **details: Any
     ) -> list[Message]:
-        """Take in a message for each number."""
+        """Store a message for each number."""
         accepted = []
         for phone in phones:
             number = len(self.messages) + 1
@@ -88,7 +88,7 @@ class Outbox:
         return accepted
 
     def polled_too_often(self, phone: str, message_id: str, now: datetime) -> bool:
-        """Count a question about a message; more than five a minute are too many."""
+        """Count a status request. True if a message had more than 5 status requests within a minute."""
         polls = self._polls.setdefault((phone, message_id), deque())
         while polls and now - polls[0] >= _MINUTE:
             polls.popleft()
@@ -96,7 +96,7 @@ class Outbox:
         return len(polls) > _POLLS_A_MINUTE
 
     def status(self, phone: str, message_id: str, now: datetime) -> tuple[int, datetime | None]:
-        """How far the latest message of this id to this number got, and since when."""
+        """The status of the latest message with this id to this number, and since when it has this status."""
         message = self._latest.get((phone, message_id))
         if message is None:
             return NOT_FOUND, None

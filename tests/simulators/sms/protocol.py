@@ -1,4 +1,4 @@
-"""SMSC.ru's words: parameters in, answers out, and the table of errors."""
+"""SMSC.ru's protocol: parameters of requests, forms of answers, and the table of errors."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ERRORS = {
     8: "the message to this number can not be delivered",
     9: "duplicate request, wait a minute",
 }
-# With these the message was taken in before it was turned down, so the answer names it.
+# Errors of a message that was already accepted as a request: their answer contains its id.
 _NAMED = frozenset({6, 7, 8})
 _MAX_TEXT = 1000
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -34,7 +34,7 @@ _SENDER = re.compile(r"[A-Za-z0-9 ._&-]{1,11}|\d{1,15}")
 
 
 class SmscError(Exception):
-    """A refusal: SMSC.ru answers it with HTTP 200 and a code."""
+    """An error answer of SMSC.ru: HTTP 200 and a code."""
 
     def __init__(self, code: int, message_id: str = "") -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class SmscError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request to send, checked."""
+    """A valid request to send."""
 
     phones: tuple[str, ...]
     text: str
@@ -56,7 +56,7 @@ class Order:
 
 
 async def form(request: Request) -> Parameters:
-    """The parameters of `/sys/…`: query and form body, in windows-1251 unless `charset` says otherwise."""
+    """The parameters of `/sys/…`: query and form body, in `charset` or windows-1251 by default. Raises SmscError."""
     raw = request.scope["query_string"] + b"&" + await request.body()
     text = raw.decode("latin-1")
     charset = dict(parse_qsl(text)).get("charset", "windows-1251")
@@ -66,7 +66,7 @@ async def form(request: Request) -> Parameters:
 
 
 async def json_body(request: Request) -> Parameters:
-    """The parameters of `/rest/…`: a flat JSON object; numbers are taken as their text."""
+    """The parameters of `/rest/…`: a flat JSON object; numbers are read as text. Raises SmscError."""
     try:
         body = orjson.loads(await request.body())
     except orjson.JSONDecodeError:
@@ -82,10 +82,10 @@ async def json_body(request: Request) -> Parameters:
 
 
 def e164(phone: str) -> str:
-    """The number in E.164; not a valid one is error 7."""
+    """The number in E.164. Raises SmscError with code 7 for an invalid number."""
     digits = re.sub(r"[\s()-]", "", phone)
     if re.fullmatch(r"\+?\d{10,15}", digits):
-        # Without a plus SMSC.ru takes 7… as international and 8… or 9… as Russian.
+        # Without a plus, SMSC.ru reads 7… as an international number, 8… and 9… as Russian numbers.
         plain = f"+{digits}" if digits.startswith("7") and len(digits) == 11 else digits
         try:
             number = phonenumbers.parse(plain, "RU")
@@ -97,12 +97,12 @@ def e164(phone: str) -> str:
 
 
 def phone_list(text: str) -> tuple[str, ...]:
-    """Numbers divided by commas or semicolons."""
+    """The numbers of a text that separates them by commas or semicolons. Raises SmscError."""
     return tuple(e164(part) for part in re.split(r"[,;]", text) if part.strip())
 
 
 def own_id(text: str) -> str:
-    """A message id chosen by the client: 1..2147483647 or up to 40 of `[A-Za-z0-9._-]`."""
+    """The customer's message id: 1..2147483647, or at most 40 of `[A-Za-z0-9._-]`. Raises SmscError with code 1."""
     if text.isascii() and text.isdigit():
         if not 1 <= int(text) <= 2147483647:
             raise SmscError(1)
@@ -112,7 +112,7 @@ def own_id(text: str) -> str:
 
 
 def checked(parameters: Parameters, next_id: str) -> Order:
-    """The order in the parameters, or the error SMSC.ru would give."""
+    """The request in the parameters. Raises SmscError. `next_id` is the id if the customer sent none."""
     text = parameters.get("mes", "")
     if not parameters.get("phones", "").strip() or not text.strip() or len(text) > _MAX_TEXT:
         raise SmscError(1)
@@ -129,13 +129,13 @@ def checked(parameters: Parameters, next_id: str) -> Order:
         raise SmscError(6, message_id)
     try:
         phones = phone_list(parameters["phones"])
-    except SmscError as refusal:
-        raise SmscError(refusal.code, message_id) from None
+    except SmscError as error:
+        raise SmscError(error.code, message_id) from None
     return Order(phones, text, message_id, sender, parameters.get("time", ""), parameters.get("valid", ""), cost)
 
 
 def _time_is_good(time: str) -> bool:
-    # DDMMYYhhmm or DD.MM.YY hh:mm, a window h1-h2, 0 and a Unix time, + and minutes.
+    # DDMMYYhhmm, DD.MM.YY hh:mm, a range of hours h1-h2, 0 and a Unix time, or + and minutes.
     if time in ("", "0"):
         return True
     for pattern in ("%d%m%y%H%M", "%d.%m.%y %H:%M"):
@@ -160,12 +160,12 @@ def _valid_is_good(valid: str) -> bool:
 
 
 def shown_id(message_id: str) -> int | str:
-    """An id as JSON has it: a number where it is one."""
+    """An id in a JSON answer: a number if it consists of digits."""
     return int(message_id) if message_id.isascii() and message_id.isdigit() else message_id
 
 
 def answer(fmt: str, body: dict[str, Any] | list[dict[str, Any]], plain: str) -> Response:
-    """The answer in the form asked for: JSON for `fmt=3`, a line of text otherwise."""
+    """The answer in the requested form: JSON for `fmt=3`, XML for `fmt=2`, else a line of text."""
     if fmt == "3":
         return Response(orjson.dumps(body), media_type="application/json;charset=utf-8")
     if fmt == "2":
@@ -174,7 +174,7 @@ def answer(fmt: str, body: dict[str, Any] | list[dict[str, Any]], plain: str) ->
 
 
 def refusal(fmt: str, error: SmscError) -> Response:
-    """An error in the form asked for."""
+    """An error in the requested form."""
     text = ERRORS.get(error.code, "error")
     body: dict[str, Any] = {"error": text, "error_code": error.code}
     if error.message_id:

@@ -1,4 +1,4 @@
-"""How many SMS a text takes: GSM-7 160/153, UCS-2 70/67, nothing split that may not be split."""
+"""Counts the segments of a text: GSM-7 160/153, UCS-2 70/67 characters, no character split between segments."""
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -8,7 +8,7 @@ _EXTENDED = frozenset("^{}\\[~]|€\f")
 
 
 def segments(text: str) -> int:
-    """The number of segments the text is sent (and billed) in."""
+    """The number of segments in which the text is sent and billed."""
     if all(character in _BASIC or character in _EXTENDED for character in text):
         return _packed([2 if character in _EXTENDED else 1 for character in text], 160, 153)
     return _packed([2 if ord(character) > 0xFFFF else 1 for character in text], 70, 67)
@@ -19,7 +19,7 @@ def _packed(widths: list[int], alone: int, joined: int) -> int:
         return 1
     count, room = 1, joined
     for width in widths:
-        # An escaped character or a surrogate pair goes whole into the next segment.
+        # An escaped character or a surrogate pair moves undivided into the next segment.
         if width > room:
             count, room = count + 1, joined
         room -= width

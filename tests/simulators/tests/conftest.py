@@ -1,4 +1,4 @@
-"""One process of each simulator for all tests, emptied before each."""
+"""One process of each simulator for all tests; each test starts with an empty simulator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.simulators.tests.processes import ONEC, SMS, OneCSim, Sim, started
 
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx.Client]:
-    # A proxy in the environment must not come between the tests and 127.0.0.1.
+    # Ignore a proxy in the environment: the requests go to 127.0.0.1.
     with httpx.Client(trust_env=False, timeout=20) as client:
         yield client
 

@@ -9,18 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.simulators.tests.names import ENQUIRIES
 from tests.simulators.tests.processes import ONEC, OneCSim, refused, started
 
-ENQUIRIES = "Document_CRM_Интерес"
 
-
-def test_control_calls_answer_under_both_prefixes_without_signing_in(onec: OneCSim) -> None:
+def test_control_calls_answer_under_both_prefixes_without_credentials(onec: OneCSim) -> None:
     assert onec.get("health")["status"] == "ok"
     assert onec.http.get(f"{onec.base}/crm/__sim/health").status_code == 200
 
 
 @pytest.mark.parametrize("shape", ["wrapped", "list", "single"])
-def test_seeding_is_liberal_about_its_shape(onec: OneCSim, shape: str) -> None:
+def test_seed_accepts_an_object_a_list_and_a_single_client(onec: OneCSim, shape: str) -> None:
     client = {"full_name": "Иванов Иван", "phone": "8 (916) 123-45-67", "enquired_at": "2026-11-01T09:00:00Z"}
     body: Any = {"wrapped": {"clients": [client]}, "list": [client], "single": client}[shape]
     seeded = onec.post("seed", body)["clients"][0]
@@ -34,21 +33,21 @@ def test_seeding_is_liberal_about_its_shape(onec: OneCSim, shape: str) -> None:
     assert ["".join(filter(str.isdigit, phone)) for phone in enquiry["phones"]] == ["79161234567"]
 
 
-def test_a_mistaken_order_changes_nothing(onec: OneCSim) -> None:
+def test_wrong_control_call_changes_nothing(onec: OneCSim) -> None:
     wrong = [{"full_name": "Иванов", "phone": "9161234567"}, {"full_name": "Петров"}]
     assert onec.http.post(f"{onec.base}/__sim/seed", json=wrong).status_code == 422
     assert onec.http.post(f"{onec.base}/__sim/fault", json={"mode": "gremlins"}).status_code == 422
     assert onec.get("general-journal") == []
 
 
-def test_the_clock_can_be_moved_and_dates_a_seed(onec: OneCSim) -> None:
+def test_moved_clock_dates_a_seeded_enquiry(onec: OneCSim) -> None:
     onec.post("clock", {"now": "2027-03-01T10:00:00+03:00"})
     onec.post("clock", {"advance_seconds": 86400})
     onec.post("seed", {"full_name": "Иванов", "phone": "9161234567"})
     assert onec.get("general-journal")[0]["date"].startswith("2027-03-02T10:00:0")
 
 
-def test_the_demonstration_clock_is_followed(data: Path, tmp_path: Path, http: httpx.Client) -> None:
+def test_demonstration_clock_shifts_the_simulator_too(data: Path, tmp_path: Path, http: httpx.Client) -> None:
     clock = tmp_path / "clock.json"
     with started(ONEC, data, CLOCK_FILE=str(clock)) as (base, _):
         sim = OneCSim(base, http)
@@ -58,7 +57,7 @@ def test_the_demonstration_clock_is_followed(data: Path, tmp_path: Path, http: h
         assert timedelta(hours=1) <= shift < timedelta(hours=1, minutes=1)
 
 
-def test_every_call_is_kept_and_control_calls_are_not(onec: OneCSim) -> None:
+def test_every_call_but_control_calls_is_logged(onec: OneCSim) -> None:
     onec.call("POST", ENQUIRIES, {"Тема": "Сайт"})
     onec.call("GET", ENQUIRIES, filter="Тема eq 'Сайт'")
     written, read = onec.get("calls")
@@ -96,7 +95,7 @@ def test_commit_then_drop_keeps_the_write_and_loses_the_answer(onec: OneCSim) ->
         ({"mode": "html_page", "status": 200}, 200, "1C:Enterprise 8 application error"),
     ],
 )
-def test_a_fault_that_answers_in_place_of_1c_writes_nothing(
+def test_fault_that_answers_in_place_of_1c_writes_nothing(
     onec: OneCSim, fault: dict[str, Any], status: int, part: str
 ) -> None:
     onec.post("fault", {**fault, "count": 1})
@@ -106,7 +105,7 @@ def test_a_fault_that_answers_in_place_of_1c_writes_nothing(
     assert onec.rows(ENQUIRIES) == []
 
 
-def test_a_locked_infobase_and_a_business_refusal_differ_in_form(onec: OneCSim) -> None:
+def test_locked_infobase_and_refusal_by_rules_differ_in_form(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "infobase_locked", "count": 1})
     locked = onec.call("GET", ENQUIRIES).json()
     assert locked["exception"]["reason"] == 403
@@ -115,23 +114,23 @@ def test_a_locked_infobase_and_a_business_refusal_differ_in_form(onec: OneCSim) 
     assert refused(onec.call("POST", ENQUIRIES, {}))[:2] == (500, "-1")
 
 
-def test_slow_answers_come_after_their_time(onec: OneCSim) -> None:
+def test_slow_answer_comes_after_the_delay(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "slow", "seconds": 0.3})
     assert onec.call("GET", ENQUIRIES).status_code == 200
-    assert onec.get("calls")[0]["ms"] >= 290  # the loop counts whole milliseconds and may wake one early
+    assert onec.get("calls")[0]["ms"] >= 290  # the event loop counts whole milliseconds and may wake up 1 ms early
     onec.post("fault", {"mode": "none"})
     onec.call("GET", ENQUIRIES)
     assert onec.get("calls")[1]["fault"] is None
 
 
-def test_a_cold_start_hits_the_first_call_only(onec: OneCSim) -> None:
+def test_cold_start_delays_the_first_call_only(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "cold_start", "seconds": 0.2})
     onec.call("GET", ENQUIRIES)
     onec.call("GET", ENQUIRIES)
     assert [call["fault"] for call in onec.get("calls")] == ["cold_start", None]
 
 
-def test_a_full_pool_refuses_who_waited_too_long(onec: OneCSim) -> None:
+def test_full_pool_refuses_calls_that_waited_too_long(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "pool_full", "limit": 1, "seconds": 0.2, "work_seconds": 1.5})
     with ThreadPoolExecutor(3) as pool:
         statuses = sorted(pool.map(lambda _: onec.call("GET", ENQUIRIES).status_code, range(3)))
@@ -139,7 +138,7 @@ def test_a_full_pool_refuses_who_waited_too_long(onec: OneCSim) -> None:
     assert max(call["concurrent"] for call in onec.get("calls")) > 1
 
 
-def test_encoding_faults_need_utf8_sig_and_show_truncation(onec: OneCSim) -> None:
+def test_encoding_fault_adds_a_bom_or_truncates_the_answer(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "encoding", "count": 1})
     answer = onec.call("GET", ENQUIRIES)
     assert "windows-1251" in answer.headers["content-type"]
@@ -149,7 +148,7 @@ def test_encoding_faults_need_utf8_sig_and_show_truncation(onec: OneCSim) -> Non
         onec.call("GET", ENQUIRIES).json()
 
 
-def test_a_seed_makes_probability_repeatable(onec: OneCSim) -> None:
+def test_faults_with_a_seed_hit_the_same_calls_in_every_run(onec: OneCSim) -> None:
     def run() -> list[int]:
         onec.post("fault", {"mode": "none"})
         onec.post("fault", {"mode": "lock_conflict", "probability": 0.5, "seed": 7})

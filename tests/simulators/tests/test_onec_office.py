@@ -1,19 +1,13 @@
-"""What people do in 1C, and what stands before it: sessions, licences, the web server's limits, late writes."""
+"""Actions of the office in 1C, and access to it: sessions, licences, the web server's limits, late writes."""
 
-import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.simulators.tests.processes import PASSWORD, USER, OneCSim, refused
+from tests.simulators.tests.names import CARDS, DEALS, DOCUMENTS, ENQUIRIES, PHONES, REGISTER
+from tests.simulators.tests.processes import PASSWORD, USER, OneCSim, refused, until
 
-CARDS = "Catalog_CRM_ПотенциальныеКлиенты"
-DEALS = "Document_ДоговорПродажи"
-DOCUMENTS = "Document_ЗаявкаПартнера"
-ENQUIRIES = "Document_CRM_Интерес"
-PHONES = f"{CARDS}_КонтактнаяИнформация"
-REGISTER = "InformationRegister_ЖурналПартнеров"
 LEAD = "6f0d3c52-5a55-4d0e-9d3e-0c6a3e7c1a01"
 
 
@@ -53,14 +47,14 @@ def test_sale_is_a_posted_document_until_it_is_cancelled(onec: OneCSim) -> None:
     assert (onec.rows(DEALS)[0]["Posted"], onec.rows(DEALS)[0]["DeletionMark"]) == (False, True)
 
 
-def test_what_nobody_does_is_refused(onec: OneCSim) -> None:
+def test_unknown_action_of_the_office_is_refused(onec: OneCSim) -> None:
     answer = onec.http.post(f"{onec.base}/__sim/office", json={"action": "dance"})
 
     assert answer.status_code == 422
     assert "redate, delete, sell" in answer.json()["error"]
 
 
-def test_documents_of_the_partner_journal_may_be_doubled(onec: OneCSim) -> None:
+def test_partner_journal_in_documents_accepts_a_lead_twice(onec: OneCSim) -> None:
     for _ in range(2):
         assert onec.call("POST", DOCUMENTS, {"ИдентификаторЛида": LEAD}).status_code == 201
 
@@ -68,7 +62,7 @@ def test_documents_of_the_partner_journal_may_be_doubled(onec: OneCSim) -> None:
     assert [call["lead"] for call in onec.get("calls")] == [LEAD, LEAD]
 
 
-def test_late_commit_lands_after_a_look_has_found_nothing(onec: OneCSim) -> None:
+def test_late_commit_takes_effect_after_a_read_found_nothing(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "late_commit", "seconds": 0.4, "count": 1})
 
     with pytest.raises(httpx.TransportError):
@@ -76,29 +70,29 @@ def test_late_commit_lands_after_a_look_has_found_nothing(onec: OneCSim) -> None
     assert onec.get("journal") == []
     assert onec.get("calls")[0]["committed"] is False
 
-    until(lambda: bool(onec.get("journal")))
+    until(lambda: onec.get("journal"), "the late write")
     assert onec.get("calls")[0]["committed"] is True
 
 
-def test_late_commit_that_comes_second_is_refused_by_the_key(onec: OneCSim) -> None:
+def test_late_commit_after_another_write_is_refused_by_the_key(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "late_commit", "seconds": 0.3, "count": 1})
     with pytest.raises(httpx.TransportError):
         onec.call("POST", REGISTER, {"ИдентификаторЛида": LEAD, "ФИО": "первый"})
 
     assert onec.call("POST", REGISTER, {"ИдентификаторЛида": LEAD, "ФИО": "второй"}).status_code == 200
     assert onec.http.get(f"{onec.base}/__sim/health").status_code == 200
-    # The write that is on its way must have had its chance.
-    until(lambda: onec.get("state")["late"] == 0)
+    # Wait until the late write was executed.
+    until(lambda: onec.get("state")["late"] == 0, "the end of the late write")
     assert [row["full_name"] for row in onec.get("journal")] == ["второй"]
 
 
-def test_fault_begins_after_those_it_skips(onec: OneCSim) -> None:
+def test_fault_applies_after_the_calls_that_it_skips(onec: OneCSim) -> None:
     onec.post("fault", {"mode": "lock_conflict", "skip": 1, "count": 1})
 
     assert [onec.call("GET", CARDS).status_code for _ in range(3)] == [200, 500, 200]
 
 
-def test_fault_has_its_hours(onec: OneCSim) -> None:
+def test_fault_applies_between_its_from_and_until(onec: OneCSim) -> None:
     onec.post("clock", {"now": "2026-03-01T01:00:00+03:00"})
     onec.post(
         "fault",
@@ -141,7 +135,7 @@ def test_session_is_started_used_and_finished(onec: OneCSim) -> None:
     assert (over.status_code, "Истекло время ожидания сеанса" in over.text) == (406, True)
 
 
-def test_no_more_sessions_than_licences(onec: OneCSim) -> None:
+def test_request_without_a_free_licence_is_refused(onec: OneCSim) -> None:
     onec.post("access", {"licences": 0})
 
     answer = onec.call("GET", CARDS)
@@ -150,7 +144,7 @@ def test_no_more_sessions_than_licences(onec: OneCSim) -> None:
     assert "Не обнаружено свободной лицензии" in answer.text
 
 
-def test_pieces_of_a_pattern_are_found_in_their_order(onec: OneCSim) -> None:
+def test_pieces_of_a_pattern_must_occur_in_their_order(onec: OneCSim) -> None:
     onec.post("seed", {"full_name": "А", "phone": "+79161234567", "form": "presentation"})
 
     def found(pattern: str) -> list[dict[str, Any]]:
@@ -160,14 +154,8 @@ def test_pieces_of_a_pattern_are_found_in_their_order(onec: OneCSim) -> None:
     assert found("%7%6%5%4%3%2%1%0%") == []
 
 
-def test_unlimited_strings_of_the_document_journal_are_searched_not_compared(onec: OneCSim) -> None:
+def test_unlimited_string_of_a_document_is_searched_but_not_compared(onec: OneCSim) -> None:
     onec.call("POST", DOCUMENTS, {"ИдентификаторЛида": LEAD, "Комментарий": "важное"})
 
     assert len(onec.rows(DOCUMENTS, filter="substringof('важн',Комментарий)")) == 1
     assert refused(onec.call("GET", DOCUMENTS, filter="Комментарий eq 'важное'"))[0] == 500
-
-
-def until(look: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not look():
-        assert time.monotonic() < deadline

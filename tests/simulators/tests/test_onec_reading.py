@@ -1,4 +1,4 @@
-"""Reading from 1C: authentication, formats, queries, and what it refuses."""
+"""Reading from 1C: authentication, formats, queries, and errors."""
 
 from typing import Any
 from xml.etree import ElementTree
@@ -6,12 +6,8 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
+from tests.simulators.tests.names import CARDS, ENQUIRIES, PHONE_KINDS, PHONES, REGISTER
 from tests.simulators.tests.processes import PASSWORD, USER, OneCSim, refused
-
-CLIENTS = "Catalog_CRM_ПотенциальныеКлиенты"
-PHONES = f"{CLIENTS}_КонтактнаяИнформация"
-ENQUIRIES = "Document_CRM_Интерес"
-JOURNAL = "InformationRegister_ЖурналПартнеров"
 
 
 def _xml(content: bytes) -> ElementTree.Element:
@@ -27,7 +23,7 @@ def _client(name: str = "Иванов Иван", phone: str = "+79161234567", **
     return {"full_name": name, "phone": phone, **more}
 
 
-def test_credentials_are_basic_in_utf8(onec: OneCSim) -> None:
+def test_credentials_are_basic_authentication_in_utf8(onec: OneCSim) -> None:
     def status(credentials: bytes | None) -> int:
         user, _, password = (credentials or b"").partition(b":")
         auth = httpx.BasicAuth(user, password) if credentials else None
@@ -39,19 +35,19 @@ def test_credentials_are_basic_in_utf8(onec: OneCSim) -> None:
     assert status(None) == 401
 
 
-def test_without_format_or_accept_the_answer_is_atom_never_json(onec: OneCSim) -> None:
+def test_answer_is_atom_unless_json_is_requested(onec: OneCSim) -> None:
     auth = httpx.BasicAuth(USER.encode(), PASSWORD.encode())
     address = onec.url(ENQUIRIES).partition("?")[0]
     plain = onec.http.get(address, auth=auth)
     assert plain.headers["content-type"].startswith("application/atom+xml")
     _xml(plain.content)
-    asked = onec.http.get(address, auth=auth, headers={"accept": "application/json"})
-    assert asked.json()["value"] == []
+    requested = onec.http.get(address, auth=auth, headers={"accept": "application/json"})
+    assert requested.json()["value"] == []
     error = onec.http.get(address + "?$filter=x", auth=auth)
     assert _xml(error.content).tag.endswith("error")
 
 
-def test_plus_in_query_is_refused_as_1c_does(onec: OneCSim) -> None:
+def test_plus_in_a_query_is_refused(onec: OneCSim) -> None:
     auth = httpx.BasicAuth(USER.encode(), PASSWORD.encode())
     spaced = onec.url(ENQUIRIES, filter="Number eq '1'")
     assert onec.http.get(spaced, auth=auth).status_code == 200
@@ -59,7 +55,7 @@ def test_plus_in_query_is_refused_as_1c_does(onec: OneCSim) -> None:
     assert refused(refusal) == (500, "-1", 'Операция не разрешена в предложении "ГДЕ"')
 
 
-def test_a_phone_is_found_by_its_last_digits_in_every_everyday_form(onec: OneCSim) -> None:
+def test_phone_is_found_by_its_last_digits_in_every_usual_form(onec: OneCSim) -> None:
     forms = ("digits", "formatted", "short")
     for n, form in enumerate(forms):
         _seed(onec, _client(phone=f"+7916123450{n}", form=form))
@@ -79,7 +75,7 @@ def test_a_phone_is_found_by_its_last_digits_in_every_everyday_form(onec: OneCSi
     assert all(row["LineNumber"] == "1" and row["Тип"] == "Телефон" for row in found)
 
 
-def test_forms_that_defeat_a_search_by_digits_can_be_asked_for(onec: OneCSim) -> None:
+def test_forms_that_a_search_by_digits_misses_exist_on_request(onec: OneCSim) -> None:
     _seed(onec, _client(form="dashed"), _client(form="presentation"))
     assert onec.rows(PHONES, filter="substringof('1234567',НомерТелефонаБезКодов)") == []
     assert len(onec.rows(PHONES, filter="substringof('123-45-67',Представление)")) == 2
@@ -97,7 +93,7 @@ def test_enquiries_are_found_by_reference_and_date(onec: OneCSim) -> None:
     assert [row["Ref_Key"] for row in early] == [old["enquiry_ref"]]
 
 
-def test_an_unlimited_string_cannot_be_compared_but_searched(onec: OneCSim) -> None:
+def test_unlimited_string_is_searched_but_not_compared(onec: OneCSim) -> None:
     _seed(onec, _client(comment="ext:7f3a и ещё"))
     assert len(onec.rows(ENQUIRIES, filter="substringof('ext:7f3a',Комментарий)")) == 1
     assert refused(onec.call("GET", ENQUIRIES, filter="Комментарий eq 'ext:7f3a'"))[:2] == (500, "-1")
@@ -119,49 +115,49 @@ def test_an_unlimited_string_cannot_be_compared_but_searched(onec: OneCSim) -> N
         (f"{ENQUIRIES}('abc')", {}, 400, "1"),
         (f"{ENQUIRIES}(abc)", {}, 400, "6"),
         (f"{PHONES}(LineNumber=1)", {}, 400, "7"),
-        (f"{JOURNAL}(ИдентификаторЛида='нет')", {}, 404, "9"),
-        (f"{JOURNAL}(Лид='нет')", {}, 400, "6"),
-        (f"{JOURNAL}('скобка) и ''кавычка''')", {}, 404, "9"),
-        (JOURNAL + "(" + "'а'" * 100 + "(", {}, 400, "6"),
+        (f"{REGISTER}(ИдентификаторЛида='нет')", {}, 404, "9"),
+        (f"{REGISTER}(Лид='нет')", {}, 400, "6"),
+        (f"{REGISTER}('скобка) и ''кавычка''')", {}, 404, "9"),
+        (REGISTER + "(" + "'а'" * 100 + "(", {}, 400, "6"),
     ],
 )
-def test_refusals_carry_the_codes_of_1c(
+def test_wrong_request_gets_the_error_code_of_1c(
     onec: OneCSim, path: str, options: dict[str, str], status: int, code: str
 ) -> None:
     assert refused(onec.call("GET", path, **options))[:2] == (status, code)
 
 
-def test_select_order_and_paging(onec: OneCSim) -> None:
+def test_select_orderby_top_and_skip_are_applied(onec: OneCSim) -> None:
     _seed(onec, *(_client(f"Клиент {n}", f"+7916000000{n}") for n in (2, 0, 1)))
-    page = onec.rows(CLIENTS, select="Description", orderby="Description desc", top="1", skip="1")
+    page = onec.rows(CARDS, select="Description", orderby="Description desc", top="1", skip="1")
     assert page == [{"Description": "Клиент 1"}]
-    assert "КонтактнаяИнформация" not in onec.rows(CLIENTS, select="**")[0]
-    assert "КонтактнаяИнформация" in onec.rows(CLIENTS, select="*")[0]
+    assert "КонтактнаяИнформация" not in onec.rows(CARDS, select="**")[0]
+    assert "КонтактнаяИнформация" in onec.rows(CARDS, select="*")[0]
 
 
-def test_counts_are_strings_and_a_count_starts_with_a_bom(onec: OneCSim) -> None:
+def test_count_is_a_string_and_starts_with_a_bom(onec: OneCSim) -> None:
     _seed(onec, *(_client(phone=f"+7916000000{n}") for n in range(3)))
-    counted = onec.call("GET", CLIENTS, inlinecount="allpages", top="1").json()
+    counted = onec.call("GET", CARDS, inlinecount="allpages", top="1").json()
     # The vendor's guide: with $inlinecount the paging options do not apply.
     assert counted["odata.count"] == "3"
     assert len(counted["value"]) == 3
-    assert "odata.count" not in onec.call("GET", CLIENTS).json()
-    assert onec.call("GET", f"{CLIENTS}/$count").content == b"\xef\xbb\xbf3"
-    assert onec.call("GET", f"{CLIENTS}/$count", filter="Code eq 'нет'").content == b"\xef\xbb\xbf0"
+    assert "odata.count" not in onec.call("GET", CARDS).json()
+    assert onec.call("GET", f"{CARDS}/$count").content == b"\xef\xbb\xbf3"
+    assert onec.call("GET", f"{CARDS}/$count", filter="Code eq 'нет'").content == b"\xef\xbb\xbf0"
 
 
 def test_strings_are_compared_without_regard_to_case(onec: OneCSim) -> None:
     _seed(onec, _client("Иванов Иван"))
-    assert len(onec.rows(CLIENTS, filter="startswith(Description,'ИВАН') eq true")) == 1
-    assert len(onec.rows(CLIENTS, filter="like(Description,'%ов _ван')")) == 1
-    assert len(onec.rows(CLIENTS, filter="endswith(Description,'ИВАН') and Description ne 'x'")) == 1
+    assert len(onec.rows(CARDS, filter="startswith(Description,'ИВАН') eq true")) == 1
+    assert len(onec.rows(CARDS, filter="like(Description,'%ов _ван')")) == 1
+    assert len(onec.rows(CARDS, filter="endswith(Description,'ИВАН') and Description ne 'x'")) == 1
 
 
 def test_metadata_is_xml_and_describes_the_journal(onec: OneCSim) -> None:
     answer = onec.call("GET", "$metadata")
     names = {"e": "http://schemas.microsoft.com/ado/2009/11/edm"}
     tree = _xml(answer.content)
-    entity = tree.find(f".//e:EntityType[@Name='{JOURNAL}']", names)
+    entity = tree.find(f".//e:EntityType[@Name='{REGISTER}']", names)
     assert entity is not None
     assert [ref.get("Name") for ref in entity.findall("e:Key/e:PropertyRef", names)] == ["ИдентификаторЛида"]
     lengths = {item.get("Name"): item.get("MaxLength") for item in entity.findall("e:Property", names)}
@@ -169,16 +165,16 @@ def test_metadata_is_xml_and_describes_the_journal(onec: OneCSim) -> None:
     assert lengths["Телефон"] == "20"
     assert lengths["ЗакрепленДо"] is None
     sets = {item.get("Name") for item in tree.iter("{http://schemas.microsoft.com/ado/2009/11/edm}EntitySet")}
-    assert {CLIENTS, PHONES, ENQUIRIES, JOURNAL} <= sets
+    assert {CARDS, PHONES, ENQUIRIES, REGISTER} <= sets
 
 
-def test_the_phone_kind_is_found_by_its_predefined_name(onec: OneCSim) -> None:
-    kinds = onec.rows("Catalog_ВидыКонтактнойИнформации", filter="PredefinedDataName eq 'ТелефонПотенциальногоКлиента'")
+def test_phone_kind_is_found_by_its_predefined_name(onec: OneCSim) -> None:
+    kinds = onec.rows(PHONE_KINDS, filter="PredefinedDataName eq 'ТелефонПотенциальногоКлиента'")
     _seed(onec, _client())
     assert onec.rows(PHONES)[0]["Вид_Key"] == kinds[0]["Ref_Key"]
 
 
-def test_reference_is_expanded_only_where_it_is_selected_too(onec: OneCSim) -> None:
+def test_reference_is_expanded_only_if_it_is_selected_too(onec: OneCSim) -> None:
     (seeded,) = _seed(onec, _client())
 
     (silent,) = onec.rows(ENQUIRIES, expand="ПотенциальныйКлиент")
@@ -188,7 +184,7 @@ def test_reference_is_expanded_only_where_it_is_selected_too(onec: OneCSim) -> N
     assert shown["ПотенциальныйКлиент"]["Ref_Key"] == seeded["client_ref"]
 
 
-def test_one_entity_and_tabular_rows_cannot_be_expanded(onec: OneCSim) -> None:
+def test_single_entity_and_tabular_rows_cannot_be_expanded(onec: OneCSim) -> None:
     (seeded,) = _seed(onec, _client())
 
     one = onec.call("GET", f"{ENQUIRIES}(guid'{seeded['enquiry_ref']}')", expand="ПотенциальныйКлиент")
@@ -198,11 +194,11 @@ def test_one_entity_and_tabular_rows_cannot_be_expanded(onec: OneCSim) -> None:
     assert {refused(answer)[:2] for answer in (one, rows, unknown)} == {(400, "14")}
 
 
-def test_cast_says_of_which_set_a_reference_is(onec: OneCSim) -> None:
+def test_cast_to_another_set_is_no_reference(onec: OneCSim) -> None:
     (seeded,) = _seed(onec, _client())
     ref = seeded["client_ref"]
 
-    found = onec.rows(ENQUIRIES, filter=f"ПотенциальныйКлиент_Key eq cast(guid'{ref}','{CLIENTS}')")
+    found = onec.rows(ENQUIRIES, filter=f"ПотенциальныйКлиент_Key eq cast(guid'{ref}','{CARDS}')")
     other = onec.rows(ENQUIRIES, filter=f"cast(ПотенциальныйКлиент_Key,'Catalog_Партнеры') eq guid'{ref}'")
     unknown = onec.call("GET", ENQUIRIES, filter=f"ПотенциальныйКлиент_Key eq cast(guid'{ref}','Catalog_Нет')")
 

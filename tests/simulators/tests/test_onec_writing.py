@@ -1,4 +1,4 @@
-"""Writing to 1C: status codes, silent changes, the journal's unique key, and survival of a restart."""
+"""Writing to 1C: status codes, silent changes, the journal's unique key, and a restart."""
 
 import base64
 from pathlib import Path
@@ -7,11 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.simulators.tests.names import CARDS, ENQUIRIES, PHONES, REGISTER, USERS
 from tests.simulators.tests.processes import ONEC, PASSWORD, USER, OneCSim, refused, started
 
-CLIENTS = "Catalog_CRM_ПотенциальныеКлиенты"
-ENQUIRIES = "Document_CRM_Интерес"
-JOURNAL = "InformationRegister_ЖурналПартнеров"
 LEAD = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
@@ -38,7 +36,7 @@ def _entry(**more: str) -> dict[str, str]:
     }
 
 
-def test_a_post_gives_201_the_whole_object_and_its_address(onec: OneCSim) -> None:
+def test_post_returns_201_the_whole_object_and_its_address(onec: OneCSim) -> None:
     answer = onec.call("POST", ENQUIRIES, {"Date": "2026-11-23T12:00:00", "Тема": "Сайт", "Лишнее": 1})
     row = answer.json()
     assert answer.status_code == 201
@@ -52,11 +50,11 @@ def test_a_post_gives_201_the_whole_object_and_its_address(onec: OneCSim) -> Non
     assert raw.endswith(f"/{ENQUIRIES}(guid'{row['Ref_Key']}')")
 
 
-def test_what_was_not_said_is_empty_as_in_1c(onec: OneCSim) -> None:
+def test_field_that_was_not_sent_has_the_empty_value_of_1c(onec: OneCSim) -> None:
     assert _created(onec, ENQUIRIES, {})["Date"] == "0001-01-01T00:00:00"
 
 
-def test_a_patch_gives_200_and_the_whole_object_with_a_new_version(onec: OneCSim) -> None:
+def test_patch_returns_200_and_the_whole_object_with_a_new_version(onec: OneCSim) -> None:
     before = _created(onec, ENQUIRIES, {"Тема": "Сайт"})
     path = f"{ENQUIRIES}(guid'{before['Ref_Key']}')"
     answer = onec.call("PATCH", path, {"DeletionMark": True})
@@ -76,33 +74,33 @@ def test_a_patch_gives_200_and_the_whole_object_with_a_new_version(onec: OneCSim
     assert stale.json()["Тема"] == "Звонок"
 
 
-def test_a_delete_is_physical_and_leaves_dangling_references(onec: OneCSim) -> None:
-    client = _created(onec, CLIENTS, {"Description": "Иванов"})
+def test_delete_is_physical_and_leaves_dangling_references(onec: OneCSim) -> None:
+    client = _created(onec, CARDS, {"Description": "Иванов"})
     enquiry = _created(onec, ENQUIRIES, {"ПотенциальныйКлиент_Key": client["Ref_Key"]})
-    path = f"{CLIENTS}(guid'{client['Ref_Key']}')"
+    path = f"{CARDS}(guid'{client['Ref_Key']}')"
     assert onec.call("DELETE", path).status_code == 204
     assert refused(onec.call("DELETE", path))[:2] == (404, "9")
     kept = onec.call("GET", f"{ENQUIRIES}(guid'{enquiry['Ref_Key']}')").json()
     assert kept["ПотенциальныйКлиент_Key"] == client["Ref_Key"]
 
 
-def test_a_put_needs_every_field(onec: OneCSim) -> None:
+def test_put_needs_every_field(onec: OneCSim) -> None:
     row = _created(onec, ENQUIRIES, {"Тема": "Сайт"})
     path = f"{ENQUIRIES}(guid'{row['Ref_Key']}')"
     assert refused(onec.call("PUT", path, {"Тема": "Звонок"}))[:2] == (400, "5")
-    bound = {"ПотенциальныйКлиент@odata.bind": f"{CLIENTS}(guid'{LEAD}')"}
+    bound = {"ПотенциальныйКлиент@odata.bind": f"{CARDS}(guid'{LEAD}')"}
     whole = {**{name: value for name, value in row.items() if name != "ПотенциальныйКлиент_Key"}, **bound}
     assert onec.call("PUT", path, whole).json()["ПотенциальныйКлиент_Key"] == LEAD
 
 
-def test_the_journal_takes_a_lead_once(onec: OneCSim) -> None:
-    first = onec.call("POST", JOURNAL, _entry())
+def test_register_accepts_a_lead_once(onec: OneCSim) -> None:
+    first = onec.call("POST", REGISTER, _entry())
     assert first.status_code == 200
     assert "location" not in first.headers
     assert "DataVersion" not in first.json()
-    assert refused(onec.call("POST", JOURNAL, _entry(ФИО="Другой")))[:2] == (400, "15")
-    assert refused(onec.call("POST", JOURNAL, _entry(ИдентификаторЛида=LEAD.upper())))[:2] == (400, "15")
-    path = f"{JOURNAL}(ИдентификаторЛида='{LEAD}')"
+    assert refused(onec.call("POST", REGISTER, _entry(ФИО="Другой")))[:2] == (400, "15")
+    assert refused(onec.call("POST", REGISTER, _entry(ИдентификаторЛида=LEAD.upper())))[:2] == (400, "15")
+    path = f"{REGISTER}(ИдентификаторЛида='{LEAD}')"
     assert onec.call("GET", path).json()["ФИО"] == "Иванов Иван"
     changed = onec.call("PATCH", path, {"Состояние": "Истек", "ИдентификаторЛида": "иной"})
     assert changed.json()["Состояние"] == "Истек"
@@ -124,8 +122,8 @@ def test_the_journal_takes_a_lead_once(onec: OneCSim) -> None:
     ]
 
 
-def test_too_long_is_cut_silently(onec: OneCSim) -> None:
-    answer = onec.call("POST", JOURNAL, _entry(ФИО="Я" * 200))
+def test_string_that_is_too_long_is_cut_without_an_error(onec: OneCSim) -> None:
+    answer = onec.call("POST", REGISTER, _entry(ФИО="Я" * 200))
     assert answer.status_code == 200
     assert answer.json()["ФИО"] == "Я" * 150
 
@@ -140,7 +138,7 @@ def test_too_long_is_cut_silently(onec: OneCSim) -> None:
         ({"Тема": ["Сайт"]}, 500, "-1"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused(onec: OneCSim, body: dict[str, Any], status: int, code: str) -> None:
+def test_value_of_the_wrong_type_is_refused(onec: OneCSim, body: dict[str, Any], status: int, code: str) -> None:
     assert refused(onec.call("POST", ENQUIRIES, body))[:2] == (status, code)
     assert onec.rows(ENQUIRIES) == []
 
@@ -151,24 +149,24 @@ def test_broken_json_is_an_internal_error(onec: OneCSim) -> None:
     assert refused(answer) == (500, "-1", "Непредвиденный символ при чтении JSON")
 
 
-def test_a_tabular_part_is_replaced_whole_and_numbered_from_one(onec: OneCSim) -> None:
+def test_tabular_part_is_replaced_whole_and_numbered_from_1(onec: OneCSim) -> None:
     def phones(*numbers: int) -> dict[str, Any]:
         rows = [{"LineNumber": str(n), "Тип": "Телефон", "НомерТелефона": f"7916000000{n}"} for n in numbers]
         return {"КонтактнаяИнформация": rows}
 
-    ref = _created(onec, CLIENTS, {"Description": "Иванов", **phones(1, 2)})["Ref_Key"]
-    path = f"{CLIENTS}(guid'{ref}')"
-    assert [row["Ref_Key"] for row in onec.rows(f"{CLIENTS}_КонтактнаяИнформация")] == [ref, ref]
+    ref = _created(onec, CARDS, {"Description": "Иванов", **phones(1, 2)})["Ref_Key"]
+    path = f"{CARDS}(guid'{ref}')"
+    assert [row["Ref_Key"] for row in onec.rows(PHONES)] == [ref, ref]
     assert len(onec.call("PATCH", path, {"Description": "Иной"}).json()["КонтактнаяИнформация"]) == 2
     assert len(onec.call("PATCH", path, phones(1)).json()["КонтактнаяИнформация"]) == 1
     assert refused(onec.call("PATCH", path, phones(2)))[0] == 400
     unnumbered = {"КонтактнаяИнформация": [{"НомерТелефона": "79160000001"}]}
     assert refused(onec.call("PATCH", path, unnumbered))[:2] == (500, "-1")
-    direct = onec.call("POST", f"{CLIENTS}_КонтактнаяИнформация", {"Ref_Key": ref, "LineNumber": "2"})
+    direct = onec.call("POST", PHONES, {"Ref_Key": ref, "LineNumber": "2"})
     assert refused(direct)[:2] == (400, "13")
 
 
-def test_documents_are_posted_and_unposted(onec: OneCSim) -> None:
+def test_document_is_posted_and_unposted(onec: OneCSim) -> None:
     path = f"{ENQUIRIES}(guid'{_created(onec, ENQUIRIES, {})['Ref_Key']}')"
     assert onec.call("POST", f"{path}/Post").status_code == 200
     assert onec.call("GET", path).json()["Posted"] is True
@@ -177,22 +175,22 @@ def test_documents_are_posted_and_unposted(onec: OneCSim) -> None:
     assert refused(onec.call("POST", f"{path}/Провести"))[:2] == (404, "11")
 
 
-def test_everything_survives_a_kill_and_numbers_go_on(data: Path, http: httpx.Client) -> None:
+def test_rows_survive_a_kill_and_numbers_continue(data: Path, http: httpx.Client) -> None:
     with started(ONEC, data) as (base, process):
         before = OneCSim(base, http)
-        before.call("POST", JOURNAL, _entry())
+        before.call("POST", REGISTER, _entry())
         before.post("seed", {"full_name": "Иванов", "phone": "9161234567"})
         process.kill()
         process.wait()
     with started(ONEC, data) as (base, _):
         after = OneCSim(base, http)
         assert [entry["lead_id"] for entry in after.get("journal")] == [LEAD]
-        assert refused(after.call("POST", JOURNAL, _entry()))[:2] == (400, "15")
+        assert refused(after.call("POST", REGISTER, _entry()))[:2] == (400, "15")
         assert _created(after, ENQUIRIES, {})["Number"] == "0000-000002"
-        assert len(after.rows("Catalog_Пользователи")) == 1
+        assert len(after.rows(USERS)) == 1
 
 
-def test_stale_version_is_refused_where_the_base_is_as_the_guide_says(onec: OneCSim) -> None:
+def test_stale_version_is_refused_with_strict_412(onec: OneCSim) -> None:
     before = _created(onec, ENQUIRIES, {"Тема": "Сайт"})
     path = f"{ENQUIRIES}(guid'{before['Ref_Key']}')"
     onec.post("access", {"strict_412": True})

@@ -1,4 +1,4 @@
-"""The simulators as processes: start, stop, and what they print."""
+"""The simulators as processes: start, stop, and their output."""
 
 import subprocess
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.simulators.tests.names import CARDS, PARTNERS
 from tests.simulators.tests.processes import LOGIN, ONEC, PASSWORD, PSW, ROOT, SMS, USER, OneCSim, command, started
 
 BOTH = pytest.mark.parametrize("kind", [ONEC, SMS], ids=["onec", "sms"])
 
 
 @BOTH
-def test_a_taken_port_is_one_clear_line_and_exit_2(kind: tuple[str, ...], data: Path) -> None:
+def test_taken_port_gives_one_line_on_stderr_and_exit_code_2(kind: tuple[str, ...], data: Path) -> None:
     with started(kind, data) as (base, _):
         port = int(base.rpartition(":")[2])
         second = subprocess.run(command(kind, data, port), cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -23,13 +24,13 @@ def test_a_taken_port_is_one_clear_line_and_exit_2(kind: tuple[str, ...], data: 
 
 
 @BOTH
-def test_sigterm_stops_at_once_and_cleanly_even_with_a_call_under_way(
+def test_sigterm_stops_at_once_with_exit_code_0_also_during_a_call(
     kind: tuple[str, ...], data: Path, http: httpx.Client
 ) -> None:
     with started(kind, data) as (base, process):
         sim = OneCSim(base, http)
         sim.post("fault", {"mode": "slow", "seconds": 60})
-        address = sim.url("Catalog_Партнеры") if kind is ONEC else f"{base}/sys/status.php?fmt=3"
+        address = sim.url(PARTNERS) if kind is ONEC else f"{base}/sys/status.php?fmt=3"
         with pytest.raises(httpx.ReadTimeout):
             http.get(address, timeout=0.5, auth=httpx.BasicAuth(USER.encode(), PASSWORD.encode()))
         process.terminate()
@@ -37,7 +38,7 @@ def test_sigterm_stops_at_once_and_cleanly_even_with_a_call_under_way(
 
 
 @BOTH
-def test_help_says_what_it_is(kind: tuple[str, ...]) -> None:
+def test_help_describes_the_simulator(kind: tuple[str, ...]) -> None:
     line = [*command((kind[0],), Path("x"))[:3], "--help"]
     shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert shown.returncode == 0
@@ -49,15 +50,15 @@ def test_neither_names_nor_phones_are_printed(data: Path, http: httpx.Client) ->
     with started(ONEC, data / "onec") as (base, process):
         sim = OneCSim(base, http)
         sim.post("seed", {"full_name": "Секретов Семён", "phone": "9161234567"})
-        sim.call("GET", "Catalog_CRM_ПотенциальныеКлиенты", filter="substringof('1234567',Description)")
+        sim.call("GET", CARDS, filter="substringof('1234567',Description)")
         process.terminate()
         assert process.stdout is not None
-        printed = process.stdout.read()
+        output = process.stdout.read()
     with started(SMS, data / "sms") as (base, process):
         http.post(f"{base}/rest/send/", json={"login": LOGIN, "psw": PSW, "phones": "9161234567", "mes": "Секретов"})
         process.terminate()
         assert process.stdout is not None
-        printed += process.stdout.read()
-    assert "stopped" in printed
-    assert "1234567" not in printed
-    assert "екретов" not in printed
+        output += process.stdout.read()
+    assert "stopped" in output
+    assert "1234567" not in output
+    assert "екретов" not in output

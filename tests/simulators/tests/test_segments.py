@@ -1,4 +1,4 @@
-"""Counting segments."""
+"""The number of segments of a text."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.simulators.sms.segments import segments
         ("a" * 307, 3),
         ("€" * 80, 1),
         ("€" * 81, 2),
-        # 153 is odd: the 77th euro sign of a part does not fit and goes whole into the next.
+        # 153 is odd: the 77th euro sign takes two characters, does not fit, and moves into the next segment.
         ("€" * 152, 2),
         ("€" * 153, 3),
         ("я" * 70, 1),
@@ -28,5 +28,5 @@ from tests.simulators.sms.segments import segments
         ("😀" * 67, 3),
     ],
 )
-def test_segments_at_every_boundary(text: str, count: int) -> None:
+def test_segments_are_counted_right_at_every_boundary(text: str, count: int) -> None:
     assert segments(text) == count

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulators.tests.processes import API_KEY, LOGIN, PSW, Sim
+from tests.simulators.tests.processes import API_KEY, LOGIN, PSW, Sim, until
 
 PHONE = "+79161234567"
 
@@ -25,7 +25,7 @@ def _status(sms: Sim, message_id: str, phone: str = "79161234567") -> dict[str, 
     return given
 
 
-def test_a_message_is_taken_with_the_clients_own_id(sms: Sim) -> None:
+def test_message_is_accepted_with_the_customers_own_id(sms: Sim) -> None:
     assert _send(sms, id="0f3a.b-1_x") == {"id": "0f3a.b-1_x", "cnt": 1}
     [message] = sms.get("messages")
     assert (message["to"], message["text"], message["id"]) == (PHONE, "Клиент закреплён", "0f3a.b-1_x")
@@ -33,7 +33,7 @@ def test_a_message_is_taken_with_the_clients_own_id(sms: Sim) -> None:
     assert message["at"].endswith("+00:00")
 
 
-def test_a_numeric_id_comes_back_as_a_number_and_cost_on_request(sms: Sim) -> None:
+def test_numeric_id_is_returned_as_a_number_and_cost_on_request(sms: Sim) -> None:
     answer = _send(sms, id=2147483647, cost=3)
     assert answer["id"] == 2147483647
     assert {"cost", "balance"} <= set(answer)
@@ -55,23 +55,23 @@ def test_a_numeric_id_comes_back_as_a_number_and_cost_on_request(sms: Sim) -> No
         ({"mes": "я" * 1001}, 1),
     ],
 )
-def test_refusals_carry_the_codes_of_smsc(sms: Sim, change: dict[str, Any], code: int) -> None:
+def test_wrong_request_gets_the_error_code_of_smsc(sms: Sim, change: dict[str, Any], code: int) -> None:
     answer = _send(sms, **change)
     assert answer["error_code"] == code
     assert answer["error"]
     assert sms.get("messages") == []
 
 
-def test_a_body_that_is_not_json_is_a_parameter_error(sms: Sim) -> None:
+def test_body_that_is_not_json_is_a_parameter_error(sms: Sim) -> None:
     assert sms.http.post(f"{sms.base}/rest/send/", content=b"phones=1").json()["error_code"] == 1
 
 
-def test_a_key_is_taken_instead_of_login_and_password(sms: Sim) -> None:
+def test_api_key_is_accepted_in_place_of_login_and_password(sms: Sim) -> None:
     body = {"apikey": API_KEY, "phones": PHONE, "mes": "Привет"}
     assert sms.http.post(f"{sms.base}/rest/send/", json=body).json()["cnt"] == 1
 
 
-def test_an_identical_request_within_a_minute_is_error_9(sms: Sim) -> None:
+def test_identical_request_within_a_minute_is_error_9(sms: Sim) -> None:
     _send(sms, id="a")
     assert _send(sms, id="b")["error_code"] == 9
     assert _send(sms, id="b", phones="+79161234568")["cnt"] == 1
@@ -79,7 +79,7 @@ def test_an_identical_request_within_a_minute_is_error_9(sms: Sim) -> None:
     assert _send(sms, id="c")["cnt"] == 1
 
 
-def test_an_id_is_not_deduplicated_and_status_speaks_of_the_latest(sms: Sim) -> None:
+def test_id_may_repeat_and_the_status_is_of_the_latest_message(sms: Sim) -> None:
     _send(sms, "первое", id="a")
     sms.post("clock", {"advance_seconds": 3600})
     assert _status(sms, "a")["status"] == 1
@@ -88,7 +88,7 @@ def test_an_id_is_not_deduplicated_and_status_speaks_of_the_latest(sms: Sim) -> 
     assert _status(sms, "a")["status"] == -1
 
 
-def test_a_message_goes_from_waiting_to_the_operator_to_delivered(sms: Sim) -> None:
+def test_message_goes_from_waiting_to_the_operator_to_delivered(sms: Sim) -> None:
     sent = _send(sms, id="a")
     seen = [_status(sms, sent["id"])["status"]]
     for seconds in (0.6, 2):
@@ -98,7 +98,7 @@ def test_a_message_goes_from_waiting_to_the_operator_to_delivered(sms: Sim) -> N
     assert _status(sms, "unknown")["status"] == -3
 
 
-def test_more_than_five_polls_of_a_message_a_minute_are_error_9(sms: Sim) -> None:
+def test_sixth_status_request_of_a_message_within_a_minute_is_error_9(sms: Sim) -> None:
     _send(sms, id="a")
     answers = [_status(sms, "a") for _ in range(6)]
     assert all("status" in answer for answer in answers[:5])
@@ -107,18 +107,17 @@ def test_more_than_five_polls_of_a_message_a_minute_are_error_9(sms: Sim) -> Non
     assert _status(sms, "a")["status"] == 1
 
 
-def test_more_than_fifteen_at_once_are_error_9(sms: Sim) -> None:
+def test_sixteenth_request_at_once_is_error_9(sms: Sim) -> None:
     sms.post("fault", {"mode": "slow", "seconds": 60})
     with ThreadPoolExecutor(15) as pool:
         waiting = [pool.submit(_send, sms, f"текст {n}") for n in range(15)]
-        while len([call for call in sms.get("calls") if call["ms"] is None]) < 15:
-            pass
+        until(lambda: sum(call["ms"] is None for call in sms.get("calls")) == 15, "15 requests in flight")
         assert _send(sms, "шестнадцатый")["error_code"] == 9
         sms.post("fault", {"mode": "none"})
         assert all("cnt" in sent.result() for sent in waiting)
 
 
-def test_the_form_interface_is_windows_1251_unless_told_otherwise(sms: Sim) -> None:
+def test_form_is_read_as_windows_1251_by_default(sms: Sim) -> None:
     def send(text: str, **more: str) -> httpx.Response:
         form = {"login": LOGIN, "psw": PSW, "phones": "89161234567", "mes": text, **more}
         return sms.http.post(f"{sms.base}/sys/send.php", data=form)
@@ -130,7 +129,7 @@ def test_the_form_interface_is_windows_1251_unless_told_otherwise(sms: Sim) -> N
     assert sms.http.get(f"{sms.base}/sys/send.php", params=query).text == "0,-2"
 
 
-def test_accepted_then_cut_keeps_the_message_and_loses_the_answer(sms: Sim) -> None:
+def test_accept_then_cut_keeps_the_message_and_loses_the_answer(sms: Sim) -> None:
     sms.post("fault", {"mode": "accept_then_cut", "count": 1})
     with pytest.raises(httpx.RemoteProtocolError):
         _send(sms, id="a")
@@ -139,7 +138,7 @@ def test_accepted_then_cut_keeps_the_message_and_loses_the_answer(sms: Sim) -> N
     assert sms.get("calls")[0]["committed"] is True
 
 
-def test_a_provider_can_refuse_and_be_down(sms: Sim) -> None:
+def test_provider_can_refuse_or_be_down(sms: Sim) -> None:
     sms.post("fault", {"mode": "refuse", "code": 3, "count": 1})
     assert _send(sms)["error_code"] == 3
     sms.post("fault", {"mode": "down", "count": 1})
@@ -148,6 +147,6 @@ def test_a_provider_can_refuse_and_be_down(sms: Sim) -> None:
     assert sms.get("messages") == []
 
 
-def test_asking_the_price_sends_nothing(sms: Sim) -> None:
+def test_request_for_the_price_sends_nothing(sms: Sim) -> None:
     assert _send(sms, cost="1")["cost"] == "3"
     assert sms.get("messages") == []

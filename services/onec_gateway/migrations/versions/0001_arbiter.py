@@ -1,4 +1,4 @@
-"""Who holds a client, and the facts that follows from.
+"""Holds, leads, reservations and partners, beside the tables of the chassis.
 
 Revision ID: 0001
 """

@@ -1,4 +1,4 @@
-"""What else is known of a client, sales seen in 1C, and how far the watching has come.
+"""Other facts about clients, sales in 1C, and the watermarks of the watch.
 
 Revision ID: 0004
 """

@@ -1,4 +1,4 @@
-"""What 1C's own users do: they enter direct enquiries, and phones in as many forms as there are people."""
+"""Actions of the builder's office in 1C: enquiries, sales, employees, with phones typed in several forms."""
 
 import re
 from collections.abc import Callable
@@ -8,21 +8,13 @@ from typing import Any
 import orjson
 
 from tests.simulators.kit.clock import parse_moment
-from tests.simulators.onec.config import (
-    CLIENT_PHONE_KIND,
-    CLIENTS,
-    DEALS,
-    ENQUIRIES,
-    MANAGER,
-    PARTNER_DOCUMENTS,
-    PARTNER_JOURNAL,
-    USERS,
-)
+from tests.simulators.onec.config import CLIENT_PHONE_KIND, CLIENTS, DEALS, ENQUIRIES, MANAGER, USERS
 from tests.simulators.onec.store import Infobase
-from tests.simulators.onec.values import EMPTY_DATE, Row
+from tests.simulators.onec.values import Row
+from tests.simulators.onec.views import with_offset
 
-# The forms a phone may be kept in, each as (НомерТелефона, НомерТелефонаБезКодов). `presentation` leaves both
-# columns empty, and `dashed` defeats a search for the last seven digits: neither is used unless asked for.
+# The forms of a stored phone, each as (НомерТелефона, НомерТелефонаБезКодов). `presentation` leaves both columns
+# empty, and a search for the last seven digits misses `dashed`: both are used on request only.
 _FORMS: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "digits": lambda digits, _: (digits, digits[-10:]),
     "formatted": lambda digits, pretty: (pretty, digits[-7:]),
@@ -30,7 +22,7 @@ _FORMS: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "dashed": lambda _, pretty: (pretty, pretty[-9:]),
     "presentation": lambda *_: ("", ""),
 }
-_EVERYDAY = ("digits", "formatted", "short")
+_USUAL_FORMS = ("digits", "formatted", "short")
 
 
 def _digits(phone: str) -> str:
@@ -41,14 +33,14 @@ def _digits(phone: str) -> str:
 
 
 def contact_row(phone: str, form: str = "") -> Row:
-    """A row of КонтактнаяИнформация; without a form the phone itself decides, always the same way."""
+    """A row of КонтактнаяИнформация. Without a form, the phone determines the form. Raises ValueError."""
     digits = _digits(phone)
     if not digits:
         raise ValueError("phone has no digits")
     pretty = "+" + digits
     if len(digits) == 11 and digits.startswith("7"):
         pretty = f"+7 ({digits[1:4]}) {digits[4:7]}-{digits[7:9]}-{digits[9:]}"
-    form = form or _EVERYDAY[int(digits) % len(_EVERYDAY)]
+    form = form or _USUAL_FORMS[int(digits) % len(_USUAL_FORMS)]
     if form not in _FORMS:
         raise ValueError(f"unknown form {form!r}; known: {', '.join(_FORMS)}")
     number, without_codes = _FORMS[form](digits, pretty)
@@ -64,9 +56,9 @@ def contact_row(phone: str, form: str = "") -> Row:
 
 
 def enter_enquiry(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
-    """A card with a phone, and a direct enquiry of that client dated as asked (backdating included)."""
-    said = order.get("date") or order.get("enquired_at")
-    moment = parse_moment(str(said), zone) if said else now
+    """Create a card with a phone, and an enquiry of that client with the date in the order, or `now` by default."""
+    given = order.get("date") or order.get("enquired_at")
+    moment = parse_moment(str(given), zone) if given else now
     date = _naive(moment, zone)
     client = infobase.create(
         CLIENTS,
@@ -91,12 +83,12 @@ def enter_enquiry(infobase: Infobase, order: dict[str, Any], now: datetime, zone
         "client_ref": client["Ref_Key"],
         "enquiry_ref": enquiry["Ref_Key"],
         "number": enquiry["Number"],
-        "date": _moment(date, zone) or "",
+        "date": with_offset(date, zone) or "",
     }
 
 
 def act(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
-    """One thing that somebody at the builder does in 1C. Raises ValueError for what nobody does."""
+    """Carry out one action of the office and return its references. Raises ValueError for an unknown action."""
     match str(order["action"]):
         case "redate":
             date = _naive(parse_moment(str(order["date"]), zone), zone)
@@ -132,7 +124,7 @@ def act(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) 
 
 
 def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
-    """A contract with the client of a card, or of a new card made for the phone given."""
+    """Create a sale to the client of a card; without `client_ref`, a new card is created."""
     card = str(order.get("client_ref") or "")
     if not card:
         row = contact_row(str(order["phone"]), str(order.get("form") or ""))
@@ -156,55 +148,3 @@ def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo
 
 def _naive(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
-
-
-def _moment(naive: str, zone: tzinfo) -> str | None:
-    """A date of 1C as RFC 3339 with the infobase's offset; the empty date is None."""
-    return None if naive == EMPTY_DATE else datetime.fromisoformat(naive).replace(tzinfo=zone).isoformat()
-
-
-def partner_journal(infobase: Infobase, zone: tzinfo) -> list[dict[str, Any]]:
-    """The partner journal, register and documents, as people would read it, with the record itself beside."""
-    entries = [
-        {
-            "lead_id": row["ИдентификаторЛида"],
-            "full_name": row["ФИО"],
-            "phone": row["Телефон"],
-            "partner": row["Партнер"],
-            "partner_id": row["ИдентификаторПартнера"],
-            "agreement": row["НомерДоговора"],
-            "registered_at": _moment(row["ДатаРегистрации"], zone),
-            "reserved_through": None if row["ЗакрепленДо"] == EMPTY_DATE else row["ЗакрепленДо"][:10],
-            "state": row["Состояние"],
-            "comment": row["Комментарий"],
-            "record": row,
-        }
-        for entity in (PARTNER_JOURNAL, PARTNER_DOCUMENTS)
-        for row in infobase.scan(entity)
-        if not row.get("DeletionMark")
-    ]
-    return sorted(entries, key=lambda entry: (entry["record"]["ДатаРегистрации"], entry["lead_id"]))
-
-
-def general_journal(infobase: Infobase, zone: tzinfo) -> list[dict[str, Any]]:
-    """The general journal of incoming enquiries, each with its client's card."""
-    cards = {row["Ref_Key"]: row for row in infobase.scan(CLIENTS)}
-    entries = []
-    for row in sorted(infobase.scan(ENQUIRIES), key=lambda row: (row["Date"], row["Number"])):
-        card = cards.get(row["ПотенциальныйКлиент_Key"], {})
-        contacts = [contact for contact in card.get("КонтактнаяИнформация", []) if contact["Тип"] == "Телефон"]
-        entries.append(
-            {
-                "ref": row["Ref_Key"],
-                "number": row["Number"],
-                "date": _moment(row["Date"], zone),
-                "subject": row["Тема"],
-                "comment": row["Комментарий"],
-                "client_ref": row["ПотенциальныйКлиент_Key"],
-                "full_name": card.get("Description", ""),
-                "phones": [contact["НомерТелефона"] or contact["Представление"] for contact in contacts],
-                "posted": row["Posted"],
-                "deletion_mark": row["DeletionMark"],
-            }
-        )
-    return entries

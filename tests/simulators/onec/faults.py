@@ -1,4 +1,4 @@
-"""The fault modes of 1C: what a struck call meets, and what happens to its answer."""
+"""The fault modes of 1C: delays, error answers in place of 1C's answer, and lost or damaged answers."""
 
 import asyncio
 import time
@@ -12,28 +12,15 @@ from tests.simulators.onec.errors import FAILURE, RIGHTS, OneCError
 
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
-# A lost answer and a failing handler make sense for writes only; a cold start happens once.
+# Lost answers and failing handlers apply to writes only. A cold start happens once.
 _WRITE_MODES = frozenset({"commit_then_drop", "late_commit", "handler_error"})
 _ONCE = frozenset({"cold_start"})
-MODES = frozenset(
-    [
-        "slow",
-        "cold_start",
-        "commit_then_drop",
-        "late_commit",
-        "infobase_locked",
-        "licence_exhausted",
-        "session_expired",
-        "lock_conflict",
-        "handler_error",
-        "pool_full",
-        "rights",
-        "html_page",
-        "encoding",
-    ]
-)
+MODES = _WRITE_MODES | {
+    *("slow", "cold_start", "infobase_locked", "licence_exhausted", "session_expired", "lock_conflict"),
+    *("pool_full", "rights", "html_page", "encoding"),
+}
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _LOCK_TEXT = (
     "Конфликт блокировок при выполнении транзакции:\nПревышено максимальное время ожидания предоставления блокировки"
 )
@@ -47,26 +34,26 @@ _HTML = (
 )
 
 
-class Trouble:
-    """The faults switched on for this infobase, and their working."""
+class Faults:
+    """The faults that are on for this infobase, and their effects."""
 
     def __init__(self) -> None:
         self.table = FaultTable(MODES, once=_ONCE)
         self._in_pool = 0
 
-    def strike(self, entity: str, method: str, now: datetime) -> Fault | None:
-        """The fault that strikes a call to this set by this method, if any."""
+    def take(self, entity: str, method: str, now: datetime) -> Fault | None:
+        """The fault that applies to a call to this set by this HTTP method, or None."""
         facts = {"set": entity, "method": method, "write": "yes" if method in WRITES else "no"}
-        return self.table.strike(facts, now)
+        return self.table.take(facts, now)
 
-    def order(self, body: dict[str, object]) -> None:
-        """Carry out a `/__sim/fault` call."""
+    def switch(self, body: dict[str, object]) -> None:
+        """Apply the body of a `/__sim/fault` call. Raises ValueError."""
         if body.get("mode") in _WRITE_MODES:
             body = {**body, "match": {"write": "yes", **(body.get("match") or {})}}  # type: ignore[dict-item]
-        self.table.order(body)
+        self.table.switch(body)
 
-    async def before(self, fault: Fault, asks_session: bool) -> Response | None:
-        """Delay the call, or answer in its place; None lets it go on."""
+    async def before(self, fault: Fault, starts_session: bool) -> Response | None:
+        """Delay the call, or return an answer in its place. None: 1C executes the call. Raises OneCError."""
         match fault.mode:
             case "slow":
                 await asyncio.sleep(fault.number("seconds", 5))
@@ -75,7 +62,7 @@ class Trouble:
             case "infobase_locked":
                 return _vrs_exception(403, "HTTP: Forbidden", _MAINTENANCE_TEXT)
             case "licence_exhausted":
-                return no_licence(asks_session, int(fault.number("status", 0)))
+                return no_licence(starts_session, int(fault.number("status", 0)))
             case "session_expired":
                 return session_over()
             case "lock_conflict":
@@ -87,11 +74,11 @@ class Trouble:
             case "html_page":
                 return Response(_HTML, int(fault.number("status", 500)), media_type="text/html")
             case "pool_full":
-                return await self._wait_for_place(fault)
+                return await self._wait_for_connection(fault)
         return None
 
-    async def _wait_for_place(self, fault: Fault) -> Response | None:
-        # A call occupies its place for `work_seconds`: without that a simulator this quick is never full.
+    async def _wait_for_connection(self, fault: Fault) -> Response | None:
+        # A call occupies its connection for `work_seconds`: the simulator is too fast to fill its pool otherwise.
         deadline = time.monotonic() + fault.number("seconds", 5)
         while self._in_pool >= int(fault.number("limit", 10)):
             if time.monotonic() >= deadline:
@@ -106,30 +93,30 @@ class Trouble:
 
     @staticmethod
     def after(fault: Fault, response: Response) -> Response | None:
-        """What of the answer reaches the client; None cuts the connection."""
+        """The answer that reaches the client, changed by the fault; None cuts the connection."""
         if fault.mode == "commit_then_drop":
             return None
         if fault.mode == "encoding":
-            return _mangled(response, str(fault.options.get("variant", "bom")))
+            return _damaged(response, str(fault.options.get("variant", "bom")))
         return response
 
 
-def no_licence(asks_session: bool, status: int = 0) -> Response:
-    """No session could be had; which status a base gives without `IBSession` is not proven."""
-    return _vrs_exception(status or (406 if asks_session else 500), "Ошибка создания сеанса", _LICENCE_TEXT)
+def no_licence(starts_session: bool, status: int = 0) -> Response:
+    """The answer without a free licence. The status for a request without `IBSession` is not proven."""
+    return _vrs_exception(status or (406 if starts_session else 500), "Ошибка создания сеанса", _LICENCE_TEXT)
 
 
 def session_over() -> Response:
-    """The session that the client showed is not there any more."""
+    """The answer to a request in a session that has ended."""
     return _xml_exception("Истекло время ожидания сеанса")
 
 
-def _mangled(response: Response, variant: str) -> Response:
-    """`bom`: a byte order mark and a header that lies about the charset; `truncated`: half of the body."""
+def _damaged(response: Response, variant: str) -> Response:
+    """Variant `bom`: a byte order mark and a header with a wrong charset; `truncated`: half of the body."""
     body = bytes(response.body)
     if variant == "truncated":
         return Response(body[: len(body) // 2], response.status_code, media_type="application/json")
-    return Response(_BOM + body, response.status_code, {"content-type": "application/json;charset=windows-1251"})
+    return Response(BOM + body, response.status_code, {"content-type": "application/json;charset=windows-1251"})
 
 
 def _vrs_exception(status: int, text: str, inner: str) -> Response:

@@ -1,8 +1,9 @@
-"""The gateway as the process it is, with what stands around it: its topics, its database and 1C."""
+"""The gateway as a running process, with its topics, its database and the simulator of 1C."""
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
+from chassis.migrations import upgrade
 from contracts.base import Message
 from contracts.leads import LeadSubmitted
 from contracts.partners import Partner
@@ -21,16 +23,20 @@ from contracts.portal import Agreement, Consent
 from contracts.reservations import ReservationExpired, ReservationOpened
 from contracts.topics import VERDICTS
 from tests.contracts.keys import CLIENT_KEY_SECRET, KEY, OPERATOR_JWK, sealer
+from tests.infra import DatabaseFactory
 from tests.process import ServiceProcess, until
-from tests.simulators.tests.processes import PASSWORD, USER, OneCSim
+from tests.simulators.tests.processes import PASSWORD, ROOT, USER, OneCSim
 
 SEALER = sealer(KEY)
 NAME = "Клиентов Клим Климович"
 
 
 @dataclass
-class Gateway:
-    """What a test does to the gateway, and what it sees of it."""
+class Harness:
+    """Starts gateway processes, publishes to their topics, and collects what they publish.
+
+    `messages` are the headers and bodies of topic `verdicts` so far. `settings` are added to a process's environment.
+    """
 
     bootstrap: str
     database: str
@@ -38,7 +44,7 @@ class Gateway:
     folder: Path
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
-    verdicts: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    messages: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     instances: list[ServiceProcess] = field(default_factory=list)
     numbers: int = 0
     settings: dict[str, str] = field(default_factory=dict)
@@ -48,7 +54,7 @@ class Gateway:
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
     def environment(self) -> dict[str, str]:
-        """The settings of an instance."""
+        """The environment of a process."""
         public = {name: value for name, value in OPERATOR_JWK.items() if name != "d"}
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -59,7 +65,7 @@ class Gateway:
             "ONEC_SEALING_KEYS": json.dumps({"keys": [KEY]}),
             "ONEC_CLIENT_KEY_SECRET": CLIENT_KEY_SECRET.hex(),
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(public),
-            # Short, or a test would wait for as long as a patient gateway does.
+            # The defaults are minutes, and tests would wait for them.
             "ONEC_PROBE_EVERY": "PT1S",
             "ONEC_LONGEST_CALL": "PT2S",
             "ONEC_WATCH_EVERY": "PT0.5S",
@@ -67,7 +73,7 @@ class Gateway:
         }
 
     async def start(self, *, wait: bool = True, **more: str) -> ServiceProcess:
-        """An instance, with `wait` ready to be relied on."""
+        """Start a process; with `wait` return once it is ready."""
         environment = {**self.environment(), **more}
         log = self.folder / f"gateway-{len(self.instances)}.log"
         self.instances.append(
@@ -76,11 +82,12 @@ class Gateway:
         return self.instances[-1]
 
     def stop(self) -> None:
+        """End all processes."""
         for instance in self.instances:
             instance.end()
 
-    async def say(self, message: Message) -> None:
-        """Publish as the service that owns the topic does."""
+    async def publish(self, message: Message) -> None:
+        """Publish a message to its topic, as the service that owns the topic does."""
         record = encode(
             message,
             event_id=uuid.uuid4(),
@@ -91,12 +98,14 @@ class Gateway:
         )
         await self.producer.send_and_wait(record.topic, record.value, key=record.key.encode(), headers=record.headers)
 
-    async def partner(self, partner_id: str, name: str = "Агентова Анна") -> None:
+    async def add_partner(self, partner_id: str, name: str = "Агентова Анна") -> None:
+        """Publish an active partner."""
         person = SEALER.seal(Person(name, "+79160000001", "+79160000001"), partner_id)
         agreement = Agreement(number=f"А-{partner_id}", signed_on=date(2026, 1, 15))
-        await self.say(Partner(partner_id=partner_id, person=person, agreement=agreement, status="active"))
+        await self.publish(Partner(partner_id=partner_id, person=person, agreement=agreement, status="active"))
 
-    async def lead(self, phone: str, partner_id: str = "p1", name: str = NAME) -> LeadSubmitted:
+    async def submit(self, phone: str, partner_id: str = "p1", name: str = NAME) -> LeadSubmitted:
+        """Publish a lead that was received now."""
         self.numbers += 1
         lead_id = uuid.uuid4()
         now = datetime.now(UTC)
@@ -109,31 +118,31 @@ class Gateway:
             number=self.numbers,
             consent=Consent(given_at=now),
         )
-        await self.say(message)
+        await self.publish(message)
         return message
 
-    async def verdict(self, lead: LeadSubmitted) -> dict[str, Any]:
-        """The verdict on a lead, once it is told."""
+    async def verdict_of(self, lead: LeadSubmitted) -> dict[str, Any]:
+        """Wait for the verdict on a lead and return its body."""
 
-        async def told() -> dict[str, Any] | None:
-            await self.listen()
-            verdicts = [*self.told("lead-confirmed"), *self.told("lead-rejected")]
+        async def arrived() -> dict[str, Any] | None:
+            await self.receive()
+            verdicts = [*self.received("lead-confirmed"), *self.received("lead-rejected")]
             return next((body for body in verdicts if body["lead_id"] == str(lead.lead_id)), None)
 
-        found: dict[str, Any] = await until(told, f"verdict of {lead.lead_id}")
+        found: dict[str, Any] = await until(arrived, f"verdict of {lead.lead_id}")
         return found
 
-    async def listen(self) -> None:
-        """Take in what was published since."""
+    async def receive(self) -> None:
+        """Read the messages that were published since the last call."""
         for records in (await self.consumer.getmany(timeout_ms=50)).values():
             for record in records:
                 headers = {name: value.decode() for name, value in record.headers}
-                self.verdicts.append((headers, json.loads(record.value)))
+                self.messages.append((headers, json.loads(record.value)))
 
-    async def opened(self, lead: LeadSubmitted, confirmed_at: str) -> dict[str, Any]:
-        """What reservations says on a confirmed lead; returns what its end will say again."""
+    async def open(self, lead: LeadSubmitted, confirmed_at: str) -> dict[str, Any]:
+        """Publish that a confirmed lead's reservation is open; returns the fields that all its events share."""
         at = datetime.fromisoformat(confirmed_at)
-        terms = {
+        fields = {
             "lead_id": lead.lead_id,
             "client_key": lead.client_key,
             "partner_id": lead.partner_id,
@@ -143,54 +152,56 @@ class Gateway:
             "reserved_through": (at + timedelta(days=184)).date(),
             "reserved_until": at + timedelta(days=185),
         }
-        await self.say(ReservationOpened(**terms))
-        return terms
+        await self.publish(ReservationOpened(**fields))
+        return fields
 
-    async def expired(self, terms: dict[str, Any]) -> None:
-        await self.say(ReservationExpired(**terms, expired_at=terms["reserved_until"]))
+    async def expire(self, fields: dict[str, Any]) -> None:
+        """Publish that the reservation with these fields expired."""
+        await self.publish(ReservationExpired(**fields, expired_at=fields["reserved_until"]))
 
-    async def held(self, phone: str, partner_id: str = "p1") -> tuple[LeadSubmitted, dict[str, Any]]:
-        """A confirmed lead with its reservation opened, and in the partner journal."""
-        lead = await self.lead(phone, partner_id)
-        terms = await self.opened(lead, (await self.verdict(lead))["confirmed_at"])
+    async def hold(self, phone: str, partner_id: str = "p1") -> tuple[LeadSubmitted, dict[str, Any]]:
+        """Submit a lead, open its reservation, and wait for its entry in the partner journal. Returns the lead and the
+        reservation's fields."""
+        lead = await self.submit(phone, partner_id)
+        fields = await self.open(lead, (await self.verdict_of(lead))["confirmed_at"])
 
         async def entered() -> bool | None:
             return any(entry["lead_id"] == str(lead.lead_id) for entry in self.sim.get("journal")) or None
 
         await until(entered, "the journal entry")
-        return lead, terms
+        return lead, fields
 
-    async def stake(self, phones: Sequence[str], partner_id: str = "p1") -> list[LeadSubmitted]:
-        """Leads of these clients, each opened as soon as it is confirmed."""
-        leads = {str(lead.lead_id): lead for lead in [await self.lead(phone, partner_id) for phone in phones]}
+    async def hold_all(self, phones: Sequence[str], partner_id: str = "p1") -> list[LeadSubmitted]:
+        """Submit leads of these clients, and open the reservation of each as soon as it is confirmed."""
+        leads = {str(lead.lead_id): lead for lead in [await self.submit(phone, partner_id) for phone in phones]}
         waiting = dict(leads)
 
         async def opened() -> bool | None:
-            await self.listen()
-            for body in self.told("lead-confirmed"):
+            await self.receive()
+            for body in self.received("lead-confirmed"):
                 if (lead := waiting.pop(body["lead_id"], None)) is not None:
-                    await self.opened(lead, body["confirmed_at"])
+                    await self.open(lead, body["confirmed_at"])
             return not waiting or None
 
         await until(opened, f"{len(leads)} leads are confirmed", 300)
         return list(leads.values())
 
-    async def heard(self, kind: str) -> dict[str, Any]:
-        """The first message of this kind, once it is told."""
+    async def wait_for(self, kind: str) -> dict[str, Any]:
+        """Wait for the first message of this kind and return its body."""
 
-        async def told() -> dict[str, Any] | None:
-            await self.listen()
-            return next((body for headers, body in self.verdicts if headers["ce_type"] == f"{kind}.v1"), None)
+        async def arrived() -> dict[str, Any] | None:
+            await self.receive()
+            return next((body for headers, body in self.messages if headers["ce_type"] == f"{kind}.v1"), None)
 
-        found: dict[str, Any] = await until(told, kind)
+        found: dict[str, Any] = await until(arrived, kind)
         return found
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        """The messages of this kind that were heard so far."""
-        return [body for headers, body in self.verdicts if headers["ce_type"] == f"{kind}.v1"]
+    def received(self, kind: str) -> list[dict[str, Any]]:
+        """The bodies of the messages of this kind so far."""
+        return [body for headers, body in self.messages if headers["ce_type"] == f"{kind}.v1"]
 
-    async def journal(self, count: int = 1) -> list[dict[str, Any]]:
-        """The partner journal, once it has as many entries."""
+    async def wait_for_journal(self, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until the partner journal has at least `count` entries, and return them."""
 
         async def entered() -> list[dict[str, Any]] | None:
             entries: list[dict[str, Any]] = self.sim.get("journal")
@@ -200,7 +211,7 @@ class Gateway:
         return entries
 
     async def query(self, sql: str) -> list[Any]:
-        """Rows of its database."""
+        """The rows of one statement on the gateway's database."""
         connection = await asyncpg.connect(self.database)
         try:
             return list(await connection.fetch(sql))
@@ -208,5 +219,21 @@ class Gateway:
             await connection.close()
 
 
+@asynccontextmanager
+async def running(
+    bootstrap: str, database_factory: DatabaseFactory, sim: OneCSim, folder: Path
+) -> AsyncIterator[Harness]:
+    """A harness with a fresh database and no process yet. All its processes end with it."""
+    scripts = ROOT / "services" / "onec_gateway" / "migrations"
+    database = database_factory("onec_gateway", lambda url: upgrade(url, scripts))
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer, listening(bootstrap) as consumer:
+        harness = Harness(bootstrap, database, sim, folder, producer, consumer)
+        try:
+            yield harness
+        finally:
+            harness.stop()
+
+
 def listening(bootstrap: str) -> AIOKafkaConsumer:
+    """A consumer of topic `verdicts` from its beginning, without a group."""
     return AIOKafkaConsumer(VERDICTS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None)

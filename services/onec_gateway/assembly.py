@@ -1,0 +1,132 @@
+"""Building the gateway's adapters from its settings."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import isodate
+
+from chassis.clock import Clock
+from chassis.service import Database, Runtime
+from contracts.sealing import Sealer
+from services.onec_gateway.domain.inputs import Watermark
+from services.onec_gateway.domain.model import Policy
+from services.onec_gateway.exchanges import ExchangeJournal
+from services.onec_gateway.onec import mapping
+from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.gate import Gate
+from services.onec_gateway.onec.journals import Journals
+from services.onec_gateway.onec.maintenance import Maintenance, parse_calendar
+from services.onec_gateway.onec.search import Search
+from services.onec_gateway.onec.throttle import Throttle
+from services.onec_gateway.onec.verify import Verification
+from services.onec_gateway.retries import RetryPolicy
+from services.onec_gateway.settings import Settings
+from services.onec_gateway.store.partners import PartnerReader
+from services.onec_gateway.unsealing import Unsealer
+from services.onec_gateway.watching import Watch
+from services.onec_gateway.work import OneCWork
+
+NAME: Final = "onec-gateway"
+AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Infobase:
+    """One 1C infobase: what the service reads and writes there, and the background tasks that this needs.
+
+    `batch`: how many clients one request reads, and how many rows fail together. `readiness`: checks by name, each
+    returns the reason why the service is not ready, or None. `watermark`: how far the watch has read enquiries.
+    """
+
+    search: Search
+    journals: Journals
+    close: Callable[[], Awaitable[None]]
+    batch: int = AT_ONCE
+    background: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
+    readiness: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
+    watermark: Callable[[], Watermark | None] = lambda: None
+
+
+def infobase(settings: Settings) -> Infobase:
+    """The infobase that the settings name, with its throttle, verification, watch and journal of exchanges."""
+    zone = ZoneInfo(settings.time_zone)
+    names = mapping.load(settings.mapping_file)
+    gate = Gate(
+        Throttle(settings.concurrency, settings.per_second),
+        maintenance=Maintenance(
+            parse_calendar(settings.maintenance), settings.probe_every.total_seconds(), lambda: datetime.now(zone)
+        ),
+    )
+    exchanges = ExchangeJournal(settings.exchanges_kept_for)
+    onec = connect(settings, names, gate, exchanges)
+    search = Search(onec, names, zone)
+    verification = Verification(onec, names, gate)
+    watch = Watch(
+        search,
+        unsealer(settings),
+        every_s=settings.watch_every.total_seconds(),
+        reread_s=settings.reread_every.total_seconds(),
+        sales=names.deals is not None,
+        staff=names.staff_phones is not None,
+    )
+
+    async def probing(_: Runtime) -> None:
+        await gate.run(onec.probe)
+
+    return Infobase(
+        search,
+        Journals(onec, search, names, zone, verification.length),
+        onec.close,
+        batch=search.clients_per_request(),
+        background=(verification.run, probing, exchanges.run, watch.run),
+        readiness={"mapping": verification.why_not_ready},
+        watermark=lambda: watch.watermark,
+    )
+
+
+def connect(settings: Settings, names: mapping.Mapping, gate: Gate, exchanges: ExchangeJournal) -> OneC:
+    """The OData client of the infobase that the settings name."""
+    return OneC(
+        settings.url,
+        settings.user,
+        settings.password.get_secret_value(),
+        gate=gate,
+        record=exchanges.record,
+        web_server=settings.web_server,
+        connections=settings.concurrency,
+        probe_set=names.clients.set,
+    )
+
+
+def unsealer(settings: Settings) -> Unsealer:
+    """The unsealer with the settings' keys."""
+    sealer = Sealer(settings.sealing_keys.get_secret_value())
+    return Unsealer(sealer, bytes.fromhex(settings.client_key_secret.get_secret_value()))
+
+
+def partner_reader(settings: Settings) -> PartnerReader:
+    """A reader of partners with database connections of its own: calls to 1C run outside transactions."""
+    return PartnerReader(Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
+
+
+def work_on(settings: Settings, onec: Infobase, partners: PartnerReader) -> OneCWork:
+    """The calls to 1C that work rows request."""
+    return OneCWork(
+        onec.search,
+        onec.journals,
+        partners,
+        unsealer(settings),
+        RetryPolicy(settings.longest_call.total_seconds(), settings.probe_every.total_seconds()),
+        Clock(),
+        at_once=AT_ONCE,
+        watermark=onec.watermark,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The builder's policy as the settings have it."""
+    age = isodate.parse_duration(settings.enquiry_age) if settings.enquiry_age is not None else None
+    return Policy(settings.clock_skew, age)

@@ -1,0 +1,188 @@
+"""The arbiter: who holds a client. The leads of one client are decided one at a time, in order of receipt.
+
+The state is made of facts: leads, results of checks in 1C, the hold, events about reservations. Verdicts follow from
+the facts. `advance` runs after every input and decides as many leads as the facts suffice for. So the order in which
+the topics deliver the facts does not matter.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal
+
+from chassis.decision import Cause, Decision, Event, Task
+from contracts.leads import LeadSubmitted
+from contracts.reservations import ReinstatementRequested
+from contracts.verdicts import (
+    LeadCheckDelayed,
+    LeadConfirmed,
+    LeadRejected,
+    ReinstatementConfirmed,
+    ReinstatementRejected,
+)
+from services.onec_gateway.domain import tasks
+from services.onec_gateway.domain.evidence import changed_sighting, new_collisions, with_checked_enquiries
+from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen, Ruled
+from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Reinstatement, Verdict
+from services.onec_gateway.domain.rules import Pending, must_wait_for_reservations, verdict_on
+
+Refusal = Literal["held-by-partner", "already-sold"]
+
+
+def lead_submitted(
+    client: ClientState, message: LeadSubmitted, cause: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Put a lead into the client's queue. The same lead a second time changes nothing."""
+    if message.lead_id in client.leads:
+        return Decision(client)
+    lead = Lead(
+        lead_id=message.lead_id,
+        partner_id=message.partner_id,
+        client=message.client,
+        received_at=message.received_at,
+        number=message.number,
+        cause=cause,
+    )
+    return advance(client.with_lead(lead), now, policy)
+
+
+def reinstatement_requested(
+    client: ClientState, message: ReinstatementRequested, cause: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Put a request to reinstate a reservation into the client's queue. The same request again changes nothing."""
+    if message.request_id in client.reinstatements:
+        return Decision(client)
+    request = Reinstatement(message.request_id, message.lead_id, message.partner_id, message.requested_at, cause)
+    return advance(client.with_reinstatement(request), now, policy)
+
+
+def check_answered(
+    client: ClientState, answer: CheckAnswered, _: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Keep the result of the check in 1C as evidence, and decide the lead if it is still undecided."""
+    lead = client.leads[answer.lead_id]
+    checked = replace(lead, checked_at=answer.checked_at, enquiries=answer.enquiries, sales=answer.sales)
+    seen = with_checked_enquiries(client.with_lead(checked), answer.enquiries, answer.checked_at, answer.watermark)
+    return advance(seen, now, policy)
+
+
+def check_overdue(client: ClientState, due: CheckOverdue, _: Cause, now: datetime) -> Decision[ClientState]:
+    """Publish lead-check-delayed, once a lead and only while it is under review."""
+    lead = client.leads.get(due.lead_id)
+    if lead is None or lead.verdict is not None or lead.delayed_at is not None:
+        return Decision(client)
+    event = LeadCheckDelayed(
+        lead_id=lead.lead_id,
+        client_key=client.key,
+        partner_id=lead.partner_id,
+        client=lead.client,
+        received_at=lead.received_at,
+        delayed_at=now,
+    )
+    return Decision(client.with_lead(replace(lead, delayed_at=now)), (Event(event, lead.cause),))
+
+
+def enquiry_seen(
+    client: ClientState, seen: EnquirySeen, _: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Keep a new, changed or deleted enquiry as evidence. If it collides with a lead, the collision is published."""
+    sighting = changed_sighting(client.sightings.get(seen.enquiry.ref), seen)
+    if sighting is None:
+        return Decision(client)
+    return advance(client.with_sighting(sighting), now, policy)
+
+
+def ruled(client: ClientState, message: Ruled, _: Cause, now: datetime, *, policy: Policy) -> Decision[ClientState]:
+    """Decide an undecided lead as the partner manager ruled. A lead that has a verdict keeps it."""
+    lead = client.leads.get(message.lead_id)
+    if lead is None or lead.verdict is not None:
+        return Decision(client)
+    return advance(client.with_lead(replace(lead, ruling=message.ruling)), now, policy)
+
+
+def advance(client: ClientState, now: datetime, policy: Policy, *requested: Task) -> Decision[ClientState]:
+    """Decide the client's queue from its head, as far as the facts suffice.
+
+    The head that cannot be decided stays; the input that it waits for calls this function again. `requested` are
+    tasks of the input itself, which come first among the decision's tasks.
+    """
+    events: list[Event] = []
+    calls = list(requested)
+    while (head := client.next_in_queue()) is not None:
+        if isinstance(head, Reinstatement):
+            client, answer = _reinstate(client, head, now)
+            events.append(answer)
+            continue
+        if must_wait_for_reservations(client, head):
+            break
+        verdict = verdict_on(client, head, now, policy)
+        if isinstance(verdict, Pending):
+            if verdict is Pending.CHECK and not head.check_requested:
+                client = client.with_lead(replace(head, check_requested=True))
+                calls.append(tasks.check(head))
+            break
+        client = client.with_lead(replace(head, verdict=verdict))
+        if verdict.reason is None:
+            client = replace(client, hold=Hold(head.lead_id, head.partner_id, verdict.at))
+        events.append(Event(_verdict_event(client.key, head, verdict), head.cause))
+    if client.sightings:
+        client, collisions, marks = new_collisions(client, policy)
+        events.extend(collisions)
+        calls.extend(marks)
+    return Decision(client, tuple(events), tuple(calls))
+
+
+def _reinstate(client: ClientState, request: Reinstatement, now: datetime) -> tuple[ClientState, Event]:
+    """Grant the client to the request's lead, unless another lead holds the client or the client has bought."""
+    client = client.with_reinstatement(replace(request, answered_at=now))
+    base_fields: dict[str, Any] = {
+        "lead_id": request.lead_id,
+        "client_key": client.key,
+        "partner_id": request.partner_id,
+    }
+    if (refusal := _refusal(client, request)) is not None:
+        reason, evidence = refusal
+        rejected = ReinstatementRejected(
+            **base_fields, request_id=request.request_id, rejected_at=now, reason=reason, evidence=evidence
+        )
+        return client, Event(rejected, request.cause)
+    client = replace(client, hold=Hold(request.lead_id, request.partner_id, now))
+    if (own := client.reservations.get(request.lead_id)) is not None:
+        client = client.with_reservation(replace(own, ended_at=None, ended_as=None))
+    confirmed = ReinstatementConfirmed(**base_fields, request_id=request.request_id, confirmed_at=now)
+    return client, Event(confirmed, request.cause)
+
+
+def _refusal(client: ClientState, request: Reinstatement) -> tuple[Refusal, str | None] | None:
+    """Why the request is refused, and the evidence; None if it is granted."""
+    hold = client.hold
+    if hold is not None and hold.lead_id != request.lead_id:
+        reservation = client.reservations.get(hold.lead_id)
+        if reservation is None or reservation.ended_at is None:
+            return "held-by-partner", str(hold.lead_id)
+    sold = sorted(ref for ref, deal in client.deals.items() if deal.cancelled_at is None)
+    if sold or any(reservation.ended_as == "won" for reservation in client.reservations.values()):
+        return "already-sold", sold[0] if sold else None
+    return None
+
+
+def _verdict_event(key: str, lead: Lead, verdict: Verdict) -> LeadConfirmed | LeadRejected:
+    if verdict.reason is None:
+        return LeadConfirmed(
+            lead_id=lead.lead_id,
+            client_key=key,
+            partner_id=lead.partner_id,
+            client=lead.client,
+            received_at=lead.received_at,
+            checked_at=lead.checked_at or verdict.at,
+            confirmed_at=verdict.at,
+        )
+    return LeadRejected(
+        lead_id=lead.lead_id,
+        client_key=key,
+        partner_id=lead.partner_id,
+        client=lead.client,
+        received_at=lead.received_at,
+        rejected_at=verdict.at,
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+    )

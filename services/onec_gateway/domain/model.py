@@ -1,0 +1,284 @@
+"""The state of one client and of one partner, and the builder's policy. All types are frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import isodate
+
+from chassis.decision import Cause
+from contracts.base import RejectionReason
+from contracts.partners import Partner
+
+Ended = Literal["expired", "won", "withdrawn"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The builder's policy for verdicts.
+
+    `clock_skew`: by how much the clocks of 1C and of intake may differ. If an enquiry's date is within it of the time
+    when a lead was received, a person decides the lead.
+    `max_enquiry_age`: an enquiry or an expiry that is older does not block a lead; None means that age does not matter.
+    """
+
+    clock_skew: timedelta = timedelta(0)
+    max_enquiry_age: isodate.Duration | timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enquiry:
+    """A direct enquiry in 1C's general journal, as 1C returned it last.
+
+    `ref` is 1C's reference, `date` and `number` are the document's. `ours`: the gateway wrote the enquiry when a
+    reservation had expired; the sales office did not.
+    """
+
+    ref: str
+    date: datetime
+    number: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A sale in 1C, as 1C returned it last. `ref` is 1C's reference, `amount` is in units of `currency` (ISO 4217)."""
+
+    ref: str
+    amount: Decimal
+    currency: str
+    contract_number: str
+    sold_on: date
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An enquiry and its history since the gateway first saw it.
+
+    `not_there_at`: the last time when the gateway read 1C and 1C did not have the enquiry; None if there is no such
+    time. `was_dated`: the enquiry's date before somebody changed it. `deleted`: the enquiry is marked for deletion or
+    gone. `last_collision`: `<lead id>/<collision kind>` of the latest collision event about this enquiry, with
+    `/<date>` after a changed date; None if there was no such event.
+    """
+
+    enquiry: Enquiry
+    first_seen_at: datetime
+    not_there_at: datetime | None = None
+    was_dated: datetime | None = None
+    deleted: bool = False
+    last_collision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A sale that is linked to a lead of this client. `linked_by`: the person who linked it, None if the gateway did
+    by the client's phone."""
+
+    sale: Sale
+    lead_id: UUID
+    noticed_at: datetime
+    linked_by: str | None = None
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A partner manager's decision about a lead that the rules leave to people. `who` decided, and `why`."""
+
+    confirmed: bool
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision about a lead. `reason` is None for a confirmed lead and the true reason for a rejected one.
+
+    `rule` is the name of the rule that decided. `evidence` is the id of a lead or the 1C reference on which the
+    decision rests.
+    """
+
+    at: datetime
+    reason: RejectionReason | None = None
+    evidence: str | None = None
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A lead of the client. `client` is sealed.
+
+    `cause` names the lead's lead-submitted event: the verdict is published with this cause, however late it comes.
+    `check_requested`: a work row for the check in 1C exists. `enquiries` and `sales` are the result of that check,
+    which was read at `checked_at`. `delayed_at`: when lead-check-delayed was published.
+    """
+
+    lead_id: UUID
+    partner_id: str
+    client: str
+    received_at: datetime
+    number: int
+    cause: Cause
+    check_requested: bool = False
+    checked_at: datetime | None = None
+    enquiries: tuple[Enquiry, ...] = ()
+    sales: tuple[Sale, ...] = ()
+    delayed_at: datetime | None = None
+    ruling: Ruling | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def queue_position(self) -> tuple[datetime, int]:
+        """The lead's place in the client's queue: the lowest is decided first."""
+        return self.received_at, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The client was granted to this lead at `confirmed_at`. Its end is recorded in the lead's KnownReservation."""
+
+    lead_id: UUID
+    partner_id: str
+    confirmed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReservation:
+    """What the gateway knows of a lead's reservation, from the events of the reservations service.
+
+    `reserved_through` is its last day in the builder's time zone, `reserved_until` the first instant after it.
+    `ended_at` and `ended_as` are None while it is live. `journal_entered_at`: when the entry was written to 1C's
+    partner journal. `handed_over_at` and `enquiry_ref`: when the client was written to 1C's general journal, and the
+    1C reference of that enquiry.
+    """
+
+    lead_id: UUID
+    confirmed_at: datetime
+    reserved_until: datetime
+    reserved_through: date
+    ended_at: datetime | None = None
+    ended_as: Ended | None = None
+    journal_entered_at: datetime | None = None
+    handed_over_at: datetime | None = None
+    enquiry_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reinstatement:
+    """A request to reinstate an expired reservation. It waits in the client's queue until `answered_at`."""
+
+    request_id: UUID
+    lead_id: UUID
+    partner_id: str
+    requested_at: datetime
+    cause: Cause
+    answered_at: datetime | None = None
+
+    @property
+    def queue_position(self) -> tuple[datetime, int]:
+        """The request's place in the client's queue: before a lead that was received at the same instant."""
+        return self.requested_at, 0
+
+
+def _empty() -> Mapping[Any, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientState:
+    """All facts about one client, by client key. A client has at most one hold.
+
+    `leads`, `reservations` are by lead id, `sightings` and `deals` by 1C reference, `reinstatements` by request id.
+    `insider`: the client's phone belongs to a partner (`partner:<id>`) or to the builder's staff (`staff`); None if it
+    belongs to neither.
+    """
+
+    key: str
+    hold: Hold | None = None
+    leads: Mapping[UUID, Lead] = field(default_factory=_empty)
+    reservations: Mapping[UUID, KnownReservation] = field(default_factory=_empty)
+    sightings: Mapping[str, Sighting] = field(default_factory=_empty)
+    deals: Mapping[str, Deal] = field(default_factory=_empty)
+    reinstatements: Mapping[UUID, Reinstatement] = field(default_factory=_empty)
+    insider: str | None = None
+
+    def next_in_queue(self) -> Lead | Reinstatement | None:
+        """The undecided lead or unanswered request that was received first; None if there is none."""
+        waiting: list[Lead | Reinstatement] = [lead for lead in self.leads.values() if lead.verdict is None]
+        if self.reinstatements:
+            waiting.extend(request for request in self.reinstatements.values() if request.answered_at is None)
+        return (
+            min(waiting, key=lambda item: item.queue_position) if len(waiting) > 1 else waiting[0] if waiting else None
+        )
+
+    def holder(self) -> Lead | None:
+        """The lead that holds the client now: the hold was granted to it, and no end of its reservation was seen."""
+        if self.hold is None:
+            return None
+        reservation = self.reservations.get(self.hold.lead_id)
+        if reservation is not None and reservation.ended_at is not None:
+            return None
+        return self.leads.get(self.hold.lead_id)
+
+    # Two copies are made for nearly every message, and `dataclasses.replace` costs several times as much.
+
+    def with_lead(self, lead: Lead) -> "ClientState":
+        """This state with `lead` added or replaced."""
+        leads = _with(self.leads, lead.lead_id, lead)
+        return ClientState(
+            self.key,
+            self.hold,
+            leads,
+            self.reservations,
+            self.sightings,
+            self.deals,
+            self.reinstatements,
+            self.insider,
+        )
+
+    def with_reservation(self, reservation: KnownReservation) -> "ClientState":
+        """This state with `reservation` added or replaced."""
+        reservations = _with(self.reservations, reservation.lead_id, reservation)
+        return ClientState(
+            self.key,
+            self.hold,
+            self.leads,
+            reservations,
+            self.sightings,
+            self.deals,
+            self.reinstatements,
+            self.insider,
+        )
+
+    def with_sighting(self, sighting: Sighting) -> "ClientState":
+        """This state with `sighting` added or replaced."""
+        return replace(self, sightings=_with(self.sightings, sighting.enquiry.ref, sighting))
+
+    def with_deal(self, deal: Deal) -> "ClientState":
+        """This state with `deal` added or replaced."""
+        return replace(self, deals=_with(self.deals, deal.sale.ref, deal))
+
+    def with_reinstatement(self, request: Reinstatement) -> "ClientState":
+        """This state with `request` added or replaced."""
+        return replace(self, reinstatements=_with(self.reinstatements, request.request_id, request))
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerState:
+    """A partner as it is now. `phone_key` is the client key of the partner's phone, because a partner is never a
+    client; None if the sealed phone could not be opened."""
+
+    partner: Partner
+    phone_key: str | None = None
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return MappingProxyType({**mapping, key: value})

@@ -1,0 +1,164 @@
+"""The rules that decide a lead, in their order, as data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from contracts.base import RejectionReason
+from services.onec_gateway.domain.model import ClientState, KnownReservation, Lead, Policy, Verdict
+
+
+class Pending(Enum):
+    """Why a lead cannot be decided yet: the check in 1C has no result, or only a person may decide."""
+
+    CHECK = "check"
+    RULING = "ruling"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule applies to a lead. `evidence` is the id of the lead or the 1C reference on which it rests.
+
+    `needs_ruling`: the facts do not show whether the rule applies, and a person must decide.
+    """
+
+    evidence: str | None = None
+    needs_ruling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRule:
+    """A reason to reject a lead. The first rule that returns a finding decides; if none does, the lead is confirmed.
+
+    `needs_check`: the rule reads the result of the check in 1C.
+    """
+
+    name: str
+    reason: RejectionReason
+    find: Callable[[ClientState, Lead, Policy], Finding | None]
+    needs_check: bool = False
+
+
+def must_wait_for_reservations(client: ClientState, lead: Lead) -> bool:
+    """Whether the verdict depends on an event of the reservations service that has not arrived.
+
+    A hold is live until its end arrives, whatever the clock shows: an extension may be on its way.
+    """
+    hold = client.hold
+    if hold is None or lead.ruling is not None or lead.received_at <= hold.confirmed_at:
+        return False
+    reservation = client.reservations.get(hold.lead_id)
+    return reservation is None or (reservation.ended_at is None and lead.received_at >= reservation.reserved_until)
+
+
+def verdict_on(client: ClientState, lead: Lead, now: datetime, policy: Policy) -> Verdict | Pending:
+    """The verdict by the ordered rules, as of the lead's `received_at`; or what it still needs."""
+    if lead.ruling is not None:
+        reason: RejectionReason | None = None if lead.ruling.confirmed else "known-to-builder"
+        return Verdict(now, reason, None, "ruling")
+    for rule in RULES:
+        if rule.needs_check and lead.checked_at is None:
+            if (own := client.reservations.get(lead.lead_id)) is not None:
+                # The lead has a reservation, so it was confirmed before this database was restored from a backup:
+                # the same verdict is published again.
+                return Verdict(own.confirmed_at, rule=FREE)
+            return Pending.CHECK
+        finding = rule.find(client, lead, policy)
+        if finding is not None:
+            return Pending.RULING if finding.needs_ruling else Verdict(now, rule.reason, finding.evidence, rule.name)
+    return Verdict(now, rule=FREE)
+
+
+def _own_hold(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
+    holder = _holder_at_receipt(client, lead)
+    return Finding(str(holder[0])) if holder is not None and holder[1] == lead.partner_id else None
+
+
+def _others_hold(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
+    holder = _holder_at_receipt(client, lead)
+    return Finding(str(holder[0])) if holder is not None else None
+
+
+def _holder_at_receipt(client: ClientState, lead: Lead) -> tuple[UUID, str] | None:
+    """The id and the partner of the lead that held the client when `lead` was received."""
+    hold = client.hold
+    # A racing lead was received before the hold was granted: the hold covers it, whatever its term.
+    if hold is not None and (
+        lead.received_at <= hold.confirmed_at or _covers(client.reservations.get(hold.lead_id), lead.received_at)
+    ):
+        return hold.lead_id, hold.partner_id
+    for other in client.leads.values():
+        reservation = client.reservations.get(other.lead_id)
+        if (
+            reservation is not None
+            and reservation.ended_as == "withdrawn"
+            and other.lead_id != lead.lead_id
+            and other.queue_position < lead.queue_position
+            and _covers(reservation, lead.received_at)
+        ):
+            return other.lead_id, other.partner_id
+    return None
+
+
+def _covers(reservation: KnownReservation | None, moment: datetime) -> bool:
+    """Whether the reservation had not ended at `moment`."""
+    if reservation is None:
+        return False
+    if reservation.ended_as in ("won", "withdrawn") and reservation.ended_at is not None:
+        return moment < reservation.ended_at
+    return moment < reservation.reserved_until
+
+
+def _handed_over(client: ClientState, lead: Lead, policy: Policy) -> Finding | None:
+    reservation = _reservation_of_hold(client)
+    if reservation is None or reservation.ended_at is None or reservation.ended_as != "expired":
+        return None
+    return None if _is_too_old(reservation.ended_at, lead, policy) else Finding(str(reservation.lead_id))
+
+
+def _won(client: ClientState, _: Lead, __: Policy) -> Finding | None:
+    reservation = _reservation_of_hold(client)
+    return Finding(str(reservation.lead_id)) if reservation is not None and reservation.ended_as == "won" else None
+
+
+def _reservation_of_hold(client: ClientState) -> KnownReservation | None:
+    return client.reservations.get(client.hold.lead_id) if client.hold is not None else None
+
+
+def _known_to_builder(_: ClientState, lead: Lead, policy: Policy) -> Finding | None:
+    """An enquiry dated at or before the receipt rejects; within the clock skew of the receipt, a person decides."""
+    blocking = [enquiry for enquiry in lead.enquiries if not _is_too_old(enquiry.date, lead, policy)]
+    if before := [enquiry for enquiry in blocking if enquiry.date <= lead.received_at - policy.clock_skew]:
+        return Finding(min(before, key=lambda enquiry: (enquiry.date, enquiry.ref)).ref)
+    near = any(enquiry.date <= lead.received_at + policy.clock_skew for enquiry in blocking)
+    return Finding(needs_ruling=True) if near else None
+
+
+def _insider(client: ClientState, _: Lead, __: Policy) -> Finding | None:
+    return Finding(client.insider) if client.insider is not None else None
+
+
+def _sold(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
+    sold = {sale.ref for sale in lead.sales if not sale.cancelled}
+    sold |= {deal.sale.ref for deal in client.deals.values() if deal.cancelled_at is None}
+    return Finding(min(sold)) if sold else None
+
+
+def _is_too_old(since: datetime, lead: Lead, policy: Policy) -> bool:
+    return policy.max_enquiry_age is not None and since + policy.max_enquiry_age <= lead.received_at
+
+
+# The names are stored with the verdicts.
+FREE: Final = "free"
+RULES: Final = (
+    VerdictRule("own-hold", "already-yours", _own_hold),
+    VerdictRule("others-hold", "held-by-partner", _others_hold),
+    VerdictRule("handed-over", "known-to-builder", _handed_over),
+    VerdictRule("won", "already-sold", _won),
+    VerdictRule("enquiry", "known-to-builder", _known_to_builder, needs_check=True),
+    VerdictRule("insider", "not-a-client", _insider, needs_check=True),
+    VerdictRule("sale", "already-sold", _sold, needs_check=True),
+)

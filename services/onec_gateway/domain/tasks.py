@@ -1,0 +1,97 @@
+"""The calls to 1C that decisions request: the kinds of work rows, and the payload of each."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from chassis.decision import Task
+from contracts.reservations import (
+    AnyReservation,
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+)
+from services.onec_gateway.domain.model import ClientState, Lead
+
+# The values are stored in work rows: a change needs a migration.
+CHECK: Final = "check"
+PARTNER_JOURNAL: Final = "partner-journal"
+JOURNAL_UPDATE: Final = "partner-journal-update"
+HAND_OVER: Final = "hand-over"
+TAKE_BACK: Final = "take-back"
+MARK_ENQUIRY: Final = "mark-enquiry"
+
+
+def check(lead: Lead) -> Task:
+    """The task that reads from 1C whether it has enquiries or sales of the lead's client."""
+    return Task(CHECK, str(lead.lead_id), {"client": lead.client}, lead.cause)
+
+
+def enter_in_journal(message: ReservationOpened, checked_at: datetime | None) -> Task:
+    """The task that writes a lead's entry to 1C's partner journal.
+
+    `checked_at`: when 1C answered the lead's check; None if that is unknown.
+    """
+    checked = {"checked_at": checked_at.isoformat()} if checked_at else {}
+    return Task(PARTNER_JOURNAL, str(message.lead_id), {**_entry(message), **checked})
+
+
+def update_journal(message: ReservationExtended | ReservationClosed | ReservationReopened) -> Task:
+    """The task that writes a reservation's new state to its entry in 1C's partner journal."""
+    state, step = _state_and_step(message)
+    return Task(JOURNAL_UPDATE, f"{message.lead_id}/{step}", {**_entry(message), "state": state})
+
+
+def hand_over(message: ReservationExpired) -> Task:
+    """The task that moves an expired client from 1C's partner journal to its general journal."""
+    payload = {**_entry(message), "expired_at": message.expired_at.isoformat()}
+    return Task(HAND_OVER, f"{message.lead_id}/{message.reserved_until.isoformat()}", payload)
+
+
+def take_back(message: ReservationReinstated) -> Task:
+    """The task that moves a reinstated client from 1C's general journal back to its partner journal."""
+    return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", _entry(message))
+
+
+def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:
+    """The task that marks an enquiry of the sales office, named by its 1C reference: the partner who holds the client,
+    and the last day of the reservation."""
+    through = reserved_through.isoformat()
+    payload = {"lead_id": str(lead_id), "partner_id": partner_id, "enquiry": enquiry, "reserved_through": through}
+    return Task(MARK_ENQUIRY, f"{enquiry}/{lead_id}/{through}", payload)
+
+
+def mark_again(client: ClientState, message: ReservationExtended | ReservationReinstated) -> Iterator[Task]:
+    """The tasks that write the reservation's new last day on the enquiries of all published collisions with this lead.
+
+    Deleted enquiries are left out.
+    """
+    for ref, sighting in client.sightings.items():
+        collision = sighting.last_collision
+        if collision is not None and collision.startswith(f"{message.lead_id}/") and not sighting.deleted:
+            yield mark_enquiry(message.lead_id, message.partner_id, ref, message.reserved_through)
+
+
+def _state_and_step(message: ReservationExtended | ReservationClosed | ReservationReopened) -> tuple[str, str]:
+    """The state that the entry gets, and the part of the row's reference that differs between updates of one lead."""
+    match message:
+        case ReservationExtended():
+            return "active", str(message.request_id)
+        case ReservationClosed():
+            return message.outcome, message.closed_at.isoformat()
+        case ReservationReopened():
+            return "active", message.reopened_at.isoformat()
+
+
+def _entry(message: AnyReservation) -> dict[str, str]:
+    return {
+        "lead_id": str(message.lead_id),
+        "client": message.client,
+        "partner_id": message.partner_id,
+        "confirmed_at": message.confirmed_at.isoformat(),
+        "reserved_through": message.reserved_through.isoformat(),
+    }

@@ -1,0 +1,49 @@
+"""Reads the fields of a row that 1C returned. A missing or malformed field raises NoAnswer: the answer is unusable."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.onec_gateway.onec.errors import NoAnswer
+
+_EMPTY_DAY: Final = "0001-01-01T"
+
+
+def string(row: Mapping[str, Any], name: str) -> str:
+    """A text field. Raises NoAnswer if the field is missing."""
+    value = row.get(name)
+    if not isinstance(value, str):
+        raise NoAnswer("not-1c", 200)
+    return value
+
+
+def money(row: Mapping[str, Any], name: str) -> Decimal:
+    """An amount, to the cent. Raises NoAnswer."""
+    # 1C sends Edm.Double: the shortest text of the number is the amount that people typed.
+    try:
+        return Decimal(str(row[name])).quantize(Decimal("0.01"))
+    except (KeyError, InvalidOperation):
+        raise NoAnswer("not-1c", 200) from None
+
+
+def instant(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> datetime:
+    """A date with time in UTC; 1C's dates are local times of the infobase. Raises NoAnswer."""
+    naive = string(row, name)
+    if naive.startswith(_EMPTY_DAY):
+        # 1C stores a document without a date, or with a time of day only, on this day. It counts as the oldest.
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        return datetime.fromisoformat(naive).replace(tzinfo=zone).astimezone(UTC)
+    except ValueError:
+        raise NoAnswer("not-1c", 200) from None
+
+
+def day(row: Mapping[str, Any], name: str, default_name: str) -> date:
+    """A calendar day; where the field is empty, the day of the field `default_name`. Raises NoAnswer."""
+    naive, default = string(row, name), string(row, default_name)
+    try:
+        return datetime.fromisoformat(default if naive.startswith(_EMPTY_DAY) else naive).date()
+    except ValueError:
+        raise NoAnswer("not-1c", 200) from None

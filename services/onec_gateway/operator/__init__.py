@@ -1,0 +1,1 @@
+"""Commands for the 1C administrator and for the builder's staff, in Russian."""

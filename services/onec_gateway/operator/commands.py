@@ -1,0 +1,18 @@
+"""The gateway's commands beside `run` and `migrate`."""
+
+import typer
+
+from services.onec_gateway.operator import deals, exchanges, parked, rulings, verification
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the operators' commands to a command line."""
+    app.command(name="exchanges")(exchanges.exchanges)
+    app.command(name="parked")(parked.parked)
+    app.command(name="retry")(parked.retry)
+    app.command(name="release")(rulings.release)
+    app.command(name="verify")(verification.verify)
+    sales = typer.Typer(help="Продажи, найденные в 1С")
+    sales.callback(invoke_without_command=True)(deals.deals)
+    sales.command(name="link")(deals.link)
+    app.add_typer(sales, name="deals")

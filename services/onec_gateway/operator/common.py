@@ -1,0 +1,90 @@
+"""What the operators' commands share: options, reading the database, deciding one input, printing rows."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Final, NoReturn
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from chassis.clock import Clock
+from chassis.commands.console import print_rows, query
+from chassis.commands.decide import decide_once
+from chassis.decision import Cause
+from chassis.service import Input, Row
+from chassis.settings import load
+from services.onec_gateway.app import build
+from services.onec_gateway.assembly import NAME
+from services.onec_gateway.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="вместо таблицы: по одному объекту JSON в строке")]
+Limit = Annotated[int, typer.Option(help="показать не больше этого числа строк")]
+Who = Annotated[str, typer.Option(help="кто решил")]
+Why = Annotated[str, typer.Option(help="почему")]
+
+_CLIENT_KEY: Final = "SELECT client_key FROM leads WHERE lead_id = $1"
+
+
+def read(sql: str, *args: Any) -> Sequence[Row]:
+    """The rows of one statement on the gateway's database."""
+    return query(load(Settings).database_url.get_secret_value(), NAME, sql, *args)
+
+
+def read_as_dicts(sql: str, *args: Any) -> list[dict[str, Any]]:
+    """The rows of one statement on the gateway's database, each by column name."""
+    return [dict(row.items()) for row in read(sql, *args)]
+
+
+def decide(item: Input) -> Any:
+    """Decide one input in a transaction of its own; a running gateway publishes the events. The result is the rule's
+    reply."""
+
+    async def decided() -> Any:
+        return await decide_once(build(load(Settings)), item, Clock())
+
+    return asyncio.run(decided())
+
+
+def client_key_of(lead: UUID) -> str:
+    """The key of the lead's client. Ends the command with exit code 1 if the gateway does not have the lead."""
+    found = read(_CLIENT_KEY, lead)
+    if not found:
+        fail(f"лида {lead} в базе шлюза нет")
+    return str(found[0].client_key)
+
+
+def cause_of(what: str, ref: str) -> Cause:
+    """The cause of a person's decision: `operator/<what>/<ref>`."""
+    return Cause(f"operator/{what}/{ref}", f"operator/{what}/{ref}")
+
+
+def fail(text: str) -> NoReturn:
+    """Print an error and end the command with exit code 1."""
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
+
+
+def show(
+    columns: Sequence[str],
+    found: Sequence[dict[str, Any]],
+    cells: Callable[[Any], Sequence[Any]],
+    as_json: bool,
+    *,
+    empty: str,
+) -> None:
+    """Print rows as a table of `cells` under `columns`, or whole as one JSON object a line. Without rows the table is
+    replaced by the text `empty`, and JSON prints nothing."""
+    print_rows(columns, found, cells, "json" if as_json else "table", empty=empty)
+
+
+def time_format() -> Callable[[datetime | None], str]:
+    """A function that writes a time in the builder's time zone, with the year; an empty text for None."""
+    zone = ZoneInfo(load(Settings).time_zone)
+    return lambda moment: moment.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S") if moment is not None else ""
+
+
+def day(value: date) -> str:
+    """A date as people write it in Russian."""
+    return f"{value:%d.%m.%Y}"

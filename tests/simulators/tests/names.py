@@ -1,0 +1,11 @@
+"""Names of sets in the simulated infobase, as a client writes them."""
+
+CARDS = "Catalog_CRM_ПотенциальныеКлиенты"
+PHONES = f"{CARDS}_КонтактнаяИнформация"
+PARTNERS = "Catalog_Партнеры"
+USERS = "Catalog_Пользователи"
+PHONE_KINDS = "Catalog_ВидыКонтактнойИнформации"
+ENQUIRIES = "Document_CRM_Интерес"
+DEALS = "Document_ДоговорПродажи"
+REGISTER = "InformationRegister_ЖурналПартнеров"
+DOCUMENTS = "Document_ЗаявкаПартнера"
