@@ -5,6 +5,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any, Final, Literal
 
 import typer
@@ -39,13 +40,13 @@ def print_rows(
     *,
     empty: str = "ничего нет",
 ) -> None:
-    """Print rows as a table, as CSV, or as JSON with one whole object a line.
+    """Print rows as a table, as CSV, or as JSON with one whole object a line; times in JSON are RFC 3339.
 
     Table and CSV show `cells(row)` under `columns`. `empty` is printed instead of a table without rows.
     """
     if form == "json":
         for row in found:
-            typer.echo(json.dumps(dict(row), ensure_ascii=False, default=str))
+            typer.echo(json.dumps(dict(row), ensure_ascii=False, default=_as_text))
         return
     if form == "csv":
         writer = csv.writer(sys.stdout)
@@ -60,3 +61,7 @@ def print_rows(
     # A file or a pipe has no width that cells must fit into.
     console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
     console.print(table if found else empty)
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
