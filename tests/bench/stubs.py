@@ -1,4 +1,4 @@
-"""Our gateway and notifier with 1C and the SMS provider inside, answering at once.
+"""The gateway and the notifier with stubs of 1C and the SMS provider that respond at once.
 
 `python -m tests.bench.stubs onec_gateway|notifier run`.
 """
@@ -20,8 +20,8 @@ from services.onec_gateway.onec.journals import Entry, Journals
 from services.onec_gateway.onec.search import Known, Search
 
 
-class KnowsNobody:
-    """A 1C that has no enquiries, and takes every entry."""
+class EmptyOneC:
+    """A 1C without enquiries that accepts every journal entry."""
 
     refuses_repeats = True
 
@@ -35,7 +35,7 @@ class KnowsNobody:
         pass
 
 
-class TakesAll:
+class AcceptingProvider:
     """A provider that accepts every message."""
 
     name = "stub"
@@ -54,12 +54,12 @@ class TakesAll:
 
 
 def build_gateway(settings: gateway_settings.Settings) -> Service:
-    onec = KnowsNobody()
+    onec = EmptyOneC()
     return onec_gateway.wire(settings, cast(Search, onec), cast(Journals, onec), onec.close)
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:
-    return notifier.wire(settings, [TakesAll()])
+    return notifier.wire(settings, [AcceptingProvider()])
 
 
 if __name__ == "__main__":

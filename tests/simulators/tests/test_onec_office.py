@@ -1,11 +1,11 @@
 """What people do in 1C, and what stands before it: sessions, licences, the web server's limits, late writes."""
 
-import time
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.process import wait_for
 from tests.simulators.tests.processes import PASSWORD, USER, OneCSim, refused
 
 CARDS = "Catalog_CRM_ПотенциальныеКлиенты"
@@ -76,7 +76,7 @@ def test_late_commit_lands_after_a_look_has_found_nothing(onec: OneCSim) -> None
     assert onec.get("journal") == []
     assert onec.get("calls")[0]["committed"] is False
 
-    until(lambda: bool(onec.get("journal")))
+    wait_for(lambda: bool(onec.get("journal")), "the journal has an entry", 10)
     assert onec.get("calls")[0]["committed"] is True
 
 
@@ -88,7 +88,7 @@ def test_late_commit_that_comes_second_is_refused_by_the_key(onec: OneCSim) -> N
     assert onec.call("POST", REGISTER, {"ИдентификаторЛида": LEAD, "ФИО": "второй"}).status_code == 200
     assert onec.http.get(f"{onec.base}/__sim/health").status_code == 200
     # The write that is on its way must have had its chance.
-    until(lambda: onec.get("state")["late"] == 0)
+    wait_for(lambda: onec.get("state")["late"] == 0, "no late write is open", 10)
     assert [row["full_name"] for row in onec.get("journal")] == ["второй"]
 
 
@@ -165,9 +165,3 @@ def test_unlimited_strings_of_the_document_journal_are_searched_not_compared(one
 
     assert len(onec.rows(DOCUMENTS, filter="substringof('важн',Комментарий)")) == 1
     assert refused(onec.call("GET", DOCUMENTS, filter="Комментарий eq 'важное'"))[0] == 500
-
-
-def until(look: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not look():
-        assert time.monotonic() < deadline
