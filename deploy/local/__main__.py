@@ -27,12 +27,14 @@ Ports. Each environment variable sets one port:
   TRUCE_ONEC_PORT      8091   the 1C simulator
   TRUCE_SMS_PORT       8092   the SMS simulator
   TRUCE_REPORTS_PORT   8083   delivery reports of SMS providers
-  TRUCE_ADMIN_PORT     9101   health and metrics, one port for each service from this one upwards
-  TRUCE_KAFKA_PORT     9092   Kafka; the next port is its controller's (TRUCE_KAFKA_CONTROLLER_PORT)
+  TRUCE_ADMIN_PORT     9101   health and metrics: the first of five ports
+  TRUCE_KAFKA_PORT     9092   Kafka; TRUCE_KAFKA_CONTROLLER_PORT is the next port
   TRUCE_POSTGRES_PORT  5433   PostgreSQL
 
-To use a Kafka that already runs, set KAFKA_BOOTSTRAP_SERVERS. To use a PostgreSQL that already runs, set …_DATABASE_URL
-of all four services. Each service gets the variables with its prefix (INTAKE_, ONEC_, RESERVATIONS_, NOTIFIER_).
+To use a Kafka that already runs, set KAFKA_BOOTSTRAP_SERVERS.
+To use a PostgreSQL that already runs, set …_DATABASE_URL of all services.
+Each service gets the variables with its prefix: INTAKE_, ONEC_,
+RESERVATIONS_, NOTIFIER_.
 With ALLOW_CLOCK_SHIFT=true, python -m chassis.clock moves business time.
 """
 

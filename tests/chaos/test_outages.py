@@ -48,7 +48,7 @@ async def test_while_kafka_is_down_leads_are_accepted_and_they_all_arrive_afterw
 
 @pytest.mark.long
 @pytest.mark.parametrize("seconds", [10, 30])
-async def test_while_postgres_is_down_intake_returns_503_with_retry_after_and_loses_nothing(
+async def test_while_postgres_is_down_intake_returns_503_and_loses_nothing(
     system: LocalSystem, harness: SystemHarness, seconds: int
 ) -> None:
     outage = await _outage(system, harness, "no-postgres", ["postgres"], seconds)
