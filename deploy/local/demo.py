@@ -59,11 +59,11 @@ def curl_line(intake: str, key: str) -> str:
             "advertising": False,
         },
     }
-    words = ["curl", "-sS", "-X", "POST", f"{intake}/v1/leads"]
+    command = ["curl", "-sS", "-X", "POST", f"{intake}/v1/leads"]
     for header in (f"Authorization: Bearer {key}", f"Idempotency-Key: {uuid.uuid4()}"):
-        words += ["-H", header]
-    words += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
-    return shlex.join(words)
+        command += ["-H", header]
+    command += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
+    return shlex.join(command)
 
 
 def mobile() -> str:

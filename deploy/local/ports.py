@@ -101,13 +101,13 @@ def free_port(row: int = 1) -> int:
 
 def require_free(wanted: Mapping[str, tuple[int, str]]) -> None:
     """Raise a LocalError that names every occupied port of `wanted` (purpose → port and its variable)."""
-    taken = [
-        f"port {port} ({what}) is taken{port_holder(port)}; free the port, or set {variable} to another port"
+    occupied = [
+        f"port {port} ({what}) is in use{port_holder(port)}; free the port, or set {variable} to another port"
         for what, (port, variable) in wanted.items()
         if not is_free(port)
     ]
-    if taken:
-        raise LocalError("\n".join(taken))
+    if occupied:
+        raise LocalError("\n".join(occupied))
 
 
 def port_holder(port: int) -> str:

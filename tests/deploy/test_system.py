@@ -53,7 +53,7 @@ def test_an_occupied_port_is_reported_with_its_process_and_its_variable(tmp_path
         LocalSystem(tmp_path, ports, blueprint=blueprint(tmp_path / "journal")).start()
 
     message = str(error.value)
-    assert f"port {ports.sms} (sms) is taken by pid" in message
+    assert f"port {ports.sms} (sms) is in use by pid" in message
     assert "TRUCE_SMS_PORT" in message
     assert not programs_of(tmp_path / "run")
 

@@ -90,7 +90,7 @@ class OneC:
 
 
 class Gateway:
-    """Decides who holds a client, with the keys of the environment."""
+    """Decides which lead holds a client, with the keys of the environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._onec = OneC()
