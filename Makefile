@@ -1,4 +1,4 @@
-# The front door. Needs Python >= 3.11 (with venv) and make, nothing else; everything is installed into .venv.
+# The commands of this project. They need Python >= 3.11 (with venv) and make; everything else is installed into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,24 +12,25 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: help run test test-long test-kannel smoke bench bench-compare check fmt lock install
 
 help:
-	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data stays in .local/'
-	@echo 'make test       every test that a change needs, on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
-	@echo 'make test-long  the rest: many seeds, many kills, long faults'
-	@echo 'make test-kannel  the SMS road by Kannel, with Debian'"'"'s Kannel where it is installed'
-	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
-	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|onec|clocks|sms|soak, LEADS=n, ROUNDS=n, OPEN=n)'
-	@echo 'make bench-compare BEFORE=commit  the same beside an earlier commit, in one series; exit 1 if a figure is worse'
-	@echo 'make check      format, lint, types, import rules, fast tests'
-	@echo 'make fmt        put the code into format'
-	@echo 'make lock       write the lock files anew from pyproject.toml'
-	@echo 'make help       this table'
+	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data is kept in .local/'
+	@echo 'make test       run the tests of a change on real Kafka and PostgreSQL (at most 10 minutes on 2 cores)'
+	@echo 'make test-long  run the long tests: many seeds, many kills, long faults'
+	@echo 'make test-kannel  run the tests of the SMS provider Kannel, with a real Kannel if it is installed'
+	@echo 'make smoke      start the whole system on free ports, run the main path, print each step and its time'
+	@echo 'make bench      measure Truce and two other programs (ONLY=pipeline|latency|http|onec|clocks|sms|soak, LEADS=n, ROUNDS=n, OPEN=n)'
+	@echo 'make bench-compare BEFORE=COMMIT  measure this checkout and an earlier commit in one series; exit 1 if a figure is worse'
+	@echo 'make check      check format, lint, types and import rules, and run the fast tests'
+	@echo 'make fmt        format the code'
+	@echo 'make lock       resolve pyproject.toml and write the lock files'
+	@echo 'make help       print this text'
 	@echo
-	@echo 'Each of them first installs what is missing into .venv. Ports and settings: .venv/bin/python -m deploy.local run --help'
+	@echo 'Each command first installs missing packages into .venv. Ports and settings: .venv/bin/python -m deploy.local run --help'
+	@echo 'Commands of the services, with the settings of the last run: .venv/bin/python -m deploy.local exec SERVICE --help'
 
 run: $(INSTALLED)
 	@$(BIN)/python -m deploy.local run
 
-# Two files at a time, each with servers of its own, unless servers are given; the long files come first.
+# Two workers, each with servers of its own; one worker if the tests use servers that already run.
 test: $(INSTALLED)
 	@$(PYTEST) -m 'not long' -n $(if $(KAFKA_BOOTSTRAP_SERVERS),0,2) --dist loadfile --no-loadscope-reorder
 
@@ -66,7 +67,7 @@ lock: $(INSTALLED)
 
 install: $(INSTALLED)
 
-# The stamp is written last: an installation that was interrupted is done again, and so is one of an older lock file.
+# The stamp file is written last, so an interrupted installation is repeated. A newer lock file causes an installation.
 $(INSTALLED): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo 'the venv module of $(PYTHON) is missing (on Debian: the package python3-venv)'; exit 1; }

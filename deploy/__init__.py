@@ -1,1 +1,1 @@
-"""What brings the system up: locally (`deploy.local`), and the topics of any Kafka (`deploy.topics`)."""
+"""Brings Truce up: the whole system on one machine (`deploy.local`), and the topics of any Kafka (`deploy.topics`)."""

@@ -1,7 +1,7 @@
-"""Provisions the topics of `contracts/topics.py`: `python -m deploy.topics`.
+"""Creates the topics of `contracts/topics.py`: `python -m deploy.topics`.
 
-Says what it made and where an existing topic differs. It never changes or deletes a topic: partitions decide
-which client's messages stay in order, so such a change is a person's decision.
+It prints the topics that it created and how existing topics differ. It never changes or deletes a topic: a change of
+the number of partitions breaks the order of a client's messages, so an operator must decide on it.
 """
 
 import asyncio
@@ -19,38 +19,41 @@ from aiokafka.helpers import create_ssl_context
 from chassis.settings import KafkaSettings, load
 from contracts.topics import TOPICS, TopicSpec, portal_requests
 
-PATIENCE_SECONDS: Final = 20.0
+LEADERS_WITHIN_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The outcome: topics made now, topics that were there, and in which way some of those differ."""
+    """The names of topics that were created and that existed, and a line for each difference of an existing topic."""
 
-    made: tuple[str, ...]
-    kept: tuple[str, ...]
+    created: tuple[str, ...]
+    existing: tuple[str, ...]
     differences: tuple[str, ...]
 
 
 def topic_specs(portals: Iterable[str]) -> tuple[TopicSpec, ...]:
-    """Every topic of a system with these portals."""
+    """Every topic of a system with these portals, one request topic for each portal included."""
     return (*TOPICS, *(portal_requests(portal) for portal in portals))
 
 
 async def provision(
     settings: KafkaSettings, specs: Sequence[TopicSpec], replication: int = 1, *, ready: bool = True
 ) -> Provisioned:
-    """Make the topics that are missing, and compare those that are there. With `ready`, wait for their leaders."""
+    """Create the topics that are missing, and compare existing topics with their specifications.
+
+    With `ready`, wait until every created partition has a leader (at most 20 s, then TimeoutError).
+    """
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
         existing = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in existing]
-        made = await _create(admin, missing, replication)
-        kept = [spec for spec in specs if spec.name not in made]
-        differences = await _differences(admin, kept, replication)
-        if ready and made:
-            await _wait_for_leaders(admin, made)
-        return Provisioned(tuple(made), tuple(spec.name for spec in kept), tuple(differences))
+        created = await _create(admin, missing, replication)
+        found = [spec for spec in specs if spec.name not in created]
+        differences = await _differences(admin, found, replication)
+        if ready and created:
+            await _wait_for_leaders(admin, created)
+        return Provisioned(tuple(created), tuple(spec.name for spec in found), tuple(differences))
     finally:
         await admin.close()
 
@@ -77,17 +80,17 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
     if not specs:
         return []
-    answer = await admin.create_topics(
+    response = await admin.create_topics(
         [NewTopic(spec.name, spec.partitions, replication, topic_configs=dict(spec.config)) for spec in specs]
     )
-    made = []
-    for name, code, *message in answer.topic_errors:
+    created = []
+    for name, code, *message in response.topic_errors:
         error = for_code(code)
         if code == 0:
-            made.append(name)
-        elif error is not TopicAlreadyExistsError:  # somebody else was as quick; then it is compared
+            created.append(name)
+        elif error is not TopicAlreadyExistsError:  # another process has just created it; then it is compared
             raise error(f"{name}: {message[0] if message else ''}")
-    return made
+    return created
 
 
 async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
@@ -115,7 +118,7 @@ async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], r
 
 
 async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(LEADERS_WITHIN_SECONDS):
         while True:
             described = await admin.describe_topics(list(names))
             partitions = [partition for topic in described for partition in topic["partitions"]]
@@ -127,22 +130,23 @@ async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) ->
 
 def main(
     portals: Annotated[
-        list[str] | None, typer.Option("--portal", help="a portal that produces requests; repeat it for more")
+        list[str] | None,
+        typer.Option("--portal", help="a portal that sends requests on a topic; repeat the option for more portals"),
     ] = None,
-    replication: Annotated[int, typer.Option(help="copies of each partition; 3 in production")] = 1,
-    strict: Annotated[bool, typer.Option("--strict", help="exit 1 when an existing topic differs")] = False,
+    replication: Annotated[int, typer.Option(help="replicas of each partition; use 3 in production")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="exit with code 1 if an existing topic differs")] = False,
 ) -> None:
-    """Make the topics that are missing on KAFKA_BOOTSTRAP_SERVERS, and say where existing ones differ."""
+    """Create the topics that are missing on KAFKA_BOOTSTRAP_SERVERS, and print how existing topics differ."""
     try:
         outcome = asyncio.run(provision(load(KafkaSettings), topic_specs(portals or []), replication))
     except (KafkaError, OSError, TimeoutError) as error:
         sys.exit(f"topics: {type(error).__name__}: {error}")
-    for name in outcome.made:
-        print(f"made    {name}")
-    for name in outcome.kept:
+    for name in outcome.created:
+        print(f"created {name}")
+    for name in outcome.existing:
         print(f"exists  {name}")
     for difference in outcome.differences:
-        print(f"differs {difference} (left as it is)", file=sys.stderr)
+        print(f"differs {difference} (not changed)", file=sys.stderr)
     if strict and outcome.differences:
         sys.exit(1)
 

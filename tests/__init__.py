@@ -1,1 +1,1 @@
-"""Tests of the whole project; `simulators` holds the stand-ins for foreign systems."""
+"""Tests of the whole project; `simulators` has the stand-ins for foreign systems."""

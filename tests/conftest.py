@@ -1,3 +1,3 @@
-"""Fixtures for all tests: real servers, embedded by default."""
+"""Fixtures for all tests: real servers (embedded by default), and whole systems."""
 
-pytest_plugins = ["tests.infra"]
+pytest_plugins = ["tests.infra", "tests.systems"]

@@ -1,17 +1,15 @@
-"""One source of real Kafka and real PostgreSQL for all tests. Load it with `-p tests.infra`.
+"""Real Kafka and PostgreSQL servers for all tests: the pytest plugin `-p tests.infra`.
 
-Where the servers come from:
+The servers come from one of three sources:
 
-- by default they are embedded: started from wheels and jars in a scratch folder, in seconds, and gone at the end;
-- `TEST_INFRA=containers` takes both from testcontainers, images named by `TEST_KAFKA_IMAGE` and
-  `TEST_POSTGRES_IMAGE`;
-- with `KAFKA_BOOTSTRAP_SERVERS` and `TEST_POSTGRES_URL` set, servers that already run are used. They must be
-  there for tests only: every topic of ours on that Kafka is emptied.
+- Embedded servers (the default) start from wheels and jars in a scratch folder, in seconds, and are removed at the end.
+- With `TEST_INFRA=containers`, testcontainers starts both. `TEST_KAFKA_IMAGE` and `TEST_POSTGRES_IMAGE` set the images.
+- With `KAFKA_BOOTSTRAP_SERVERS` and `TEST_POSTGRES_URL`, the tests use servers that already run. These servers must be
+  for tests only, because the tests delete all records of Truce's topics.
 
-How tests are kept apart: each gets databases of its own (`database_factory`), copied from a template that was
-migrated once. Topics keep their real names, because the code under test knows no others; `fresh_topics` empties
-them in a fraction of a second. Whoever reads from the earliest message then meets only his own test's, whatever
-group he reads with.
+Each test has databases of its own (`database_factory`), copied from a template that was migrated once. Topics have
+their real names, because the code under test uses fixed names. `fresh_topics` empties the topics in a fraction of a
+second, so a consumer that reads from the earliest record gets only records of its own test.
 """
 
 import asyncio
@@ -35,8 +33,9 @@ from aiokafka.structs import TopicPartition
 from chassis.settings import KafkaSettings
 from contracts.topics import PORTAL_REQUESTS
 from deploy import topics
-from deploy.local import Kafka, Postgres
+from deploy.local.kafka import Kafka
 from deploy.local.ports import RANGE_VARIABLE
+from deploy.local.postgres import Postgres
 
 KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
 POSTGRES_IMAGE = "postgres:18"
@@ -46,29 +45,32 @@ T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers of one run (`-n 2`) have servers of their own, and must not take each other's ports for them.
+    """Set hypothesis' number of examples, and a range of ports for each worker of a parallel run (`-n 2`).
 
-    Properties are tried on fewer examples in the tests of every change than in the long ones.
+    Each worker starts servers of its own. Property tests try fewer examples in `make test` than in `make test-long`.
     """
     hypothesis.settings.register_profile("change", max_examples=40)
     hypothesis.settings.register_profile("long", max_examples=300)
     hypothesis.settings.load_profile("change" if "not long" in config.option.markexpr else "long")
     worker = getattr(config, "workerinput", None)
     if worker is not None:
-        if _running():
-            raise pytest.UsageError("tests on servers that already run empty each other's topics: use -n 0")
+        if _external_servers():
+            raise pytest.UsageError("parallel tests would empty each other's topics on external servers; use -n 0")
         number, each = int(worker["workerid"].removeprefix("gw")), 19_900 // worker["workercount"]
         os.environ[RANGE_VARIABLE] = f"{12_000 + number * each}-{12_000 + (number + 1) * each - 1}"
 
 
 class DatabaseFactory(Protocol):
-    """Makes a database for one test: empty, or a copy of the template that `migrate` filled once a session."""
+    """Makes a database for a test and returns its URL.
+
+    The database is empty, or a copy of the template `template_key`, which `migrate(url)` fills once a session.
+    """
 
     def __call__(self, template_key: str | None = None, migrate: Callable[[str], object] | None = None) -> str: ...
 
 
-def apart(work: Callable[[], T]) -> T:
-    """Run in a thread of its own: fixtures, migrations and tests may each have an event loop, and none meet."""
+def in_thread(work: Callable[[], T]) -> T:
+    """Run `work` in another thread, where it can run an event loop of its own; return its result or raise its error."""
     outcome: list[T] = []
     failed: list[BaseException] = []
 
@@ -87,11 +89,11 @@ def apart(work: Callable[[], T]) -> T:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, away from whatever loop the test run has."""
-    return apart(lambda: asyncio.run(work))
+    """Run a coroutine to its end in an event loop of its own, in another thread."""
+    return in_thread(lambda: asyncio.run(work))
 
 
-def _running() -> tuple[str, str] | None:
+def _external_servers() -> tuple[str, str] | None:
     kafka, postgres = os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), os.environ.get("TEST_POSTGRES_URL")
     return (kafka, postgres) if kafka and postgres else None
 
@@ -102,7 +104,7 @@ def _containers() -> bool:
 
 @pytest.fixture(scope="session")
 def infra_folder() -> Iterator[Path]:
-    """A scratch folder for the servers. Not pytest's own: PostgreSQL must reach it also when root runs the tests."""
+    """A scratch folder for the servers. pytest's own folder would be closed to PostgreSQL if root runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="truce-tests-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -110,10 +112,10 @@ def infra_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(infra_folder: Path) -> Iterator[str]:
-    """`bootstrap.servers` of a real Kafka, with no topics made yet (see `fresh_topics`)."""
-    running = _running()
-    if running:
-        yield running[0]
+    """`bootstrap.servers` of a real Kafka, without topics (see `fresh_topics`)."""
+    external = _external_servers()
+    if external:
+        yield external[0]
     elif _containers():
         from testcontainers.community.kafka import KafkaContainer
 
@@ -127,10 +129,10 @@ def kafka_bootstrap(infra_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_admin_url(infra_folder: Path) -> Iterator[str]:
-    """The URL of a superuser on a real PostgreSQL. Durability is at its defaults, as in production."""
-    running = _running()
-    if running:
-        yield running[1]
+    """The URL of a superuser of a real PostgreSQL. fsync and synchronous_commit are on, as in production."""
+    external = _external_servers()
+    if external:
+        yield external[1]
     elif _containers():
         from testcontainers.community.postgres import PostgresContainer
 
@@ -144,24 +146,21 @@ def postgres_admin_url(infra_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _templates(postgres_admin_url: str) -> Iterator[dict[str, str]]:
-    made: dict[str, str] = {}
-    yield made
-    for name in made.values():
+    databases: dict[str, str] = {}
+    yield databases
+    for name in databases.values():
         _execute(postgres_admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
 def database_factory(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[DatabaseFactory]:
-    """Call it with a key and a migration for a migrated database, or with nothing for an empty one; returns its URL.
-
-    `migrate(url)` runs once a session for each key, the rest are copies of its result (about 50 ms each).
-    """
+    """Makes databases that are dropped after the test. A copy of a template takes about 50 ms."""
     yield from _databases(postgres_admin_url, _templates)
 
 
 @pytest.fixture(scope="module")
 def module_database_factory(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[DatabaseFactory]:
-    """The same for tests that share a database: it is gone after the last one of the module."""
+    """Makes databases that the tests of a module share, dropped after the module's last test."""
     yield from _databases(postgres_admin_url, _templates)
 
 
@@ -182,7 +181,7 @@ def _databases(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[
         _execute(postgres_admin_url, f'CREATE DATABASE "{name}"')
         if migrate is not None:
             fill, url = migrate, with_database(postgres_admin_url, name)
-            apart(lambda: fill(url))
+            in_thread(lambda: fill(url))
         _templates[key] = name
         return name
 
@@ -193,24 +192,29 @@ def _databases(postgres_admin_url: str, _templates: dict[str, str]) -> Iterator[
 
 @pytest.fixture
 def database(database_factory: DatabaseFactory) -> str:
-    """The URL of an empty database, gone after the test."""
+    """The URL of an empty database, dropped after the test."""
     return database_factory()
 
 
 @pytest.fixture
 def fresh_topics(kafka_bootstrap: str) -> str:
-    """Every topic of the system exists and holds no message; returns `bootstrap.servers`.
+    """Every topic of the system exists and is empty. The value is `bootstrap.servers`.
 
-    Messages are deleted, topics stay: making them anew takes about four times as long. The compacted ones are made anew
-    because Kafka deletes no records from those. So offsets need not start at zero: do not test for their numbers.
+    Records are deleted and topics stay, because creating topics takes about four times as long. Compacted topics are
+    created again, because Kafka cannot delete records from them. Offsets need not start at zero: do not assert offsets.
     """
     run(empty_topics(kafka_bootstrap))
     return kafka_bootstrap
 
 
+def kafka_settings(bootstrap: str) -> KafkaSettings:
+    """Settings of a Kafka without credentials."""
+    return KafkaSettings.model_validate({"bootstrap_servers": bootstrap})
+
+
 async def empty_topics(bootstrap: str) -> None:
-    """Make every topic of the system, or empty it (see `fresh_topics`)."""
-    settings = KafkaSettings.model_validate({"bootstrap_servers": bootstrap})
+    """Create or empty every topic of the system (see `fresh_topics`)."""
+    settings = kafka_settings(bootstrap)
     specs = topics.topic_specs([PORTAL])
     admin = AIOKafkaAdminClient(**topics.client_options(settings))
     await admin.start()
@@ -219,11 +223,11 @@ async def empty_topics(bootstrap: str) -> None:
         wanted = {spec.name for spec in specs}
         compacted = {spec.name for spec in specs if "delete" not in spec.config.get("cleanup.policy", "delete")}
         portals = {name for name in existing if name.startswith(f"{PORTAL_REQUESTS}.")}
-        gone = existing & (compacted | (portals - wanted))
-        if gone:
-            await admin.delete_topics(sorted(gone))
-            await _until_gone(admin, gone)
-        kept = sorted((existing & wanted) - gone)
+        removed = existing & (compacted | (portals - wanted))
+        if removed:
+            await admin.delete_topics(sorted(removed))
+            await _until_removed(admin, removed)
+        kept = sorted((existing & wanted) - removed)
         if kept:
             described = await admin.describe_topics(kept)
             partitions = [
@@ -237,14 +241,14 @@ async def empty_topics(bootstrap: str) -> None:
     await topics.provision(settings, specs)
 
 
-async def _until_gone(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+async def _until_removed(admin: AIOKafkaAdminClient, names: set[str]) -> None:
     async with asyncio.timeout(20):
         while names & set(await admin.list_topics()):
             await asyncio.sleep(0.02)
 
 
 def with_database(url: str, name: str) -> str:
-    """The same server and user, another database."""
+    """The URL of the database `name` on the server of `url`, for the same user."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 

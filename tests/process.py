@@ -1,4 +1,4 @@
-"""Services as the processes they are: started with their settings, waited for, ended."""
+"""Services as processes: start them with settings, wait for conditions with a deadline, end them."""
 
 import asyncio
 import multiprocessing
@@ -23,16 +23,27 @@ DEADLINE_S = 60.0
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """What `look` finds, once it finds something. A failure says what was waited for."""
+    """Call `look` until it returns something else than None, and return that.
+
+    After `deadline_s` seconds the test fails with the text `what`.
+    """
     deadline = time.monotonic() + deadline_s
     while True:
         if (found := await look()) is not None:
             return found
-        assert time.monotonic() < deadline, f"never came true within {deadline_s:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not true within {deadline_s:.0f} s: {what}"
         await asyncio.sleep(0.05)
 
 
-# Imports are most of a start. They are done once a session, in a process of which every warm start is a fork.
+def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Block until `condition` returns true. After `deadline_s` seconds the test fails with the text `what`."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {deadline_s:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+# Imports take most of a start's time. They are done once a session, in a process that forks for every warm start.
 _warm = multiprocessing.get_context("forkserver")
 _warm.set_forkserver_preload(
     [
@@ -48,9 +59,9 @@ _warm.set_forkserver_preload(
 
 
 class WarmProcess(subprocess.Popen[bytes]):
-    """`python -m module arguments`, but for the imports, which are there already: a second or two less.
+    """`python -m module arguments`, forked from a process that has imported the services: one or two seconds faster.
 
-    A process like any other: its own environment, output, signals and death. It does not outlive the tests.
+    It has an environment and output files of its own, takes signals, and ends with the tests at the latest.
     """
 
     def __init__(
@@ -61,7 +72,7 @@ class WarmProcess(subprocess.Popen[bytes]):
         output: Path,
         errors: Path | None = None,
     ) -> None:
-        self._child_created = False  # by Popen itself
+        self._child_created = False  # so that Popen does not wait for a child of its own
         self.args = [sys.executable, "-m", module, *arguments]
         self.stdin = self.stdout = self.stderr = None
         self._forked = _warm.Process(
@@ -87,7 +98,7 @@ class WarmProcess(subprocess.Popen[bytes]):
 def _run(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path | None
 ) -> None:
-    """In the forked process."""
+    """Run the module in the forked process."""
     os.environ.clear()
     os.environ.update(environment)
     for descriptor, path in ((1, output), (2, errors or output)):
@@ -98,7 +109,7 @@ def _run(
 
 
 def run_warm(module: str, *arguments: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """`python -m module arguments` to its end, forked as `WarmProcess`. It has the given environment and no other."""
+    """Run `python -m module arguments` to its end as a `WarmProcess`, with exactly the given environment."""
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")
         process = WarmProcess(module, arguments, environment, output, errors)
@@ -108,7 +119,7 @@ def run_warm(module: str, *arguments: str, environment: Mapping[str, str]) -> "s
 
 @dataclass(frozen=True, slots=True)
 class ServiceProcess:
-    """One instance of a service. `admin` is the base URL of its admin port."""
+    """One instance of a service. `admin` is the base URL of its admin port, `log` the file of its output."""
 
     process: "subprocess.Popen[bytes]"
     admin: str
@@ -125,10 +136,10 @@ class ServiceProcess:
         wait: bool = True,
         warm: bool = False,
     ) -> "ServiceProcess":
-        """`python -m module run`, with `wait` ready to be relied on. `prefix` is that of its settings.
+        """Start `python -m module run`; with `wait`, return when it is ready. `prefix` is that of its settings.
 
-        `warm`: forked from a process that has the services imported, which saves most of the start; what it does not
-        have is imported as ever.
+        With `warm`, the process is a `WarmProcess`, which saves most of the start. The service gets the environment of
+        this process, extended by `environment`.
         """
         port = free_port()
         whole = {**os.environ, **environment, f"{prefix}ADMIN_PORT": str(port)}
@@ -146,16 +157,20 @@ class ServiceProcess:
         return started
 
     def kill(self) -> None:
+        """End the process with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def terminate(self) -> int:
-        """SIGTERM; its exit code."""
+        """End the process with SIGTERM. Returns its exit code."""
         self.process.terminate()
         return self.process.wait(30)
 
     def end(self) -> None:
-        """Cleanly if it can: a member that leaves its group without a word keeps the next waiting for ten seconds."""
+        """End the process, also a frozen process, with SIGTERM, and after 30 s with SIGKILL.
+
+        A consumer that does not leave its group delays the next consumer by ten seconds.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
@@ -165,7 +180,7 @@ class ServiceProcess:
                 self.kill()
 
     async def _ready(self) -> bool | None:
-        assert self.process.poll() is None, f"it ended at its start\n{self.log.read_text()[-3000:]}"
+        assert self.process.poll() is None, f"the service ended at its start\n{self.log.read_text()[-3000:]}"
         try:
             async with httpx.AsyncClient(trust_env=False) as http:
                 return True if (await http.get(f"{self.admin}/health/ready")).status_code == 200 else None

@@ -1,6 +1,6 @@
-"""`make smoke`: the whole system on free ports in a scratch folder, its main path walked and timed.
+"""`make smoke`: starts the whole system on free ports in a scratch folder, runs the main path, and prints each step.
 
-Exit 0 only if every step held; the first that does not is shown with its reason, and the logs are kept.
+The exit code is 0 if every step passed. The first step that fails is printed with its reason, and the logs are kept.
 """
 
 import asyncio
@@ -18,168 +18,172 @@ from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey
 
 from deploy.local.errors import LocalError
+from deploy.local.parts import SERVICES
 from deploy.local.ports import Ports
 from deploy.local.system import LocalSystem
-from tests.e2e.world import Person, World, advance_clock, invent
+from tests.e2e.harness import Person, SystemHarness, advance_clock, invent
 from tests.process import until
 
 T = TypeVar("T")
-SERVICES = ("intake", "onec_gateway", "reservations", "notifier")
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(text, flush=True)
 
 
 async def step(name: str, work: Awaitable[T]) -> T:
-    """Do one step and print how long it took."""
+    """Run one step and print its duration."""
     started = time.monotonic()
     try:
         result = await work
     except BaseException:
-        say(f"  FAILED  {time.monotonic() - started:7.2f} s  {name}")
+        report(f"  FAILED  {time.monotonic() - started:7.2f} s  {name}")
         raise
-    say(f"      ok  {time.monotonic() - started:7.2f} s  {name}")
+    report(f"      ok  {time.monotonic() - started:7.2f} s  {name}")
     return result
 
 
-async def walk(system: LocalSystem, folder: Path) -> None:
-    """Every step of the main path, each through what outside parties meet."""
-    world = World(system.endpoints())
-    rng = random.Random()  # persons nobody met before, so that a kept folder would do as well
+async def run_main_path(system: LocalSystem, folder: Path) -> None:
+    """Run every step of the main path through public interfaces."""
+    harness = SystemHarness(system.endpoints())
+    rng = random.Random()  # random persons, so that the steps pass in a used folder too
     anna, boris, client, on_topic, known, racing = (invent(rng) for _ in range(6))
     try:
-        await step("two partners are registered", _register(world, anna, boris))
+        await step("two partners are registered", _register(harness, anna, boris))
         key = str(uuid.uuid4())
-        answer = await step("a lead is taken over HTTP, with a receipt", _submit(world, client, key))
-        await step("the receipt verifies with the published key", _verify(world, answer["receipt"]))
-        lead = await step("the lead is confirmed", world.until_status(answer["lead_id"], "confirmed", "rejected"))
+        accepted = await step("a lead is accepted over HTTP, with a receipt", _submit(harness, client, key))
+        await step("the receipt verifies with the published key", _verify(harness, accepted["receipt"]))
+        lead = await step("the lead is confirmed", harness.until_status(accepted["lead_id"], "confirmed", "rejected"))
         assert lead["status"] == "confirmed", f"it is {lead['status']} ({lead['reason']})"
-        say(f"                      reserved through {lead['reserved_through']}")
-        await step("1C's partner journal holds it, as active", _journal_entry(world, answer["lead_id"]))
-        texts = await step("the realtor has the SMS", world.until_sms(anna.phone, 1))
-        say(f"                      «{texts[0]}»")
+        report(f"                      reserved through {lead['reserved_through']}")
+        await step("1C's partner journal has an active entry", _until_in_partner_journal(harness, accepted["lead_id"]))
+        texts = await step("the realtor has the SMS", harness.until_sms(anna.phone, 1))
+        report(f"                      «{texts[0]}»")
 
         topic_key = f"topic-{uuid.uuid4()}"
-        await step("a lead is sent on the portal's topic", world.submit_on_topic("anna", on_topic, topic_key))
-        await step("it is confirmed", _confirmed_of(world, "anna", 2))
-        await step("the realtor has the SMS", world.until_sms(anna.phone, 2))
+        await step("a lead is sent on the portal's topic", harness.submit_on_topic("anna", on_topic, topic_key))
+        await step("it is confirmed", _until_confirmed(harness, "anna", 2))
+        await step("the realtor has the SMS", harness.until_sms(anna.phone, 2))
 
-        await step("a second partner's same client is refused", _refused(world, "boris", client))
-        texts = await step("the second partner has the SMS", world.until_sms(boris.phone, 1))
-        say(f"                      «{texts[0]}»")
-        await world.seed_direct_client(known)
-        await step("1C's own client is refused", _refused(world, "anna", known))
-        await step("a repeated key is answered again", _repeat(world, client, key, answer["lead_id"]))
+        await step("a second partner's lead of the same client is rejected", _submit_rejected(harness, "boris", client))
+        texts = await step("the second partner has the SMS", harness.until_sms(boris.phone, 1))
+        report(f"                      «{texts[0]}»")
+        await harness.seed_direct_client(known)
+        await step("a client with an enquiry in 1C is rejected", _submit_rejected(harness, "anna", known))
+        await step(
+            "a repeated idempotency key gets the same response", _repeat(harness, client, key, accepted["lead_id"])
+        )
 
-        await step("every service is restarted under a lead", _restart_under(system, world, racing))
+        await step(
+            "every service is restarted while a lead is under review", _restart_services(system, harness, racing)
+        )
 
         advance_clock(folder, "P6M2D")
-        await step("six months later the reservation has expired", world.until_status(answer["lead_id"], "expired"))
-        texts = await step("the realtor has the SMS", world.until_sms(anna.phone, 5))
-        say(f"                      «{texts[-1]}»")
-        await step("1C's general journal has the client", _handed_over(world, client.phone))
-        await step("1C's partner journal holds it no longer as active", _inactive(world, answer["lead_id"]))
+        await step("six months later the reservation has expired", harness.until_status(accepted["lead_id"], "expired"))
+        texts = await step("the realtor has the SMS", harness.until_sms(anna.phone, 5))
+        report(f"                      «{texts[-1]}»")
+        await step("1C's general journal has the client", _until_in_general_journal(harness, client.phone))
+        await step("1C's partner journal has no active entry of it", _until_inactive(harness, accepted["lead_id"]))
     finally:
-        await world.close()
+        await harness.close()
 
 
-async def _register(world: World, anna: Person, boris: Person) -> None:
+async def _register(harness: SystemHarness, anna: Person, boris: Person) -> None:
     for partner_id, person in (("anna", anna), ("boris", boris)):
-        answer = await world.register_partner(partner_id, person)
-        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        response = await harness.register_partner(partner_id, person)
+        assert response.status_code == 201, f"{response.status_code} {response.text}"
 
 
-async def _submit(world: World, client: Person, key: str) -> dict[str, str]:
-    answer = await world.submit("anna", client, key)
-    assert answer.status_code == 202, f"{answer.status_code} {answer.text}"
-    body: dict[str, str] = answer.json()
+async def _submit(harness: SystemHarness, client: Person, key: str) -> dict[str, str]:
+    response = await harness.submit("anna", client, key)
+    assert response.status_code == 202, f"{response.status_code} {response.text}"
+    body: dict[str, str] = response.json()
     assert body["status"] == "under-review"
     return body
 
 
-async def _verify(world: World, receipt: str) -> None:
-    keys = [OKPKey.import_key(key) for key in (await world.keys())["keys"] if key["kty"] == "OKP"]
+async def _verify(harness: SystemHarness, receipt: str) -> None:
+    keys = [OKPKey.import_key(key) for key in (await harness.keys())["keys"] if key["kty"] == "OKP"]
     jws.deserialize_compact(receipt, KeySet([*keys]), algorithms=["Ed25519"])
 
 
-async def _journal_entry(world: World, lead_id: str) -> None:
+async def _until_in_partner_journal(harness: SystemHarness, lead_id: str) -> None:
     async def look() -> dict[str, Any] | None:
-        return next((one for one in await world.journal() if one["lead_id"] == lead_id), None)
+        return next((entry for entry in await harness.journal() if entry["lead_id"] == lead_id), None)
 
     entry = await until(look, "the entry is in the partner journal")
     assert entry["state"] == "Активен", entry
 
 
-async def _confirmed_of(world: World, partner_id: str, count: int) -> None:
+async def _until_confirmed(harness: SystemHarness, partner_id: str, count: int) -> None:
     async def look() -> object:
-        confirmed = [lead for lead in await world.leads(partner_id) if lead["status"] == "confirmed"]
+        confirmed = [lead for lead in await harness.leads(partner_id) if lead["status"] == "confirmed"]
         return True if len(confirmed) >= count else None
 
     await until(look, f"{count} leads of {partner_id} are confirmed")
 
 
-async def _refused(world: World, partner_id: str, client: Person) -> None:
-    answer = await world.submit(partner_id, client)
-    lead = await world.until_status(answer.json()["lead_id"], "confirmed", "rejected")
+async def _submit_rejected(harness: SystemHarness, partner_id: str, client: Person) -> None:
+    response = await harness.submit(partner_id, client)
+    lead = await harness.until_status(response.json()["lead_id"], "confirmed", "rejected")
     assert (lead["status"], lead["reason"]) == ("rejected", "client-taken"), lead
 
 
-async def _repeat(world: World, client: Person, key: str, lead_id: str) -> None:
-    answer = await world.submit("anna", client, key)
-    assert answer.status_code == 202
-    assert answer.headers["Idempotent-Replayed"] == "true"
-    assert answer.json()["lead_id"] == lead_id
+async def _repeat(harness: SystemHarness, client: Person, key: str, lead_id: str) -> None:
+    response = await harness.submit("anna", client, key)
+    assert response.status_code == 202
+    assert response.headers["Idempotent-Replayed"] == "true"
+    assert response.json()["lead_id"] == lead_id
 
 
-async def _restart_under(system: LocalSystem, world: World, client: Person) -> None:
-    answer = await world.submit("anna", client)
-    assert answer.status_code == 202, f"{answer.status_code} {answer.text}"
+async def _restart_services(system: LocalSystem, harness: SystemHarness, client: Person) -> None:
+    response = await harness.submit("anna", client)
+    assert response.status_code == 202, f"{response.status_code} {response.text}"
     for service in SERVICES:
         await asyncio.to_thread(system.restart, service)
-    lead = await world.until_status(answer.json()["lead_id"], "confirmed", "rejected")
+    lead = await harness.until_status(response.json()["lead_id"], "confirmed", "rejected")
     assert lead["status"] == "confirmed", lead
 
 
-async def _handed_over(world: World, phone: str) -> None:
+async def _until_in_general_journal(harness: SystemHarness, phone: str) -> None:
     async def look() -> object:
         digits = phone[-10:]
-        return next((one for one in await world.general_journal() if digits in "".join(one["phones"])), None)
+        return next((entry for entry in await harness.general_journal() if digits in "".join(entry["phones"])), None)
 
     await until(look, "the client is in the general journal")
 
 
-async def _inactive(world: World, lead_id: str) -> None:
+async def _until_inactive(harness: SystemHarness, lead_id: str) -> None:
     async def look() -> object:
-        entry = next(one for one in await world.journal() if one["lead_id"] == lead_id)
+        entry = next(entry for entry in await harness.journal() if entry["lead_id"] == lead_id)
         return True if entry["state"] != "Активен" else None
 
-    await until(look, "the partner journal's entry is not active")
+    await until(look, "the entry in the partner journal is inactive")
 
 
 def main() -> int:
-    """Run, print, stop; the exit code."""
+    """Run the main path on a new system. Returns the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="truce-smoke-"))
     settings = {"ALLOW_CLOCK_SHIFT": "true", "INTAKE_ACCEPT_PLAIN_CLIENTS": "false"}
-    system = LocalSystem(folder, Ports.free(), env=settings, report=lambda line: say(f"          {line}"))
+    system = LocalSystem(folder, Ports.free(), env=settings, report=lambda line: report(f"          {line}"))
     started = time.monotonic()
-    held = False
+    passed = False
     try:
         system.start()
-        say(f"      ok  {time.monotonic() - started:7.2f} s  the system is up")
-        asyncio.run(walk(system, folder))
-        held = True
+        report(f"      ok  {time.monotonic() - started:7.2f} s  the system has started")
+        asyncio.run(run_main_path(system, folder))
+        passed = True
     except LocalError as error:
-        say(f"  FAILED  the system did not start: {error}")
+        report(f"  FAILED  the system did not start: {error}")
     except Exception as error:
-        say(f"          {type(error).__name__}: {error}")
+        report(f"          {type(error).__name__}: {error}")
     finally:
         system.stop()
-    if not held:
-        say(f"smoke failed; logs are in {folder / 'logs'}")
+    if not passed:
+        report(f"smoke failed; the logs are in {folder / 'logs'}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
-    say(f"smoke held in {time.monotonic() - started:.0f} s")
+    report(f"smoke passed in {time.monotonic() - started:.0f} s")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Personal data end in each service that keeps sealed clients, and only of those with whom all is over."""
+"""Each service that stores sealed clients erases their personal data, but never while a client's lead is open."""
 
 import asyncio
 import os
@@ -18,9 +18,10 @@ from tests.process import run_warm
 
 pytestmark = pytest.mark.infra
 
-# A row of a client with whom all was over in 2020, and one of a client with whom it is not: $1 the lead, $2 whose.
+# SQL for a client whose lead was closed in 2020 (CLOSED) and for a client whose lead is open (OPEN).
+# $1 is the lead's id, $2 the client key.
 _LEAD: Final = "lead_id, client_key, partner_id, client"
-OVER: Final = {
+CLOSED: Final = {
     "intake": f"""
         INSERT INTO leads ({_LEAD}, number, portal, status, received_at, closed_at, closed_as,
                            reservation_events, history_count)
@@ -60,11 +61,11 @@ TABLES: Final = {"intake": "leads", "onec_gateway": "leads", "notifier": "messag
 
 
 class Service:
-    """Its database with those two clients in it, and its commands."""
+    """A service's database with a closed client and an open client, and the service's commands."""
 
     def __init__(self, name: str, url: str, folder: Path) -> None:
         self.name = name
-        self.over, self.open = uuid.uuid4(), uuid.uuid4()
+        self.closed, self.open = uuid.uuid4(), uuid.uuid4()
         self._url = url
         plan = Plan(folder, Ports.free(), Secrets(folder / "secrets.json"), "127.0.0.1:1", {name: url}, {})
         self._environment = {**os.environ, **shared_environment(plan), **service_environment(plan, name)}
@@ -77,20 +78,20 @@ class Service:
             await connection.close()
 
     async def fill(self) -> None:
-        await self.sql(OVER[self.name], self.over, "k1:over")
+        await self.sql(CLOSED[self.name], self.closed, "k1:closed")
         await self.sql(OPEN[self.name], self.open, "k1:open")
         work = (
             "INSERT INTO work (kind, ref, key, payload, cause, due_at, state) VALUES ('x', $1, $2, $3, '{}', now(), $4)"
         )
-        for key, state in (("k1:over", "done"), ("k1:open", "waiting")):
+        for key, state in (("k1:closed", "done"), ("k1:open", "waiting")):
             await self.sql(work, key, key, '{"client": "sealed", "partner_id": "anna"}', state)
 
     async def command(self, *arguments: str) -> tuple[int, str]:
         done = await asyncio.to_thread(run_warm, f"services.{self.name}", *arguments, environment=self._environment)
         return done.returncode, done.stdout + done.stderr
 
-    async def kept(self) -> set[str]:
-        """The clients whose sealed data are still there, in the rows and in the calls that were made."""
+    async def unerased(self) -> set[str]:
+        """The client keys with sealed data, which must be the same in the service's rows and in its work rows."""
         rows = await self.sql(f"SELECT client_key FROM {TABLES[self.name]} WHERE client <> ''")
         calls = await self.sql("SELECT key FROM work WHERE payload ? 'client'")
         assert {row["client_key"] for row in rows} == {call["key"] for call in calls}
@@ -106,24 +107,24 @@ async def service(request: pytest.FixtureRequest, database_factory: DatabaseFact
     return made
 
 
-async def test_retention_erases_those_with_whom_all_was_over_long_ago(service: Service) -> None:
+async def test_retention_erases_clients_whose_leads_were_closed_long_ago(service: Service) -> None:
     dry = await service.command("retention", "--dry-run")
-    before = await service.kept()
+    before = await service.unerased()
     done = await service.command("retention")
 
     assert dry[0] == done[0] == 0, dry[1] + done[1]
     assert "назад: 1" in dry[1]
-    assert before == {"k1:over", "k1:open"}
-    assert await service.kept() == {"k1:open"}
+    assert before == {"k1:closed", "k1:open"}
+    assert await service.unerased() == {"k1:open"}
 
 
-async def test_one_client_is_erased_on_request_unless_something_is_under_way(service: Service) -> None:
-    asked = ("--who", "dpo", "--why", "запрос 7")
+async def test_a_client_is_erased_on_request_unless_a_lead_is_open(service: Service) -> None:
+    reason = ("--who", "dpo", "--why", "запрос 7")
 
-    refused = await service.command("erase", str(service.open), *asked)
-    unknown = await service.command("erase", str(uuid.uuid4()), *asked)
-    done = await service.command("erase", str(service.over), *asked)
+    refused = await service.command("erase", str(service.open), *reason)
+    unknown = await service.command("erase", str(uuid.uuid4()), *reason)
+    done = await service.command("erase", str(service.closed), *reason)
 
     assert (refused[0], unknown[0], done[0]) == (1, 1, 0), done[1]
     assert "ещё не всё закончено" in refused[1]
-    assert await service.kept() == {"k1:open"}
+    assert await service.unerased() == {"k1:open"}

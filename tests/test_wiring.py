@@ -1,4 +1,4 @@
-"""The published AsyncAPI document says who sends and reads what; the services' wiring tables must agree."""
+"""The wiring tables of the services agree with the published AsyncAPI document about senders and readers."""
 
 import json
 from typing import Any
@@ -26,11 +26,10 @@ _COMMON = {
 _SEALING = {"sealing_keys": json.dumps({"keys": [KEY]})}
 _SECRET = {"client_key_secret": "5f" * 32}
 _HISTORY = {"history_key": "6a" * 32}
-_HISTORY = {"history_key": "6a" * 32}
 
 
 def wiring() -> dict[str, Service]:
-    """Every service's table, by its folder."""
+    """The wiring table of every service, by the name of its folder."""
     receipt = json.dumps(OKPKey.generate_key("Ed25519", {"kid": "r1"}).as_dict(private=True))
     own: dict[str, Any] = {"http_port": 0, "receipt_key": receipt, "unsealing_key": json.dumps(INTAKE_JWK)}
     onec = {"url": "http://127.0.0.1:1/crm", "user": "u", "password": "p"}
@@ -43,15 +42,15 @@ def wiring() -> dict[str, Service]:
     }
 
 
-async def test_the_published_document_names_the_readers_and_senders_that_the_services_are() -> None:
+async def test_the_published_document_names_the_readers_and_senders_of_every_topic() -> None:
     tables = wiring()
     read = {name: {rule.topic for rule in table.rules if rule.topic} for name, table in tables.items()}
-    said = {name: set(table.produces) for name, table in tables.items()}
+    published = {name: set(table.produces) for name, table in tables.items()}
 
     for topic, (senders, readers) in FLOW.items():
         if topic not in (PORTAL_REQUESTS, DEAD_LETTERS):
             assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
-            assert set(senders) == {name for name, topics in said.items() if topic in topics}, topic
+            assert set(senders) == {name for name, topics in published.items() if topic in topics}, topic
     assert [name for name, table in tables.items() if table.external] == list(FLOW[PORTAL_REQUESTS][1])
 
 

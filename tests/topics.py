@@ -1,4 +1,4 @@
-"""Topics as the other side of a service uses them."""
+"""Publish to a service's input topics, and read its output topics."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ from tests.process import until
 
 
 async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, times: int = 1) -> None:
-    """Put events on their topics as their producer does, each `times` times under one id."""
+    """Publish events to their topics with the headers of `source`, each event `times` times under one id."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
     await producer.start()
     try:
@@ -42,9 +42,9 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, t
 async def published(
     bootstrap: str, topic: str, kind: str, count: int, which: Callable[[dict[str, Any]], bool] = lambda _: True
 ) -> list[dict[str, Any]]:
-    """What stands on a topic, of one kind, once there are `count` different ones: value, `_headers`, `_key`.
+    """Wait for `count` different events of one kind on a topic, and return all that were read.
 
-    `which` leaves out what other tests on the same topics have caused.
+    Each is the JSON value with the added names `_headers` and `_key`. `which` selects the values of this test.
     """
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()

@@ -1,4 +1,4 @@
-"""What `make run` shows a newcomer: a partner to act for, and one line to submit a lead with."""
+"""What `make run` prepares for a newcomer: a registered partner, and a curl command that submits a lead."""
 
 import json
 import random
@@ -24,7 +24,10 @@ GIVEN = (
 
 
 def register_partner(intake: str, key: str) -> None:
-    """Record the demonstration partner's agreement, or find it recorded."""
+    """Register the demonstration partner with intake; repeating it does no harm. Raises LocalError if intake refuses.
+
+    `intake` is the base URL, `key` the key of the demonstration portal.
+    """
     body = {
         "full_name": "Смирнова Ольга Павловна",
         "phone": "+79161234567",
@@ -40,14 +43,14 @@ def register_partner(intake: str, key: str) -> None:
             trust_env=False,
         )
     except httpx.HTTPError as error:
-        raise LocalError(f"registering {PARTNER} with intake: {type(error).__name__}") from error
+        raise LocalError(f"{PARTNER} could not be registered with intake: {type(error).__name__}") from error
     if answer.status_code not in (200, 201):
-        # The body is not shown: it may repeat what was sent.
-        raise LocalError(f"registering {PARTNER} with intake: HTTP {answer.status_code}")
+        # The body is not shown: it can repeat personal data of the request.
+        raise LocalError(f"{PARTNER} could not be registered with intake: HTTP {answer.status_code}")
 
 
 def curl_line(intake: str, key: str) -> str:
-    """A command that submits a lead of a client nobody has seen yet."""
+    """A shell command that submits a lead of a random new client to intake at the base URL `intake`."""
     body = {
         "partner_id": PARTNER,
         "client": {"full_name": f"{random.choice(FAMILIES)} {random.choice(GIVEN)}", "phone": mobile()},
@@ -56,15 +59,15 @@ def curl_line(intake: str, key: str) -> str:
             "advertising": False,
         },
     }
-    words = ["curl", "-sS", "-X", "POST", f"{intake}/v1/leads"]
+    command = ["curl", "-sS", "-X", "POST", f"{intake}/v1/leads"]
     for header in (f"Authorization: Bearer {key}", f"Idempotency-Key: {uuid.uuid4()}"):
-        words += ["-H", header]
-    words += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
-    return shlex.join(words)
+        command += ["-H", header]
+    command += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
+    return shlex.join(command)
 
 
 def mobile() -> str:
-    """A random Russian mobile number that could exist."""
+    """A random valid Russian mobile number, E.164."""
     while True:
         number = f"+79{random.randrange(10**9):09}"
         if phonenumbers.is_valid_number(phonenumbers.parse(number)):

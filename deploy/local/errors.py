@@ -1,18 +1,18 @@
-"""The one error an operator meets: which thing, why, its last words, and where to read on."""
+"""The error that an operator reads: which program failed, why, the last lines of its log, and where the log is."""
 
 from pathlib import Path
 
 
-def silent(_line: str) -> None:
-    """The report of whoever does not care to hear of progress."""
+def no_report(_line: str) -> None:
+    """Ignore a line of progress. The default where a caller needs no progress report."""
 
 
 class LocalError(Exception):
-    """Something could not be started or kept running; the text is complete and meant for a person."""
+    """A program could not be started or did not keep running. The text is complete and written for an operator."""
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """The last lines of a log file, indented for a message; empty if there is none."""
+    """The last `lines` lines of a log file, indented for an error text; empty if the file does not exist."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -20,13 +20,13 @@ def tail(log: Path, lines: int = 12) -> str:
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    # Without Java's stack frames, which would push out the line that says what is wrong.
-    said = [line for line in text.splitlines() if not line.startswith("\tat ")]
-    return "\n".join(f"    {line[:400]}" for line in said[-lines:])
+    # Java's stack frames are left out: they would push out the line that states the problem.
+    shown = [line for line in text.splitlines() if not line.startswith("\tat ")]
+    return "\n".join(f"    {line[:400]}" for line in shown[-lines:])
 
 
 def failure(what: str, why: str, log: Path) -> LocalError:
-    """`what` failed because of `why`; the end of its log belongs to the message."""
-    words = tail(log)
-    said = f"\n  its last words:\n{words}" if words else "\n  it said nothing"
-    return LocalError(f"{what}: {why}{said}\n  log: {log}")
+    """A LocalError: `what` failed because of `why`, with the last lines of the log file."""
+    lines = tail(log)
+    quoted = f"\n  last lines of its log:\n{lines}" if lines else "\n  its log is empty"
+    return LocalError(f"{what}: {why}{quoted}\n  log: {log}")

@@ -1,8 +1,8 @@
-"""Kafka's jars: named with their SHA-256 in `kafka-jars.lock`, fetched once into a per-user cache.
+"""Kafka's jars, listed with their SHA-256 in `kafka-jars.lock` and downloaded once into a cache of the user.
 
-`python -m deploy.local.jars` writes the lock file anew (after changing COORDINATES). Resolving the
-dependency tree is done then and only then: an installation fetches exactly the files of the lock, in
-parallel and without reading a single POM, so nothing that was not locked can come in.
+After a change of COORDINATES, `python -m deploy.local.jars` resolves the dependency tree and writes the lock file. An
+installation downloads exactly the files of the lock, in parallel, and reads no POM, so no file outside the lock can be
+installed.
 """
 
 import fcntl
@@ -20,17 +20,17 @@ from typing import Final
 
 from jgo.maven import MavenContext, PythonResolver
 
-from deploy.local.errors import LocalError, silent
+from deploy.local.errors import LocalError, no_report
 
 COORDINATES: Final = ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")
-# Debian's, and Red Hat's.
+# The list of certificates on Debian and on Red Hat.
 SYSTEM_CERTIFICATES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 LOCK: Final = Path(__file__).with_name("kafka-jars.lock")
 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One line of the lock file."""
+    """One line of the lock file: Maven coordinates and SHA-256 (hex)."""
 
     group: str
     artifact: str
@@ -39,11 +39,11 @@ class Jar:
 
     @property
     def filename(self) -> str:
-        """As it is published, and as it lies in the cache."""
+        """The file name in the Maven repository and in the cache."""
         return f"{self.artifact}-{self.version}.jar"
 
 
-def locked() -> list[Jar]:
+def read_lock() -> list[Jar]:
     """The jars of the lock file."""
     lines = (line.split("#")[0].split() for line in LOCK.read_text().splitlines())
     return [_jar(coordinate, sha256) for coordinate, sha256 in filter(None, lines)]
@@ -55,60 +55,68 @@ def _jar(coordinate: str, sha256: str) -> Jar:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept for all checkouts of one user: `$XDG_CACHE_HOME/truce`, or `~/.cache/truce`."""
+    """The cache that all checkouts of one user share: `$XDG_CACHE_HOME/truce`, or `~/.cache/truce`."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(configured) if configured else Path.home() / ".cache") / "truce"
 
 
-def installed(report: Callable[[str], None] = silent) -> Path:
-    """The folder with every jar of the lock, verified; fetched first if it is not there."""
-    # The name follows the lock's content, so checkouts with different locks do not disturb each other.
+def installed(report: Callable[[str], None] = no_report) -> Path:
+    """The folder with every jar of the lock file, downloaded if it does not exist.
+
+    Raises LocalError if a download fails or a file does not have the SHA-256 of the lock file.
+    """
+    # The folder's name depends on the content of the lock file: checkouts with different locks use different folders.
     folder = cache_folder() / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    jars = locked()
+    jars = read_lock()
     if not folder.is_dir():
-        with _one_at_a_time(folder):
+        with _download_lock(folder):
             if not folder.is_dir():
-                report(f"fetching Kafka ({len(jars)} jars, 44 MB, once)")
-                with _trusting_the_machine():
-                    _fetch(jars, folder)
+                report(f"downloading Kafka ({len(jars)} jars, 44 MB, once)")
+                with _system_certificates():
+                    _download(jars, folder)
     damaged = [jar.filename for jar in jars if _sha256(folder / jar.filename) != jar.sha256]
     if damaged:
-        raise LocalError(f"{folder} is damaged ({', '.join(damaged)}); remove that folder, it is fetched again")
+        raise LocalError(f"{folder} is damaged ({', '.join(damaged)}); remove that folder, and it is downloaded again")
     return folder
 
 
-def _fetch(jars: list[Jar], folder: Path) -> None:
-    """All or nothing: the folder appears under its name only when every jar in it was verified."""
+def _download(jars: list[Jar], folder: Path) -> None:
+    """Download and verify all jars, then give the complete folder its name."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".kafka-") as scratch:
         context = MavenContext(resolver=PythonResolver(), repo_cache=Path(scratch) / "repository", timeout=60)
         complete = Path(scratch) / "jars"
         complete.mkdir()
 
-        def fetch(jar: Jar) -> None:
+        def download(jar: Jar) -> None:
             artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
             try:
-                fetched = artifact.resolve()
+                downloaded = artifact.resolve()
             except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
-                raise LocalError(f"Kafka's {jar.filename} could not be fetched: {error}") from error
-            if _sha256(fetched) != jar.sha256:
-                raise LocalError(f"Kafka's {jar.filename}: what was fetched is not what {LOCK.name} names (SHA-256)")
-            shutil.move(fetched, complete / jar.filename)
+                raise LocalError(f"Kafka's {jar.filename} could not be downloaded: {error}") from error
+            if _sha256(downloaded) != jar.sha256:
+                raise LocalError(
+                    f"Kafka's {jar.filename}: the downloaded file does not have the SHA-256 of {LOCK.name}"
+                )
+            shutil.move(downloaded, complete / jar.filename)
 
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(fetch, jars))
+            list(pool.map(download, jars))
         complete.rename(folder)
 
 
 @contextmanager
-def _trusting_the_machine() -> Iterator[None]:
-    """Trust for the download what pip or the machine trusts: behind a company's proxy that is not certifi's list."""
+def _system_certificates() -> Iterator[None]:
+    """Use the certificates of pip or of the machine for the download.
+
+    A company's proxy can have a certificate that is not in certifi's list.
+    """
     named = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     candidates = [os.environ.get("PIP_CERT"), ssl.get_default_verify_paths().cafile, *SYSTEM_CERTIFICATES]
     bundle = next((path for path in candidates if path and Path(path).is_file()), None)
     if bundle is None or any(name in os.environ for name in named):
         yield
         return
-    os.environ[named[0]] = bundle  # jgo hands no certificates through to requests
+    os.environ[named[0]] = bundle  # jgo has no option for the certificates that requests uses
     try:
         yield
     finally:
@@ -116,7 +124,7 @@ def _trusting_the_machine() -> Iterator[None]:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def _download_lock(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

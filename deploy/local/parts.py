@@ -1,4 +1,4 @@
-"""The simulators and services of the local system as data: what runs, with which environment."""
+"""The simulators and services of the local system as data: their commands, environments and health checks."""
 
 import json
 import sys
@@ -14,10 +14,10 @@ from deploy.local.secrets_file import DATABASES, Secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTAL = "demo"
-ONEC_USER = "Партнёры"  # not ASCII, so Basic authentication in UTF-8 is exercised every day
+ONEC_USER = "Партнёры"  # not ASCII, so that every run uses Basic authentication in UTF-8
 SMS_LOGIN = "truce"
 
-# Service → prefix of its settings. Its admin port is its place in this row.
+# Service → prefix of its settings. The service's position here is its offset from the first admin port.
 PREFIXES = {
     "intake": "INTAKE_",
     "onec_gateway": "ONEC_",
@@ -30,7 +30,11 @@ SERVICES = ("intake", "onec_gateway", "reservations", "notifier")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the environment of a program depends on."""
+    """Everything that the programs' commands and environments depend on.
+
+    `kafka` is the value of `bootstrap.servers`, `databases` a URL for each service, `operator` the variables that
+    the operator has set.
+    """
 
     folder: Path
     ports: Ports
@@ -40,12 +44,12 @@ class Plan:
     operator: Mapping[str, str] = field(repr=False)
 
     def admin(self, service: str) -> int:
-        """The admin port of a service."""
+        """The admin port of `service`."""
         return self.ports.admin + list(PREFIXES).index(service)
 
     @property
     def onec(self) -> str:
-        """The base URL of the 1C simulator; its control calls answer below it too."""
+        """The base URL of the 1C simulator. Its control calls are below the same URL."""
         return f"http://{HOST}:{self.ports.onec}/crm"
 
     @property
@@ -56,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A program with an HTTP health check."""
+    """A simulator or a service. It is ready when GET `health` returns 200."""
 
     name: str
     argv: tuple[str, ...]
@@ -67,22 +71,22 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What the system is made of, besides Kafka and PostgreSQL. Tests put stand-ins here."""
+    """The programs of a system besides Kafka and PostgreSQL. Tests use stand-ins for them."""
 
     simulators: Callable[[Plan], Sequence[Part]]
     services: Callable[[Plan], Sequence[Part]]
-    # Migrates all databases; run before any service, with the settings of all of them. None: nothing to migrate.
+    # The command that migrates all databases. It runs before the services, with the settings of all services.
     migrate: tuple[str, ...] | None = None
-    # Prints {"portal": …, "key": …}; run once, after the migration. None: no portal key.
+    # The command that makes the portal's key and prints {"portal": …, "key": …}. It runs once, after the migration.
     portal_key: tuple[str, ...] | None = None
 
 
 def simulators(plan: Plan) -> list[Part]:
-    """1C and the SMS provider."""
+    """The simulators of 1C and of the SMS provider."""
     onec = _module("tests.simulators.onec", "--port", plan.ports.onec, "--data", plan.folder / "onec")
     sms = _module("tests.simulators.sms", "--port", plan.ports.sms, "--data", plan.folder / "sms")
-    # The simulators take their credentials on the command line. They open a simulator, and nothing else. In one word
-    # with its option each: one in sixty-four begins with a dash.
+    # The simulators get their passwords on the command line, which is acceptable because these passwords open only a
+    # simulator. Each is written `--option=value`, because one random password in sixty-four begins with a dash.
     return [
         Part(
             "onec",
@@ -102,7 +106,7 @@ def simulators(plan: Plan) -> list[Part]:
 
 
 def services(plan: Plan) -> list[Part]:
-    """The four services, each with its own settings and nobody else's."""
+    """The four services, each with its own settings only."""
     return [
         Part(
             name,
@@ -130,7 +134,7 @@ DEFAULT = Blueprint(
 
 
 def service_environment(plan: Plan, service: str) -> dict[str, str]:
-    """The settings of one service (interfaces §5). What the operator set under its prefix wins."""
+    """The settings of one service. Variables that the operator has set under the service's prefix take precedence."""
     prefix = PREFIXES[service]
     secrets = plan.secrets
     common = {
@@ -145,7 +149,7 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
             "RECEIPT_KEY": secrets["receipt_key"],
             "UNSEALING_KEY": secrets["unsealing_key"],
             "ACCEPT_PLAIN_CLIENTS": "true",
-            # A demonstration has one partner, and many clients.
+            # A demonstration submits many leads of one partner, so there is no quota.
             "LEADS_PER_HOUR": "0",
             "LEADS_PER_DAY": "0",
         },
@@ -166,7 +170,7 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
             "SMSC_PASSWORD": secrets["sms_password"],
             "SMSC_REPORT_SECRET": secrets["sms_report_secret"],
             "HTTP_PORT": str(plan.ports.reports),
-            # A demonstration has one partner, and moves its clock to midnights.
+            # A demonstration has one partner and moves its clock to midnight: no quota, no quiet hours.
             "PER_HOUR": "0",
             "PER_DAY": "0",
             "QUIET_HOURS": "",
@@ -180,20 +184,25 @@ def service_environment(plan: Plan, service: str) -> dict[str, str]:
 
 
 def shared_environment(plan: Plan) -> dict[str, str]:
-    """What every program gets: the operator's own variables but for settings of single services, and ours."""
+    """The environment of every program: the operator's variables without settings of services, and common settings."""
     private = (*PREFIXES.values(), "TRUCE_")
     return {
         **{name: value for name, value in plan.operator.items() if not name.startswith(private)},
         "KAFKA_BOOTSTRAP_SERVERS": plan.kafka,
-        "DEAD_LETTERS_PUBLIC_KEY": plan.secrets.public("dead_letters_key"),
+        "DEAD_LETTERS_PUBLIC_KEY": plan.secrets.public_key("dead_letters_key"),
         "CLOCK_FILE": str(plan.folder / "clock.json"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
 
 
+def operators_environment(secrets: Secrets) -> dict[str, str]:
+    """The settings of the operators' command (`services.ops`), besides those of `shared_environment`."""
+    return {"DEAD_LETTERS_PRIVATE_KEY": secrets["dead_letters_key"]}
+
+
 def prepare_clock(plan: Plan) -> None:
-    """A clock file where shifting is allowed, and none where it is not."""
+    """Make the clock file if ALLOW_CLOCK_SHIFT is true, and remove the file otherwise."""
     file = plan.folder / "clock.json"
     if plan.operator.get("ALLOW_CLOCK_SHIFT", "").lower() in ("true", "1", "yes", "on"):
         if not file.exists():
@@ -203,7 +212,7 @@ def prepare_clock(plan: Plan) -> None:
 
 
 def database_urls(ports: Ports, secrets: Secrets) -> dict[str, str]:
-    """Where each service finds its database on our own PostgreSQL."""
+    """The URL of each service's database on the PostgreSQL of the local system."""
     return {
         name: f"postgresql://{name}:{quote(secrets[f'{name}_database_password'], safe='')}"
         f"@{HOST}:{ports.postgres}/{name}"
@@ -212,18 +221,21 @@ def database_urls(ports: Ports, secrets: Secrets) -> dict[str, str]:
 
 
 def external_servers(operator: Mapping[str, str]) -> tuple[str | None, dict[str, str] | None]:
-    """The Kafka and the databases that the operator has running, each None where we start our own."""
+    """The operator's own servers: the value of `bootstrap.servers`, and a database URL for each service.
+
+    Each is None where the local system starts its own server. Raises LocalError if some database URLs are missing.
+    """
     kafka = operator.get("KAFKA_BOOTSTRAP_SERVERS") or None
     variables = {name: f"{PREFIXES[name]}DATABASE_URL" for name in SERVICES}
     given = {name: operator[variable] for name, variable in variables.items() if operator.get(variable)}
     if given and len(given) < len(variables):
         missing = ", ".join(variable for name, variable in variables.items() if name not in given)
-        raise LocalError(f"some database URLs are set and some are not; set {missing} too, or none of them")
+        raise LocalError(f"some database URLs are set and some are missing: set {missing} too, or none of them")
     return kafka, given or None
 
 
-def answers_ok(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+def is_healthy(url: str) -> bool:
+    """Whether GET `url` returns 200."""
     target = urlsplit(url)
     connection = HTTPConnection(target.hostname or HOST, target.port, timeout=5)
     try:

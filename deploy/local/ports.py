@@ -1,4 +1,4 @@
-"""Which ports the local system takes, and who is in the way when one is taken."""
+"""The ports of a local system, and which process occupies a port that is not free."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from deploy.local.errors import LocalError
 HOST = "127.0.0.1"
 RANGE_VARIABLE = "TRUCE_FREE_PORTS"
 
-# The variable that moves each port, for messages and --help.
+# The environment variable that sets each port, for error texts.
 VARIABLES = {
     "kafka": "TRUCE_KAFKA_PORT",
     "kafka_controller": "TRUCE_KAFKA_CONTROLLER_PORT",
@@ -24,12 +24,12 @@ VARIABLES = {
     "cabinet": "TRUCE_CABINET_PORT",
     "reports": "TRUCE_REPORTS_PORT",
 }
-ADMIN_PORTS = 5  # one a service, from `admin` upwards
+ADMIN_PORTS = 5  # one for each service, from `admin` upwards
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Every port of one local system. `admin` is the first of a row, one for each service."""
+    """Every port of one local system. `admin` is the first of `ADMIN_PORTS` ports in a row, one for each service."""
 
     kafka: int = 9092
     kafka_controller: int = 9093
@@ -43,14 +43,14 @@ class Ports:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Ports":
-        """The defaults, moved by `TRUCE_…_PORT`."""
+        """The default ports, changed by the variables `TRUCE_…_PORT`. Raises LocalError for a value that is no port."""
         chosen: dict[str, int] = {}
         for name, variable in VARIABLES.items():
             text = environment.get(variable, "")
             if not text:
                 continue
             if not text.isdigit() or not 1 <= int(text) <= 65535:
-                raise LocalError(f"{variable}={text}: not a port number")
+                raise LocalError(f"{variable}={text} is not a port number (1 to 65535)")
             chosen[name] = int(text)
         if "kafka" in chosen:
             chosen.setdefault("kafka_controller", chosen["kafka"] + 1)
@@ -58,7 +58,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Ports that nobody listens on now, for tests."""
+        """Ports that are free now, for tests."""
         numbers: set[int] = set()
         row = free_port(row=ADMIN_PORTS)
         numbers.update(range(row, row + ADMIN_PORTS))
@@ -73,9 +73,9 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server can listen on this port now."""
     with socket.socket() as probe:
-        # As every server does; without it a port in TIME_WAIT would look taken.
+        # Servers set this option too. Without it, a port in TIME_WAIT would look occupied.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -86,10 +86,10 @@ def is_free(port: int) -> bool:
 
 
 def free_port(row: int = 1) -> int:
-    """A port (the first of `row` ports) that is free now, below the range the kernel hands to clients.
+    """A free port, or the first of `row` free ports in a row, below the range that Linux gives to clients.
 
-    Nobody else takes it before its server listens, as long as those who start at one time have ranges of their own
-    (`TRUCE_FREE_PORTS`, such as 12000-21949).
+    Another test run could take the port before its server listens. Concurrent runs avoid that with separate ranges in
+    the variable `TRUCE_FREE_PORTS` (for example 12000-21949). Raises LocalError if no port is free.
     """
     first, last = map(int, os.environ.get(RANGE_VARIABLE, "12000-31899").split("-"))
     for _ in range(200):
@@ -100,18 +100,18 @@ def free_port(row: int = 1) -> int:
 
 
 def require_free(wanted: Mapping[str, tuple[int, str]]) -> None:
-    """Raise a LocalError naming every port of `wanted` (what for → port and its variable) that is taken."""
-    taken = [
-        f"port {port} ({what}) is taken{holder(port)}; free it, or set {variable} to another"
+    """Raise a LocalError that names every occupied port of `wanted` (purpose → port and its variable)."""
+    occupied = [
+        f"port {port} ({what}) is in use{port_holder(port)}; free the port, or set {variable} to another port"
         for what, (port, variable) in wanted.items()
         if not is_free(port)
     ]
-    if taken:
-        raise LocalError("\n".join(taken))
+    if occupied:
+        raise LocalError("\n".join(occupied))
 
 
-def holder(port: int) -> str:
-    """` by pid N (name)` for whoever listens on a port, or nothing when that cannot be seen."""
+def port_holder(port: int) -> str:
+    """` by pid N (command)` for the process that listens on `port`; empty if this user cannot see the process."""
     inodes = set(_listening_inodes(port))
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and inodes & set(_socket_inodes(process)):
@@ -139,4 +139,4 @@ def _socket_inodes(process: Path) -> Iterator[str]:
             if target.startswith("socket:["):
                 yield target[8:-1]
     except OSError:
-        return  # it ended, or it is another user's
+        return  # the process ended, or belongs to another user

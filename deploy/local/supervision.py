@@ -1,4 +1,4 @@
-"""supervisord over its XML-RPC socket (docs/decisions/0002-local-supervision.md)."""
+"""Controls supervisord over its XML-RPC socket (docs/decisions/0002-local-supervision.md)."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local.program import LAUNCHER, Child, Program, wait_until
 
+# An environment variable with the run folder. By it, a later run finds processes that an earlier run left.
 FOLDER_MARK = "TRUCE_LOCAL_FOLDER"
 UP = frozenset({"STARTING", "RUNNING"})
 DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
@@ -24,19 +25,20 @@ DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What supervisord says of one program."""
+    """The state of one program as supervisord reports it. `text` is for people: state name and description."""
 
     name: str
     pid: int | None
     up: bool
     down: bool
-    words: str
+    text: str
 
 
 class Supervisor:
-    """One supervisord for the programs of one folder, given in the order in which they start.
+    """One supervisord process, with the programs of one folder.
 
-    Programs of one inner sequence are peers: they are stopped at the same time.
+    `tiers` are in the order of the start. The programs of one tier are stopped at the same time. `shared` is the
+    environment of every program.
     """
 
     def __init__(self, folder: Path, logs: Path, tiers: Sequence[Sequence[Program]], shared: Mapping[str, str]) -> None:
@@ -51,14 +53,14 @@ class Supervisor:
 
     @property
     def socket(self) -> Path:
-        """Its unix socket; the kernel limits the path to 107 bytes."""
+        """supervisord's Unix socket. Linux limits the path of a socket to 107 bytes."""
         inside = self.folder / "supervisor.sock"
         if len(os.fsencode(inside)) < 100:
             return inside
         return Path(tempfile.gettempdir()) / f"truce-{os.geteuid()}-{self.folder.stat().st_ino}.sock"
 
     def start(self) -> None:
-        """Start supervisord with nothing under it yet."""
+        """Start supervisord. It starts no program yet."""
         configuration = self.folder / "supervisord.conf"
         configuration.write_text(self._configuration())
         for program in self.programs.values():
@@ -74,18 +76,18 @@ class Supervisor:
             ),
             self._spec("supervisord"),
         )
-        wait_until("supervisord", self._answers, log=self.log, timeout=15, alive=self._child.alive, pause=0.02)
+        wait_until("supervisord", self._is_running, log=self.log, timeout=15, alive=self._child.alive, pause=0.02)
 
     def start_program(self, name: str) -> None:
-        """Start one program; does not wait for it to be ready."""
+        """Start one program without waiting until it is ready."""
         self._call("startProcess", self._full(name), False)
         with self._lock:
-            self._snapshot = (0.0, {})  # it is older than this start
+            self._snapshot = (0.0, {})  # the snapshot is older than this start
 
     def stop_programs(self, names: Sequence[str]) -> None:
-        """Stop programs at the same time, each by its own signal, and wait until all are gone."""
+        """Stop programs at the same time, each with its stop signal, and wait until all have ended."""
         for name in names:
-            with contextlib.suppress(Fault):  # not running
+            with contextlib.suppress(Fault):  # the program does not run
                 self._call("stopProcess", self._full(name), False)
         slowest = max((self.programs[name].stop_seconds for name in names), default=0)
         wait_until(
@@ -96,7 +98,7 @@ class Supervisor:
         )
 
     def kill(self, name: str) -> None:
-        """SIGKILL one program and wait until it is gone. It is started again if it is one that restarts."""
+        """End one program with SIGKILL and wait for its end. supervisord starts it again if `restart` is set."""
         killed = self.state(name, max_age=0).pid
         if killed is None:
             return
@@ -104,37 +106,37 @@ class Supervisor:
         wait_until(f"killing {name}", lambda: self.state(name, max_age=0).pid != killed, log=self.log, timeout=10)
 
     def state(self, name: str, max_age: float = 0.3) -> State:
-        """The state of one program, not older than `max_age` seconds."""
+        """The state of one program, at most `max_age` seconds old."""
         return self.states(max_age)[name]
 
     def states(self, max_age: float = 0.3) -> dict[str, State]:
-        """The state of every program. Many waiting threads share one question."""
+        """The state of every program, at most `max_age` seconds old. Concurrent threads share one request."""
         with self._lock:
-            asked, known = self._snapshot
-            if time.monotonic() - asked > max_age:
+            taken_at, known = self._snapshot
+            if time.monotonic() - taken_at > max_age:
                 rows = cast(list[dict[str, Any]], self._call("getAllProcessInfo"))
                 known = {row["name"]: _state(row) for row in rows}
                 self._snapshot = (time.monotonic(), known)
             return known
 
     def alive(self) -> bool:
-        """Whether supervisord itself runs."""
+        """Whether the supervisord process runs."""
         return self._child is not None and self._child.alive()
 
     def shutdown(self) -> None:
-        """End supervisord; it stops what still runs, tier by tier, the last one first."""
+        """Stop supervisord. It stops the programs that still run, from the last tier to the first."""
         if self._child is not None:
             self._child.stop()
         self.socket.unlink(missing_ok=True)
 
-    def _answers(self) -> bool:
+    def _is_running(self) -> bool:
         try:
             return bool(self._call("getState"))
         except OSError:
             return False
 
     def _call(self, method: str, *arguments: object) -> object:
-        # A connection a call: the transport is not safe for threads, and a unix socket costs nothing.
+        # Each call opens a connection, because the transport is not thread-safe and a Unix socket is cheap to open.
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         try:
             proxy = ServerProxy("http://supervisor", transport=transport, allow_none=True)
@@ -161,7 +163,7 @@ class Supervisor:
             f"logfile={_escape(str(self.log))}",
             f"pidfile={run}/supervisord.pid",
             f"childlogdir={run}",
-            # Said outright, for supervisord warns when root does not say it.
+            # Explicit, because supervisord prints a warning if root does not set it.
             *(["user=root"] if os.geteuid() == 0 else []),
             "[unix_http_server]",
             f"file={_escape(str(self.socket))}",
@@ -185,7 +187,7 @@ class Supervisor:
                 f"stopsignal={program.stop_signal.name.removeprefix('SIG')}",
                 f"stopwaitsecs={program.stop_seconds}",
                 "killasgroup=true",
-                # launch.py writes to the log file itself: no pipe to fill up, none to break.
+                # launch.py opens the log file itself, so no pipe can fill up or break.
                 "stdout_logfile=NONE",
                 "stderr_logfile=NONE",
             ]
@@ -193,13 +195,13 @@ class Supervisor:
 
 
 def stop_leftovers(folder: Path) -> int:
-    """Stop what an earlier run in `folder` left alive (its runner and supervisord were killed). Returns how many.
+    """Stop processes that an earlier run in `folder` left when it was killed. Returns their number.
 
-    Programs carry the folder in their environment, so nothing else can be met.
+    Processes of a run have the folder in their environment, so no other process is stopped.
     """
     found = programs_of(folder)
     supervisors = [pid for pid in found if b"supervisor.supervisord" in _read(pid, "cmdline")]
-    if supervisors:  # it knows the order
+    if supervisors:  # supervisord stops its programs in order
         _stop(supervisors, signal.SIGTERM, folder, seconds=60)
     remaining = programs_of(folder)
     _stop(remaining, signal.SIGINT, folder, seconds=20)
@@ -222,7 +224,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def programs_of(folder: Path) -> list[int]:
-    """The pids of supervisord and all its programs in a run folder, whoever their parent is by now."""
+    """The pids of supervisord and of all programs of a run folder, whatever their present parent is."""
     mark = os.fsencode(f"{FOLDER_MARK}={folder}")
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [pid for pid in pids if pid != os.getpid() and mark in _read(pid, "environ").split(b"\0")]
@@ -236,9 +238,9 @@ def _read(pid: int, what: str) -> bytes:
 
 
 def _state(row: dict[str, Any]) -> State:
-    words = row["spawnerr"] or row["description"] or row["statename"]
     name = row["statename"]
-    return State(row["name"], row["pid"] or None, name in UP, name in DOWN, f"{name}: {words}")
+    description = row["spawnerr"] or row["description"] or name
+    return State(row["name"], row["pid"] or None, name in UP, name in DOWN, f"{name}: {description}")
 
 
 def _quote(part: object) -> str:

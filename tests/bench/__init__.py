@@ -1,1 +1,1 @@
-"""Benchmarks of the whole pipeline, and what it is measured beside."""
+"""Benchmarks of the whole pipeline, and the two programs that it is compared with."""

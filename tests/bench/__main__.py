@@ -1,7 +1,8 @@
-"""`make bench`: what Truce costs beside two other programs that do the same work on the same servers.
+"""`make bench`: measures Truce and two other programs that do the same work on the same servers.
 
-The floor is the fastest straightforward program: aiokafka and asyncpg by the batch, no outbox, no locks. The plain way
-is FastStream as its tutorial shows it. Rounds alternate, medians are reported: one JSON object a line, at the end.
+The program `floor` is the fastest straightforward program: aiokafka and asyncpg in batches, no outbox, no locks. The
+program `plain` is FastStream as in its tutorial. Rounds alternate between the programs. The results are medians and are
+printed at the end, one JSON object a line.
 """
 
 import json
@@ -22,13 +23,14 @@ from tests.bench.bed import FLOOR, OURS, PLAIN, Bed
 Result = Mapping[str, Any]
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
+    """Print progress to standard error; standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def bench_pipeline(bed: Bed, leads: int, rounds: int) -> Result:
-    """Leads a second through all four services."""
-    say(f"pipeline: sealing {leads} leads")
+    """Leads per second through all four services."""
+    report(f"pipeline: sealing {leads} leads")
     invented = pipeline.invent_leads(bed, leads)
     few = invented[: max(100, leads // 40)]
     outcomes: dict[str, list[pipeline.Outcome]] = {}
@@ -36,7 +38,7 @@ def bench_pipeline(bed: Bed, leads: int, rounds: int) -> Result:
         for variant in (OURS, FLOOR, PLAIN):
             outcome = pipeline.throughput(bed, variant, few if variant is PLAIN else invented)
             outcomes.setdefault(variant.name, []).append(outcome)
-            say(f"pipeline: round {number}/{rounds} {variant.name:9} {outcome.leads_per_s:8.0f} leads/s")
+            report(f"pipeline: round {number}/{rounds} {variant.name:9} {outcome.leads_per_s:8.0f} leads/s")
     rates = {name: [outcome.leads_per_s for outcome in of_variant] for name, of_variant in outcomes.items()}
     medians = {name: statistics.median(of_variant) for name, of_variant in rates.items()}
 
@@ -69,26 +71,27 @@ def bench_pipeline(bed: Bed, leads: int, rounds: int) -> Result:
             )
             for service in services
         },
-        "spread": {name: [round(min(of_one)), round(max(of_one))] for name, of_one in rates.items()},
+        "spread": {name: [round(min(of_variant)), round(max(of_variant))] for name, of_variant in rates.items()},
     }
 
 
 def bench_latency(bed: Bed, leads: int, rounds: int) -> Result:
-    """From the portal's produce to the SMS row, at 50 leads a second, once the broker has compiled what it needs.
+    """Milliseconds from the portal's produce to the SMS row, at 50 leads per second, after a warm-up.
 
-    In its first half minute that alone takes most of a core, and whoever is measured first would pay for it."""
+    In its first half minute the broker's Java compiler takes most of a core, which would slow the first measurement.
+    """
     rate = 50.0
     each = max(100, min(500, leads // 40))
     samples: dict[str, list[list[float]]] = {}
     invented = pipeline.invent_leads(bed, each)
     for variant in (OURS, FLOOR):
         pipeline.latency(bed, variant, pipeline.invent_leads(bed, 2 * each), rate)
-        say(f"latency: warmed up with {variant.name}")
+        report(f"latency: warmed up with {variant.name}")
     for number in range(1, rounds + 1):
         for variant in (OURS, FLOOR):
             ms = pipeline.latency(bed, variant, invented, rate)
             samples.setdefault(variant.name, []).append(ms)
-            say(f"latency: round {number}/{rounds} {variant.name:9} p50 {statistics.median(ms):6.1f} ms")
+            report(f"latency: round {number}/{rounds} {variant.name:9} p50 {statistics.median(ms):6.1f} ms")
 
     def quantile(name: str, percent: int) -> float:
         return round(statistics.median(statistics.quantiles(ms, n=100)[percent - 1] for ms in samples[name]), 1)
@@ -107,49 +110,50 @@ def bench_latency(bed: Bed, leads: int, rounds: int) -> Result:
 
 
 def bench_http(bed: Bed, leads: int, rounds: int) -> Result:
-    """Leads a second over HTTP, each durable before its answer."""
+    """Leads per second over HTTP. Each lead is durable before its response."""
     clients, requests = 32, max(500, leads // 4)
     ours, plain = [], []
     for number in range(1, rounds + 1):
         ours.append(http.ours(bed, clients, requests))
         plain.append(http.plain(bed, clients, requests))
-        say(
-            f"http: round {number}/{rounds} {ours[-1].leads_per_s:.0f} beside plain {plain[-1].leads_per_s:.0f} leads/s"
-        )
-    rate = statistics.median(one.leads_per_s for one in ours)
-    beside = statistics.median(one.leads_per_s for one in plain)
+        report(f"http: round {number}/{rounds} {ours[-1].leads_per_s:.0f}, plain {plain[-1].leads_per_s:.0f} leads/s")
+    rate = statistics.median(run.leads_per_s for run in ours)
+    plain_rate = statistics.median(run.leads_per_s for run in plain)
     return {
         "bench": "http",
         "clients": clients,
         "leads": requests,
         "rounds": rounds,
         "leads_per_s": round(rate),
-        "p99_ms": round(statistics.median(one.p99() for one in ours), 1),
-        "plain_leads_per_s": round(beside),
-        "plain_p99_ms": round(statistics.median(one.p99() for one in plain), 1),
-        "times_plain": round(rate / beside, 2),
+        "p99_ms": round(statistics.median(run.p99() for run in ours), 1),
+        "plain_leads_per_s": round(plain_rate),
+        "plain_p99_ms": round(statistics.median(run.p99() for run in plain), 1),
+        "times_plain": round(rate / plain_rate, 2),
     }
 
 
 def bench_soak(bed: Bed, leads: int, _: int) -> Result:
-    """Memory and tables under ten times as many leads."""
-    return soak.soak(bed, leads * 10, say)
+    """Memory and table sizes with ten times as many leads."""
+    return soak.soak(bed, leads * 10, report)
 
 
 def bench_onec(bed: Bed, leads: int, _: int) -> Sequence[Result]:
-    """Requests a lead, and leads a second, by the web server before 1C."""
-    return onec.onec(bed, max(100, leads // 10), say)
+    """Requests to 1C per lead, and leads per second, for each kind of web server in front of 1C."""
+    return onec.onec(bed, max(100, leads // 10), report)
 
 
 def bench_clocks(bed: Bed, leads: int, _: int) -> Result:
-    """Of the open reservations (`OPEN`, or fifty times the leads) a tenth, at most 100,000, ends at one instant."""
+    """A tenth of the open reservations, at most 100,000, ends at one instant.
+
+    The variable `OPEN` sets the number of open reservations (default: fifty times the leads).
+    """
     open_ = int(os.environ.get("OPEN", "0")) or leads * 50
-    return clocks.clocks(bed, open_, min(100_000, open_ // 10), say)
+    return clocks.clocks(bed, open_, min(100_000, open_ // 10), report)
 
 
 def bench_sms(bed: Bed, leads: int, _: int) -> Result:
-    """A verdict's SMS alone, and with five times as many reminders as leads due on one morning."""
-    return sms.sms(bed, leads * 5, say)
+    """Delay of a verdict's SMS, alone and while five times as many reminders as leads are due."""
+    return sms.sms(bed, leads * 5, report)
 
 
 BENCHES: Mapping[str, Callable[[Bed, int, int], Result | Sequence[Result]]] = {
@@ -164,14 +168,16 @@ BENCHES: Mapping[str, Callable[[Bed, int, int], Result | Sequence[Result]]] = {
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(BENCHES)}; repeat it for more")] = None,
-    leads: Annotated[int, typer.Option(help="leads in a round of the pipeline; the others scale with it")] = 20_000,
-    rounds: Annotated[int, typer.Option(help="rounds, alternating between the variants")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(BENCHES)}; repeatable")] = None,
+    leads: Annotated[
+        int, typer.Option(help="leads in a round of the pipeline; other benches scale with this number")
+    ] = 20_000,
+    rounds: Annotated[int, typer.Option(help="rounds; each round measures every program")] = 5,
 ) -> None:
     """Measure, and print one JSON object a line."""
     chosen: Sequence[str] = only or list(BENCHES)
     if unknown := set(chosen) - BENCHES.keys():
-        raise typer.BadParameter(f"no such bench: {', '.join(sorted(unknown))}")
+        raise typer.BadParameter(f"unknown bench: {', '.join(sorted(unknown))}")
     folder = Path(tempfile.mkdtemp(prefix="truce-bench-"))
     bed = Bed(folder)
     try:
@@ -179,7 +185,7 @@ def main(
         for name in chosen:
             measured = BENCHES[name](bed, leads, rounds)
             results.extend([measured] if isinstance(measured, Mapping) else measured)
-            say(json.dumps(measured))
+            report(json.dumps(measured))
     finally:
         bed.stop()
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What every variant is measured on: one Kafka, one PostgreSQL, empty topics and fresh databases for each run."""
+"""The servers of all measurements: one Kafka, one PostgreSQL, with empty topics and new databases for each run."""
 
 import asyncio
 import hashlib
@@ -20,11 +20,12 @@ import httpx
 from chassis.migrations import upgrade
 from contracts.person import Person
 from contracts.sealing import Sealer
-from deploy.local import Kafka, Postgres
+from deploy.local.kafka import Kafka
 from deploy.local.parts import PORTAL, ROOT, SERVICES, Plan, service_environment, shared_environment
 from deploy.local.ports import Ports
+from deploy.local.postgres import Postgres
 from deploy.local.secrets_file import Secrets
-from tests.infra import apart, empty_topics, with_database
+from tests.infra import empty_topics, in_thread, with_database
 
 PARTNER = "partner-1"
 READY_WITHIN_S = 60
@@ -35,7 +36,10 @@ Command = Callable[[str], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A program that does the work: how to start its part of a service, and how it says that it is ready."""
+    """A program that does the work of all services.
+
+    `command` gives the module and arguments of one service. A program without a health check prints `ready` instead.
+    """
 
     name: str
     command: Command
@@ -54,20 +58,21 @@ PLAIN = Variant("plain", lambda service: ["tests.bench.plain", service], has_hea
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """Seconds of processor time since the start of a process, or between two looks."""
+    """Seconds of processor time, since the start of the processes or between two readings."""
 
     kafka: float
     postgres: float
     python: Mapping[str, float]
 
     def since(self, earlier: "Cpu") -> "Cpu":
+        """The processor time after the reading `earlier`."""
         python = {name: seconds - earlier.python[name] for name, seconds in self.python.items()}
         return Cpu(self.kafka - earlier.kafka, self.postgres - earlier.postgres, python)
 
 
 @dataclass
 class Running:
-    """One variant at work on its own databases."""
+    """The running processes of one variant, on databases of their own."""
 
     bed: "Bed"
     databases: Mapping[str, str]
@@ -75,7 +80,7 @@ class Running:
     intake_http: str
 
     def cpu(self) -> Cpu:
-        """What was used so far; PostgreSQL with all its backends, those that ended included."""
+        """Processor time so far. PostgreSQL's includes all its backends, also those that have ended."""
         return Cpu(
             _seconds(self.bed.kafka.pid),
             sum(_seconds(pid, ended=True) for pid in _family(self.bed.postgres.pid)),
@@ -83,6 +88,7 @@ class Running:
         )
 
     def resident_mb(self) -> dict[str, float]:
+        """Resident memory of each service in MiB."""
         page = os.sysconf("SC_PAGE_SIZE")
         return {
             name: int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * page / 2**20
@@ -90,19 +96,20 @@ class Running:
         }
 
     def must_live(self) -> None:
+        """Raise RuntimeError if a process has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
                 raise RuntimeError(f"{name} ended; see {self.bed.folder}")
 
 
 class Bed:
-    """Started servers. `folder` holds their data and every log."""
+    """The running servers. `folder` has their data and every log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.secrets = Secrets(folder / "secrets.json")
-        self.kafka = Kafka(folder / "kafka", hot=True).start()
-        # Commit times of rows are how the end of a lead's way is measured, at the same price for all variants.
+        self.kafka = Kafka(folder / "kafka", optimized=True).start()
+        # The end of a lead's processing is the commit time of its SMS row. The setting costs every variant the same.
         settings = {"track_commit_timestamp": "on"}
         self.postgres = Postgres(folder / "postgres", password=secrets.token_urlsafe(16), settings=settings).start()
         self.partner = Person.parse("Заречная Анна Сергеевна", "+7 916 555-01-99")
@@ -111,6 +118,7 @@ class Bed:
         asyncio.run(self._make_templates())
 
     def stop(self) -> None:
+        """Stop the servers."""
         self.kafka.stop()
         self.postgres.stop()
 
@@ -118,10 +126,10 @@ class Bed:
     def running(
         self, variant: Variant, services: tuple[str, ...] = SERVICES, operator: Mapping[str, str] | None = None
     ) -> Iterator[Running]:
-        """The variant's processes, ready, on fresh databases and empty topics; ended afterwards."""
+        """Start the variant's processes on new databases and empty topics, and end them at the end."""
         self._runs += 1
         names = {service: f"run_{self._runs}_{service}" for service in SERVICES}
-        apart(lambda: asyncio.run(self._prepare(names)))
+        in_thread(lambda: asyncio.run(self._prepare(names)))
         databases = {service: with_database(self.postgres.url(), name) for service, name in names.items()}
         ports = Ports.free()
         plan = Plan(self.folder, ports, self.secrets, self.kafka.bootstrap, databases, dict(operator or {}))
@@ -137,7 +145,7 @@ class Bed:
                         stderr=subprocess.STDOUT,
                     )
             for service, process in processes.items():
-                ready = self._healthy(plan, service) if variant.has_health else self._said_ready(variant, service)
+                ready = self._healthy(plan, service) if variant.has_health else self._printed_ready(variant, service)
                 _until(ready, process, f"{variant.name} {service} in {self.folder}")
             yield Running(self, databases, processes, f"http://127.0.0.1:{ports.intake}")
         finally:
@@ -149,7 +157,7 @@ class Bed:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-            apart(lambda: asyncio.run(self._drop(names)))
+            in_thread(lambda: asyncio.run(self._drop(names)))
 
     def _healthy(self, plan: Plan, service: str) -> Callable[[], bool]:
         url = f"http://127.0.0.1:{plan.admin(service)}/health/ready"
@@ -162,7 +170,7 @@ class Bed:
 
         return ready
 
-    def _said_ready(self, variant: Variant, service: str) -> Callable[[], bool]:
+    def _printed_ready(self, variant: Variant, service: str) -> Callable[[], bool]:
         log = self.folder / f"{self._runs}-{variant.name}-{service}.log"
         return lambda: b"ready\n" in log.read_bytes()
 
@@ -176,7 +184,7 @@ class Bed:
         await admin.close()
 
     async def _fill(self, service: str, url: str) -> None:
-        """One portal and one partner, as after their registration."""
+        """Insert one portal and one partner, as registered."""
         person = Sealer(self.secrets["sealing_keys"]).seal(self.partner, PARTNER)
         connection = await asyncpg.connect(url)
         if service == "intake":
@@ -213,7 +221,7 @@ class Bed:
         admin = await asyncpg.connect(self.postgres.url())
         for service, name in names.items():
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_{service}")
-        # Each run begins with nothing of the one before left to write.
+        # So that a run does not pay for writes of the previous run.
         await admin.execute("CHECKPOINT")
         await admin.close()
 
@@ -233,7 +241,7 @@ def _until(ready: Callable[[], bool], process: "subprocess.Popen[bytes]", what: 
 
 
 def _seconds(pid: int | None, *, ended: bool = False) -> float:
-    """Processor time of a process, `ended` with that of its children that ended. 0 for one that is gone."""
+    """Processor seconds of a process, with `ended` including its children that have ended. 0 for an ended process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,7 +1,7 @@
-"""The clocks of reservations at size: a hundred thousand that end at one instant among a million that are open.
+"""Ends of many reservations at one instant: a hundred thousand of a million open reservations.
 
-The service as it is, beside the least that could be done: the same rows changed, written and queued in batches of 500
-with the same commits, as bare SQL on the same server.
+The reservations service is compared with bare SQL on the same server, which changes, inserts and queues the same rows
+in batches of 500 with the same commits.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from tests.bench.bed import OURS, PARTNER, Bed, Running
 BATCH: Final = 500
 FEW: Final = 10_000
 OPENED: Final = 5_000
-SEALED_CHARACTERS: Final = 290  # as many as a sealed client has
-PATIENCE_S: Final = 600.0
+SEALED_CHARACTERS: Final = 290  # the length of a sealed client
+DEADLINE_S: Final = 600.0
 
-# `$1` rows from number `$2` on, of which those below `$3` end at `$4` and the others later. Their histories have the
-# one entry that opened them; the hashes are not those of the key, which nothing here reads.
+# Inserts `$1` reservations from the number `$2` on. Reservations with a number below `$3` end at `$4`, others later.
+# Each history has one entry. The hashes are not valid, because nothing in this bench verifies them.
 _FILL: Final = """
     WITH made AS (
         SELECT n, 'k1:' || lpad(to_hex(n), 64, '0') AS client_key, gen_random_uuid() AS lead_id
@@ -49,7 +49,7 @@ _FILL: Final = """
     FROM made, LATERAL (SELECT CASE WHEN n < $3 THEN $4::timestamptz
                                ELSE $4::timestamptz + interval '30 days' + n % 180 * interval '1 day' END AS until) u
 """
-# The least that the same work is: the due ones found, changed, their entries written, their events queued.
+# The minimum of the same work: find due reservations, change them, insert history entries, queue events.
 _FLOOR: Final = """
     WITH due AS (
         SELECT reservation_id, client_key, lead_id, reserved_until FROM reservations
@@ -71,11 +71,11 @@ _FLOOR: Final = """
 """
 
 
-def clocks(bed: Bed, open_: int, due: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """With `open_` reservations open, of which `due` end at one instant; and the same with ten thousand."""
-    few = _measured(bed, FEW, FEW // 2, say)
-    full = _measured(bed, open_, due, say)
-    floor = _floor(bed, open_, due, say)
+def clocks(bed: Bed, open_: int, due: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Measure with `open_` open reservations, of which `due` end at one instant, and with ten thousand open ones."""
+    few = _measured(bed, FEW, FEW // 2, report)
+    full = _measured(bed, open_, due, report)
+    floor = _floor(bed, open_, due, report)
     return {
         "bench": "clocks",
         "open": open_,
@@ -92,34 +92,34 @@ def clocks(bed: Bed, open_: int, due: int, say: Callable[[str], None]) -> dict[s
     }
 
 
-def _measured(bed: Bed, open_: int, due: int, say: Callable[[str], None]) -> dict[str, Any]:
-    # The clock moves for this run alone, and only once everything is in place.
+def _measured(bed: Bed, open_: int, due: int, report: Callable[[str], None]) -> dict[str, Any]:
+    # The clock file exists for this run alone, and moves the clock when all rows are in place.
     clock = bed.folder / "clock.json"
     clock.write_text('{"shift_seconds": 0}')
     end = datetime.now(UTC) + timedelta(days=100)
     with bed.running(OURS, ("reservations",), {"ALLOW_CLOCK_SHIFT": "true"}) as running:
         try:
-            say(f"clocks: filling {open_} reservations")
+            report(f"clocks: filling {open_} reservations")
             asyncio.run(_fill(running, open_, due, end))
             before = running.resident_mb()["reservations"]
             opened_per_s = asyncio.run(_open(bed, running, open_))
-            say(f"clocks: {open_} open: {opened_per_s:.0f} opened a second")
+            report(f"clocks: {open_} open: {opened_per_s:.0f} opened per second")
             past = json.dumps({"shift_seconds": timedelta(days=100, seconds=1).total_seconds()})
             sweep_s = asyncio.run(_swept(running, due, lambda: clock.write_text(past)))
             after = running.resident_mb()["reservations"]
-            say(f"clocks: {open_} open: {due} ended in {sweep_s:.1f} s, {due / sweep_s:.0f} a second")
+            report(f"clocks: {open_} open: {due} ended in {sweep_s:.1f} s, {due / sweep_s:.0f} per second")
         finally:
             clock.unlink()
     resident = {"before": round(before, 1), "after": round(after, 1)}
     return {"sweep_s": sweep_s, "opened_per_s": opened_per_s, "resident_mb": resident}
 
 
-def _floor(bed: Bed, open_: int, due: int, say: Callable[[str], None]) -> float:
+def _floor(bed: Bed, open_: int, due: int, report: Callable[[str], None]) -> float:
     end = datetime.now(UTC) + timedelta(days=100)
     with bed.running(OURS, ()) as running:
         asyncio.run(_fill(running, open_, due, end))
         seconds = asyncio.run(_bare(running, due, end))
-        say(f"clocks: floor: {due} ended in {seconds:.1f} s, {due / seconds:.0f} a second")
+        report(f"clocks: floor: {due} ended in {seconds:.1f} s, {due / seconds:.0f} per second")
     return seconds
 
 
@@ -135,7 +135,7 @@ async def _fill(running: Running, open_: int, due: int, end: datetime) -> None:
 
 
 async def _open(bed: Bed, running: Running, already: int) -> float:
-    """So many more confirmed leads, and how many of them are opened a second."""
+    """Publish `OPENED` more confirmed leads. Returns how many reservations per second the service opens."""
     now = datetime.now(UTC)
     leads = [
         LeadConfirmed(
@@ -169,29 +169,30 @@ async def _publish(bootstrap: str, leads: Sequence[LeadConfirmed]) -> None:
 
 
 async def _swept(running: Running, due: int, begin: Callable[[], object]) -> float:
-    """From the moment they fall due, which is what `begin` brings about, to the last event in the outbox."""
+    """Seconds from `begin()`, which makes the reservations due, to the last event in the outbox."""
     connection = await asyncpg.connect(running.databases["reservations"])
-    # How many events were written, for nothing: a count of rows twenty times a second costs as much as it measures.
+    # The sequence of the outbox gives the number of events for free. Counting rows twenty times a second would cost as
+    # much as the measured work.
     written = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_id_seq"
     before = await connection.fetchval(written)
     started = time.monotonic()
     begin()
     await _wait(running, connection, written, before + due)
-    # The last ones have their numbers, and are not committed yet.
+    # The last rows have numbers from the sequence before their commit.
     await _wait(running, connection, "SELECT count(*) FROM reservations WHERE status = 'expired'", due)
     seconds = time.monotonic() - started
     events = await connection.fetchval("SELECT count(*) FROM history WHERE number = 2")
-    assert events == due, f"{events} entries of {due}"
+    assert events == due, f"{events} history entries instead of {due}"
     await connection.close()
     return seconds
 
 
 async def _wait(running: Running, connection: Any, sql: str, wanted: int, *args: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + DEADLINE_S
     while await connection.fetchval(sql, *args) < wanted:
         running.must_live()
         if time.monotonic() > deadline:
-            raise RuntimeError("the reservations do not get on")
+            raise RuntimeError("the reservations are not processed in time")
         await asyncio.sleep(0.05)
 
 
@@ -201,7 +202,7 @@ async def _bare(running: Running, due: int, end: datetime) -> float:
     _, entry = appended(Head(), b"k", "k1:", {"at": end.isoformat(), "what": "expired", "lead": str(uuid.uuid4())})
     ended, started = 0, time.monotonic()
     while ended < due:
-        # As long as those of the service.
+        # Values as long as the service's.
         ended += await connection.fetchval(_FLOOR, end, entry.text, entry.hash.hex(), "h" * 560, "v" * 900)
     seconds = time.monotonic() - started
     await connection.close()

@@ -1,4 +1,4 @@
-"""The plain endpoint: FastAPI and SQLModel, one row inserted and committed a request, as their tutorial has it.
+"""The plain endpoint: FastAPI and SQLModel as in their tutorials. Each request inserts and commits one row.
 
 Run by uvicorn: `DATABASE_URL=… uvicorn tests.bench.endpoint:app`.
 """

@@ -1,4 +1,4 @@
-"""POST /v1/leads by many clients at once, beside a plain endpoint that inserts one row and commits."""
+"""POST /v1/leads by many clients at once, compared with a plain endpoint that inserts one row and commits."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ NAMES = ("Ветлугин Пётр", "Заречная Анна", "Костро
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """One run: how many a second, and each answer's milliseconds."""
+class HttpRun:
+    """One run: leads per second, and the milliseconds until each response."""
 
     leads_per_s: float
     ms: list[float]
@@ -34,14 +34,14 @@ class Answers:
         return statistics.quantiles(self.ms, n=100)[98]
 
 
-def ours(bed: Bed, clients: int, requests: int) -> Answers:
-    """Intake alone: events wait in Kafka for services that are not there."""
+def ours(bed: Bed, clients: int, requests: int) -> HttpRun:
+    """Intake alone. No other service runs to consume its events."""
     with bed.running(OURS, ("intake",)) as running:
         return asyncio.run(_load(running.intake_http, bed.portal_key, clients, requests))
 
 
-def plain(bed: Bed, clients: int, requests: int) -> Answers:
-    """The plain endpoint on a fresh database of the same server."""
+def plain(bed: Bed, clients: int, requests: int) -> HttpRun:
+    """The plain endpoint, on a new database of the same server."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     uvicorn = ("uvicorn", "tests.bench.endpoint:app", "--port", str(port), "--no-access-log", "--loop", "uvloop")
@@ -70,7 +70,7 @@ def _process(command: tuple[str, ...], running: Running, url: str) -> Iterator[N
                 break
             except httpx.TransportError:
                 if time.monotonic() > deadline or process.poll() is not None:
-                    raise RuntimeError(f"the plain endpoint does not answer; see {running.bed.folder}") from None
+                    raise RuntimeError(f"the plain endpoint is not ready; see {running.bed.folder}") from None
                 time.sleep(0.05)
         yield
     finally:
@@ -78,8 +78,8 @@ def _process(command: tuple[str, ...], running: Running, url: str) -> Iterator[N
         process.wait(20)
 
 
-async def _load(url: str, key: str, clients: int, requests: int) -> Answers:
-    """`clients` connections, each with its next request as soon as it has an answer."""
+async def _load(url: str, key: str, clients: int, requests: int) -> HttpRun:
+    """Send `requests` requests on `clients` connections. Each connection sends its next request after a response."""
     host = urlsplit(url)
     numbers = iter(range(requests))
     ms: list[float] = []
@@ -87,17 +87,17 @@ async def _load(url: str, key: str, clients: int, requests: int) -> Answers:
     async def client() -> None:
         reader, writer = await asyncio.open_connection(host.hostname, host.port)
         for number in numbers:
-            asked = time.perf_counter()
+            sent_at = time.perf_counter()
             writer.write(_request(number, key))
             status = await _status(reader)
-            ms.append((time.perf_counter() - asked) * 1000)
+            ms.append((time.perf_counter() - sent_at) * 1000)
             if status != 202:
-                raise RuntimeError(f"{url} answered {status}")
+                raise RuntimeError(f"{url} returned HTTP {status}")
         writer.close()
 
     started = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return Answers(requests / (time.perf_counter() - started), ms)
+    return HttpRun(requests / (time.perf_counter() - started), ms)
 
 
 def _request(number: int, key: str) -> bytes:

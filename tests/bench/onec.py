@@ -1,6 +1,6 @@
-"""What a lead costs 1C, in requests, the currency that matters there; and how near its own latency the gateway comes.
+"""Requests to 1C per lead, because requests are what 1C has little capacity for; and leads per second at a latency.
 
-The gateway and reservations at work on the simulator of 1C; every request counts: checks, entries, the watching,
+The gateway and reservations run on the simulator of 1C. Every request counts: checks, journal entries, watching, and
 the verification at the start.
 """
 
@@ -32,7 +32,7 @@ BACKLOG_LATENCY_MS = 50
 CALM_LEADS, CALM_EVERY_S = 60, 0.5
 PLAIN_LEADS = 50
 LEADS_AT_MS = {100: 400, 500: 160, 2000: 40}
-PATIENCE_S = 600.0
+DEADLINE_S = 600.0
 
 _PHONES = "Catalog_CRM_ПотенциальныеКлиенты_КонтактнаяИнформация"
 _PARTNERS = "Catalog_Партнеры_КонтактнаяИнформация"
@@ -41,7 +41,7 @@ _JOURNAL = "InformationRegister_ЖурналПартнеров"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Requests that 1C got for so many leads, all told; and of them those within the seconds from the first lead on."""
+    """All requests that 1C got for `leads` leads, and the number (`timed`) within `seconds` after the first lead."""
 
     leads: int
     calls: int
@@ -49,26 +49,26 @@ class Measured:
     seconds: float
 
 
-def onec(bed: Bed, leads: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A line for each kind of web server before 1C."""
+def onec(bed: Bed, leads: int, report: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One result for each kind of web server in front of 1C."""
     lines = []
     for profile in ("apache", "iis"):
         with _simulator(bed, profile) as sim:
             sim.post("latency", {"ms": BACKLOG_LATENCY_MS})
             backlog = _run(bed, sim, profile, leads)
-            say(f"onec: {profile}: backlog {backlog.calls / leads:.2f} requests a lead")
+            report(f"onec: {profile}: backlog {backlog.calls / leads:.2f} requests per lead")
             sim.post("latency", {"ms": 0})
             calm = _run(bed, sim, profile, CALM_LEADS, every_s=CALM_EVERY_S)
-            say(f"onec: {profile}: calm {calm.calls / calm.leads:.2f} requests a lead")
+            report(f"onec: {profile}: calm {calm.calls / calm.leads:.2f} requests per lead")
             plain = _plain(sim, PLAIN_LEADS)
             at_ms: dict[str, float] = {}
             reached: dict[str, float] = {}
             for ms, number in LEADS_AT_MS.items():
                 sim.post("latency", {"ms": ms})
-                one = _run(bed, sim, profile, number)
-                at_ms[str(ms)] = round(one.leads / one.seconds, 2)
-                reached[str(ms)] = round(one.timed / one.seconds / (AT_ONCE * 1000 / ms), 3)
-                say(f"onec: {profile}: at {ms} ms {at_ms[str(ms)]} leads/s, {reached[str(ms)]:.0%} of what it allows")
+                run = _run(bed, sim, profile, number)
+                at_ms[str(ms)] = round(run.leads / run.seconds, 2)
+                reached[str(ms)] = round(run.timed / run.seconds / (AT_ONCE * 1000 / ms), 3)
+                report(f"onec: {profile}: at {ms} ms {at_ms[str(ms)]} leads/s, {reached[str(ms)]:.0%} of the limit")
         lines.append(
             {
                 "bench": "onec",
@@ -95,7 +95,7 @@ def _simulator(bed: Bed, profile: str) -> Iterator[OneCSim]:
 
 
 def _run(bed: Bed, sim: OneCSim, profile: str, number: int, every_s: float = 0.0) -> Measured:
-    """`number` new leads, at once or one by one, until 1C holds an entry of each."""
+    """Publish `number` new leads at once, or every `every_s` seconds, and wait until 1C has an entry of each."""
     latency = sim.get("state")["latency_ms"]
     sim.post("reset")
     sim.post("access", {"profile": profile})
@@ -113,7 +113,7 @@ def _run(bed: Bed, sim: OneCSim, profile: str, number: int, every_s: float = 0.0
         asyncio.run(_publish(bed.kafka.bootstrap, leads, every_s))
         while len(sim.get("journal")) < number:
             running.must_live()
-            if time.monotonic() - start > PATIENCE_S:
+            if time.monotonic() - start > DEADLINE_S:
                 raise RuntimeError(f"not all leads are in 1C's journal; see {bed.folder}")
             time.sleep(0.1)
         seconds = time.monotonic() - start
@@ -164,7 +164,7 @@ async def _publish(bootstrap: str, leads: Sequence[LeadSubmitted], every_s: floa
 
 
 def _plain(sim: OneCSim, number: int) -> Measured:
-    """The plain way: each form of the phone in each set, a search for the entry, the write, and a look at it."""
+    """The plain way: search each form of the phone in each set, search the entry, write it, and read it back."""
     before, start = sim.get("state")["calls"], time.monotonic()
     for n in range(number):
         digits = f"7918{n:07d}"

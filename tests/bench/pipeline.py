@@ -1,4 +1,4 @@
-"""Leads through all four services: how many a second, how long one takes, and what it costs."""
+"""Leads through all four services: leads per second, latency, and processor time."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from contracts.sealing import encrypt_to
 from contracts.topics import PORTAL_REQUESTS
 from deploy.local.parts import PORTAL
 from tests.bench.bed import PARTNER, Bed, Cpu, Running, Variant
-from tests.e2e.world import invent
+from tests.e2e.harness import invent
 
 TOPIC = f"{PORTAL_REQUESTS}.{PORTAL}"
 SLOWEST_PER_S = 10
 
-# What each service has to have kept of every lead, whichever program did it.
+# The rows that each program must store for every lead, by service and table.
 KEPT = {
     "intake": {"requests": 1, "leads": 1, "inbox": 1},
     "onec_gateway": {"leads": 1, "holds": 1, "known_reservations": 1, "work": 2, "inbox": 2},
@@ -37,13 +37,14 @@ KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A portal's request, sealed and ready to be sent."""
+    """A portal's request with a sealed client. `key` is its `ce_id`."""
 
     key: str
     value: bytes
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
+        """CloudEvents headers with the present time."""
         return [
             ("ce_specversion", b"1.0"),
             ("ce_id", self.key.encode()),
@@ -54,21 +55,22 @@ class Lead:
 
     @property
     def lead_id(self) -> UUID:
+        """The id that intake derives for the lead."""
         return derived_id(f"{PORTAL}/{self.key}", "lead")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run."""
+    """The result of one run."""
 
     leads_per_s: float
     cpu: Cpu
 
 
 def invent_leads(bed: Bed, count: int, first: int = 0) -> list[Lead]:
-    """Leads of clients nobody else has."""
+    """`count` leads with different clients. `first` is the number of the first."""
     rng = random.Random(first)
-    public = ECKey.import_key(json.loads(bed.secrets.public("unsealing_key")))
+    public = ECKey.import_key(json.loads(bed.secrets.public_key("unsealing_key")))
     consent = {"given_at": "2026-11-01T12:00:00+03:00", "advertising": False}
     leads = []
     for number in range(first, first + count):
@@ -80,15 +82,15 @@ def invent_leads(bed: Bed, count: int, first: int = 0) -> list[Lead]:
 
 
 def throughput(bed: Bed, variant: Variant, leads: Sequence[Lead]) -> Outcome:
-    """All leads at once; the clock stops at the commit of the last SMS row."""
+    """Publish all leads at once. The run ends at the commit of the last SMS row."""
     with bed.running(variant) as running:
         outcome = asyncio.run(_throughput(running, leads))
-        asyncio.run(_all_kept(running, variant, len(leads)))
+        asyncio.run(_check_rows(running, variant, len(leads)))
     return outcome
 
 
 def latency(bed: Bed, variant: Variant, leads: Sequence[Lead], rate_per_s: float) -> list[float]:
-    """Milliseconds from the portal's produce to the commit of each SMS row, the first tenth left out."""
+    """Milliseconds from the portal's produce to the commit of each SMS row, without the first tenth."""
     with bed.running(variant) as running:
         return asyncio.run(_latency(running, leads, rate_per_s))
 
@@ -122,7 +124,7 @@ async def _latency(running: Running, leads: Sequence[Lead], rate_per_s: float) -
 
 
 async def produce(running: Running, leads: Sequence[Lead]) -> None:
-    """Put them on the portal's topic as fast as it goes."""
+    """Publish leads on the portal's topic as fast as possible."""
     producer = AIOKafkaProducer(bootstrap_servers=running.bed.kafka.bootstrap, acks="all", max_batch_size=2**19)
     await producer.start()
     try:
@@ -143,7 +145,7 @@ async def produce(running: Running, leads: Sequence[Lead]) -> None:
 
 
 async def until_sent(running: Running, count: int) -> None:
-    """Wait until the notifier has `count` messages sent; of some it knows by then that they arrived."""
+    """Wait until the notifier has sent `count` messages. Some of them have a delivery report by then."""
     through = "SELECT count(*) FROM messages WHERE status IN ('sent', 'delivered')"
     deadline = time.monotonic() + 60 + count / SLOWEST_PER_S
     connection = await asyncpg.connect(running.databases["notifier"])
@@ -151,7 +153,7 @@ async def until_sent(running: Running, count: int) -> None:
         while (sent := await connection.fetchval(through)) < count:
             running.must_live()
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{sent} of {count} leads came through; see {running.bed.folder}")
+                raise RuntimeError(f"only {sent} of {count} SMS were sent; see {running.bed.folder}")
             await asyncio.sleep(0.2)
     finally:
         await connection.close()
@@ -166,8 +168,8 @@ async def _committed(running: Running) -> dict[UUID, float]:
         await connection.close()
 
 
-async def _all_kept(running: Running, variant: Variant, leads: int) -> None:
-    """Every variant has done the whole work: as many rows, once all of it has settled."""
+async def _check_rows(running: Running, variant: Variant, leads: int) -> None:
+    """Raise RuntimeError unless the variant has stored every row of `KEPT` for every lead within some seconds."""
     for service, tables in KEPT.items():
         connection = await asyncpg.connect(running.databases[service])
         try:
@@ -177,6 +179,6 @@ async def _all_kept(running: Running, variant: Variant, leads: int) -> None:
                         break
                     await asyncio.sleep(0.1)
                 else:
-                    raise RuntimeError(f"{variant.name}: {found} rows in {service}.{table}, {each * leads} wanted")
+                    raise RuntimeError(f"{variant.name}: {found} rows in {service}.{table}, {each * leads} expected")
         finally:
             await connection.close()

@@ -1,7 +1,7 @@
-"""How soon a verdict's SMS leaves: alone, and on a morning when a hundred thousand reminders are due.
+"""Delay of a verdict's SMS, alone and on a morning when a hundred thousand reminders are due.
 
-The notifier as it is, on a provider that answers at once. An SMS has left when its outcome is decided, which is a
-little later than the call.
+The notifier runs with a provider that accepts at once. The delay ends when the notifier has stored the outcome, a
+little later than the provider's response.
 """
 
 import asyncio
@@ -26,24 +26,24 @@ RATE: Final = 50.0
 ALONE_S: Final = 30
 SAMPLE_S: Final = 60
 CONFIGURED_PER_S: Final = 20
-PATIENCE_S: Final = 60.0
-_LEFT: Final = "SELECT lead_id, settled_at FROM messages WHERE lead_id = ANY($1::uuid[]) AND settled_at IS NOT NULL"
+DEADLINE_S: Final = 60.0
+_SETTLED: Final = "SELECT lead_id, settled_at FROM messages WHERE lead_id = ANY($1::uuid[]) AND settled_at IS NOT NULL"
 _REMINDED: Final = """
     SELECT count(*) FROM messages WHERE template = $1 AND settled_at >= $2 AND settled_at < $3
 """
 
 
-def sms(bed: Bed, due: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Verdicts at 50 a second for half a minute; then for a minute, with `due` reminders waiting behind them."""
+def sms(bed: Bed, due: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Measure verdicts at 50 per second for half a minute, then for a minute while `due` reminders are due."""
     settings = {"NOTIFIER_QUIET_TEXTS_PER_SECOND": str(CONFIGURED_PER_S)}
     with bed.running(OURS, ("notifier",), settings) as running:
         alone = asyncio.run(_verdicts(bed, running, int(RATE * ALONE_S)))
-        say(f"sms: alone: {len(alone)} verdicts, p99 {_p99(alone):.0f} ms")
+        report(f"sms: alone: {len(alone)} verdicts, p99 {_p99(alone):.0f} ms")
         asyncio.run(_schedule(bed, running, due))
         started = datetime.now(UTC)
         among = asyncio.run(_verdicts(bed, running, int(RATE * SAMPLE_S)))
         reminded = asyncio.run(_reminded(running, started, started + timedelta(seconds=SAMPLE_S)))
-        say(f"sms: among {due} reminders: p99 {_p99(among):.0f} ms, {reminded / SAMPLE_S:.1f} reminders a second")
+        report(f"sms: among {due} reminders: p99 {_p99(among):.0f} ms, {reminded / SAMPLE_S:.1f} reminders per second")
         cpu = running.cpu().python["notifier"]
     return {
         "bench": "sms",
@@ -66,7 +66,7 @@ def _p99(ms: Sequence[float]) -> float:
 
 
 async def _verdicts(bed: Bed, running: Running, count: int) -> list[float]:
-    """Milliseconds from each event's sending to its SMS's, at a steady rate."""
+    """Milliseconds from each event to the outcome of its SMS, at a steady rate."""
     sealer = Sealer(bed.secrets["sealing_keys"])
     events = [_opened(sealer) for _ in range(count)]
     sent: dict[uuid.UUID, datetime] = {}
@@ -81,14 +81,14 @@ async def _verdicts(bed: Bed, running: Running, count: int) -> list[float]:
             under_way.append(await producer.send(out.topic, out.value, key=out.key.encode(), headers=out.headers))
         await asyncio.gather(*under_way)
     connection = await asyncpg.connect(running.databases["notifier"])
-    deadline = loop.time() + PATIENCE_S
-    while len(left := await connection.fetch(_LEFT, list(sent))) < count:
+    deadline = loop.time() + DEADLINE_S
+    while len(settled := await connection.fetch(_SETTLED, list(sent))) < count:
         running.must_live()
         if loop.time() > deadline:
-            raise RuntimeError(f"only {len(left)} of {count} SMS left; see {bed.folder}")
+            raise RuntimeError(f"only {len(settled)} of {count} SMS have an outcome; see {bed.folder}")
         await asyncio.sleep(0.5)
     await connection.close()
-    return [(row["settled_at"] - sent[row["lead_id"]]) / timedelta(milliseconds=1) for row in left]
+    return [(row["settled_at"] - sent[row["lead_id"]]) / timedelta(milliseconds=1) for row in settled]
 
 
 def _opened(sealer: Sealer) -> ReservationOpened:
@@ -106,7 +106,7 @@ def _opened(sealer: Sealer) -> ReservationOpened:
 
 
 async def _schedule(bed: Bed, running: Running, due: int) -> None:
-    """Reminders of the night, all due since this moment."""
+    """Insert `due` reminders that are due now."""
     sealer, now = Sealer(bed.secrets["sealing_keys"]), datetime.now(UTC)
     client = Person.parse("Иванов Иван Иванович", "+79161234567")
     facts = '{"through": "24.05.2027", "days": "7"}'

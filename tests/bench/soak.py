@@ -1,4 +1,4 @@
-"""Many leads through one start of the services: memory stays flat, and the chassis' own tables do not grow."""
+"""Many leads without a restart: memory and the chassis' tables must not grow."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,8 @@ CHUNKS = 10
 KEPT_FOR = "PT20S"
 
 
-def soak(bed: Bed, leads: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Resident memory after each tenth, and rows at the end, with retention at `KEPT_FOR` instead of months."""
+def soak(bed: Bed, leads: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Resident memory after each tenth of the leads, and rows at the end. Retention is `KEPT_FOR` instead of months."""
     operator = {f"{PREFIXES[service]}{name}_KEPT_FOR": KEPT_FOR for service in SERVICES for name in ("INBOX", "WORK")}
     each = leads // CHUNKS
     resident: list[dict[str, float]] = []
@@ -26,13 +26,13 @@ def soak(bed: Bed, leads: int, say: Callable[[str], None]) -> dict[str, Any]:
             resident.append(running.resident_mb())
             inbox.append(asyncio.run(_count(running, "inbox")))
             shown = ", ".join(f"{name} {mb:.0f} MB" for name, mb in resident[-1].items())
-            say(f"soak: {each * (number + 1)} leads: {shown}; {inbox[-1]} inbox rows")
+            report(f"soak: {each * (number + 1)} leads: {shown}; {inbox[-1]} inbox rows")
         rows = {table: asyncio.run(_count(running, table)) for table in ("inbox", "outbox", "work", "parked")}
     return {
         "bench": "soak",
         "leads": each * CHUNKS,
         "kept_for": KEPT_FOR,
-        # The first tenth fills caches and pools; what comes after it must not grow.
+        # The first tenth fills caches and pools. After it, memory must not grow.
         "resident_mb": {name: [round(tenth[name], 1) for tenth in resident] for name in resident[0]},
         "growth": {name: round(resident[-1][name] / resident[1][name] - 1, 3) for name in resident[0]},
         "inbox_rows": inbox,

@@ -1,4 +1,4 @@
-"""Our gateway and notifier with 1C and the SMS provider inside, answering at once.
+"""The gateway and the notifier with stubs of 1C and the SMS provider that respond at once.
 
 `python -m tests.bench.stubs onec_gateway|notifier run`.
 """
@@ -22,8 +22,8 @@ from services.onec_gateway.onec.partner_journal import Entry
 from services.onec_gateway.onec.search import ClientRecords, Search
 
 
-class KnowsNobody:
-    """A 1C that has no enquiries, and takes every entry."""
+class EmptyOneC:
+    """A 1C without enquiries that accepts every journal entry."""
 
     refuses_repeats = True
 
@@ -37,7 +37,7 @@ class KnowsNobody:
         pass
 
 
-class TakesAll:
+class AcceptingProvider:
     """A provider that accepts every message."""
 
     name = "stub"
@@ -56,12 +56,12 @@ class TakesAll:
 
 
 def build_gateway(settings: gateway_settings.Settings) -> Service:
-    onec = KnowsNobody()
+    onec = EmptyOneC()
     return onec_gateway.wire(settings, Infobase(cast(Search, onec), cast(Journals, onec), onec.close))
 
 
 def build_notifier(settings: notifier_settings.Settings) -> Service:
-    return notifier.wire(settings, [TakesAll()])
+    return notifier.wire(settings, [AcceptingProvider()])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on demand. It runs in a thread of its own, so any test can switch it from anywhere."""
+"""A TCP proxy with faults. It runs in a thread of its own, so a test can switch faults from any thread."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,10 @@ _RST = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Passes bytes between `port` here and `target`. Faults hold for open and for new connections until `heal`."""
+    """Passes data between its own `port` and the port `target`, both on this machine.
+
+    Faults apply to open and to new connections until `heal`.
+    """
 
     def __init__(self, target: int, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -31,13 +34,14 @@ class Proxy:
         self._budget: int | None = None
 
     def start(self) -> "Proxy":
+        """Start listening."""
         self._thread.start()
         self._flowing.set()
         self._call(self._listen())
         return self
 
     def stop(self) -> None:
-        """Connections are reset; nothing of it is left."""
+        """Reset all connections and end the thread."""
         self._call(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -45,31 +49,35 @@ class Proxy:
 
     @property
     def connections(self) -> int:
+        """The number of open connections."""
         return len(self._links)
 
     def heal(self) -> None:
-        """Pass everything again, at once; what was held back goes on its way, and new connections are taken."""
+        """End all faults: pass delayed data at once, and accept new connections."""
         self._call(self._heal())
 
     def delay(self, seconds: float) -> None:
-        """Hold every piece of data for so long, in both directions."""
+        """Delay all data by `seconds`, in both directions."""
         self._switch(lambda: setattr(self, "_delay_s", seconds))
 
     def stall(self) -> None:
-        """Nothing passes in either direction, and nothing is closed; new connections are taken and hang too."""
+        """Pass no data in either direction and close no connection. New connections are accepted and hang too."""
         self._switch(self._flowing.clear)
 
     def cut_after(self, size: int) -> None:
-        """Every connection is reset once it has carried `size` more bytes, both directions together."""
+        """Reset every connection after `size` more bytes, both directions together."""
         self._switch(lambda: self._limit(size))
 
     def reset(self, but: bytes | None = None) -> None:
-        """Reset every open connection, towards both sides; new ones are taken. Kept: whose client opened with `but`."""
+        """Reset every open connection on both sides. New connections are accepted.
+
+        Connections whose client sent `but` in its first bytes are not reset.
+        """
         self._switch(lambda: self._reset(but))
 
     def refuse(self) -> None:
-        """Refuse new connections; open ones go on."""
-        self._call(self._deafen())
+        """Refuse new connections. Open connections continue."""
+        self._call(self._stop_listening())
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -82,9 +90,9 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._taken, HOST, self.port, backlog=512)
+            self._server = await asyncio.start_server(self._serve, HOST, self.port, backlog=512)
 
-    async def _deafen(self) -> None:
+    async def _stop_listening(self) -> None:
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -107,39 +115,39 @@ class Proxy:
                 link.reset()
 
     async def _end(self) -> None:
-        await self._deafen()
+        await self._stop_listening()
         self._reset()
         tasks = [link.task for link in self._links]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         link = _Link(task, [writer], self._budget)
         self._links.add(link)
         try:
             await self._flowing.wait()
-            behind, answering = await asyncio.open_connection(HOST, self._target)
-            link.writers.append(answering)
+            target_reader, target_writer = await asyncio.open_connection(HOST, self._target)
+            link.writers.append(target_writer)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, answering, link, asked=True))
-                group.create_task(self._pass(behind, writer, link))
+                group.create_task(self._pass(reader, target_writer, link, from_client=True))
+                group.create_task(self._pass(target_reader, writer, link))
         except* (OSError, _Cut):
             link.reset()
         except* asyncio.CancelledError:
             pass
         finally:
             self._links.discard(link)
-            for one in link.writers:
-                one.close()
+            for open_writer in link.writers:
+                open_writer.close()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link", *, asked: bool = False
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link", *, from_client: bool = False
     ) -> None:
         while data := await reader.read(_CHUNK):
-            if asked and len(link.opening) < _OPENING:
+            if from_client and len(link.opening) < _OPENING:
                 link.opening += data
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
@@ -156,12 +164,14 @@ class Proxy:
 
 
 class _Cut(Exception):
-    """This connection has carried all it may."""
+    """The connection has carried its limit of bytes."""
 
 
 class _Link:
-    """One connection through the proxy. `left`: the bytes it may still carry, if they are limited. `opening`: the first
-    that its client said."""
+    """One connection through the proxy.
+
+    `left` is the number of bytes until its reset, None without a limit. `opening` has the first bytes of its client.
+    """
 
     def __init__(self, task: "asyncio.Task[None]", writers: list[asyncio.StreamWriter], left: int | None) -> None:
         self.task = task

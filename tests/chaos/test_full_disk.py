@@ -1,23 +1,23 @@
-"""The disk under PostgreSQL is full for a while: leads are turned away, and none that was taken is lost."""
+"""The disk of PostgreSQL is full for a while: leads are refused, and no accepted lead is lost."""
 
 import asyncio
 import errno
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.local.parts import SERVICES
-from deploy.local.ports import Ports
 from deploy.local.system import LocalSystem
-from tests.chaos.checker import Place, assert_exact, check
-from tests.chaos.conftest import scratch
+from tests.chaos.checker import assert_exact, check
+from tests.chaos.idle import Servers
 from tests.chaos.load import Load
-from tests.e2e.world import World
+from tests.e2e.harness import SystemHarness
 from tests.process import until
+from tests.systems import running_system, scratch_folder
 
 pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -28,8 +28,8 @@ FULL_S = 10.0
 
 @pytest.fixture(scope="module")
 def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """The folder of a system whose PostgreSQL has a small disk to itself."""
-    with scratch(request) as folder:
+    """The folder of a system, with a small disk mounted as PostgreSQL's folder."""
+    with scratch_folder(request) as folder:
         disk = folder / "postgres"
         disk.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(disk)]
@@ -44,54 +44,45 @@ def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def system(small_disk: Path) -> Iterator[LocalSystem]:
-    made = LocalSystem(small_disk, Ports.free())
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
+    with running_system(small_disk) as running:
+        yield running
 
 
-@pytest.fixture
-async def world(system: LocalSystem) -> AsyncIterator[World]:
-    met = World(system.endpoints())
-    yield met
-    await met.close()
-
-
-async def test_with_a_full_disk_leads_are_turned_away_and_what_was_taken_arrives_once_there_is_room(
-    system: LocalSystem, world: World
+async def test_a_full_disk_refuses_leads_and_accepted_leads_arrive_once_there_is_room(
+    system: LocalSystem, harness: SystemHarness
 ) -> None:
-    load = await Load.prepare(world, "disk", 1, RATE * 30)
+    load = await Load.prepare(harness, "disk", 1, RATE * 30)
     pids = {service: system.pid(service) for service in SERVICES}
-    flow = asyncio.create_task(load.run([world], 30))
+    running = asyncio.create_task(load.run([harness], 30))
     await asyncio.sleep(4)
     ballast = system.folder / "postgres" / "ballast"
     try:
-        await _until_turned_away(load, ballast)
+        await _fill_until_refused(load, ballast)
         await asyncio.sleep(FULL_S)
     finally:
         ballast.unlink()
-    if system.pid("postgres") is None:  # it gives up when not even its recovery finds room: then it is started again
+    if system.pid("postgres") is None:  # PostgreSQL ends if its recovery finds no room either
         await asyncio.to_thread(system.start_program, "postgres")
-    await flow
+    await running
 
-    assert_exact(await check(Place.of(system), world, load), 1)
+    assert_exact(await check(Servers.of(system), harness, load), 1)
     assert pids == {service: system.pid(service) for service in SERVICES}, "a service was restarted"
 
 
-async def _until_turned_away(load: Load, ballast: Path) -> None:
-    """Fill the disk to the last byte, and what the server frees meanwhile too, until intake says so."""
+async def _fill_until_refused(load: Load, ballast: Path) -> None:
+    """Fill the disk to the last byte, again and again as the server frees space, until intake returns 503."""
     begun = time.monotonic()
 
     async def look() -> bool | None:
         _fill(ballast)
-        return True if any(one.status == 503 and one.at > begun for one in load.answers) else None
+        return True if any(response.status == 503 and response.at > begun for response in load.responses) else None
 
-    await until(look, "intake answers 503 when the disk is full", 20)
-    told = [one for one in load.answers if one.status == 503]
-    assert {(one.code, one.media_type) for one in told} == {("unavailable", "application/problem+json")}
-    assert all(one.retry_after for one in told)
+    await until(look, "intake returns 503 when the disk is full", 20)
+    refused = [response for response in load.responses if response.status == 503]
+    assert {(response.code, response.media_type) for response in refused} == {
+        ("unavailable", "application/problem+json")
+    }
+    assert all(response.retry_after for response in refused)
 
 
 def _fill(ballast: Path) -> None:

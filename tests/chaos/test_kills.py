@@ -1,4 +1,4 @@
-"""Every service is killed again and again under a thousand leads: nothing is lost, and nothing happens twice."""
+"""Every service is killed again and again during a thousand leads: no lead is lost, and no effect happens twice."""
 
 import asyncio
 import os
@@ -10,9 +10,11 @@ import pytest
 
 from deploy.local.parts import SERVICES
 from deploy.local.system import LocalSystem
-from tests.chaos.checker import PARTNER_JOURNAL, Place, assert_exact, check
-from tests.chaos.load import Load, onec_calls
-from tests.e2e.world import World
+from tests.chaos.checker import assert_exact, check
+from tests.chaos.idle import Servers
+from tests.chaos.load import Load
+from tests.chaos.rules import PARTNER_JOURNAL
+from tests.e2e.harness import SystemHarness
 from tests.process import until
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
@@ -20,7 +22,7 @@ pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
 LEADS = 1000
 SECONDS = 25.0
 KILLS = 5
-# Three in one go: what a kill left in doubt at the provider is looked for during a minute, which they share.
+# Three seeds share one check: after a kill, the notifier looks up unknown SMS at the provider for a minute.
 SEEDS = [
     pytest.param((1, 2, 3), id="1-3"),
     *(pytest.param((seed,), id=str(seed), marks=pytest.mark.long) for seed in range(4, 11)),
@@ -29,13 +31,13 @@ SEEDS = [
 
 @pytest.mark.parametrize("seeds", SEEDS)
 async def test_no_lead_is_lost_or_doubled_when_each_service_is_killed_five_times(
-    system: LocalSystem, world: World, seeds: tuple[int, ...]
+    system: LocalSystem, harness: SystemHarness, seeds: tuple[int, ...]
 ) -> None:
     loads: dict[int, Load] = {}
     for seed in seeds:
-        loads[seed] = await Load.prepare(world, "kills", seed, LEADS)
+        loads[seed] = await Load.prepare(harness, "kills", seed, LEADS)
         async with asyncio.TaskGroup() as group:
-            group.create_task(loads[seed].run([world], SECONDS))
+            group.create_task(loads[seed].run([harness], SECONDS))
             for service in SERVICES:
                 group.create_task(_kill(system, service, random.Random(f"{service} {seed}")))
 
@@ -43,14 +45,14 @@ async def test_no_lead_is_lost_or_doubled_when_each_service_is_killed_five_times
     reports = []
     for seed, load in loads.items():
         load.calls_before = None
-        reports.append(await check(Place.of(system), world, load))
+        reports.append(await check(Servers.of(system), harness, load))
         assert_exact(reports[-1], seed)
-    written = Counter(call["set"] for call in (await onec_calls(world))[before:] if call["committed"])
+    written = Counter(call["set"] for call in (await harness.onec_calls())[before:] if call["committed"])
     assert written == {PARTNER_JOURNAL: sum(report.counts["journal entries"] for report in reports)}, f"seeds {seeds}"
 
 
 async def _kill(system: LocalSystem, service: str, rng: random.Random) -> None:
-    """At random moments while the leads flow. One that is not up at its moment is killed as soon as it is."""
+    """Kill a service at random moments of the load. If it does not run then, it is killed after its next start."""
     before = 0.0
     for at in sorted(rng.uniform(0, SECONDS) for _ in range(KILLS)):
         await asyncio.sleep(at - before)
@@ -61,7 +63,7 @@ async def _kill(system: LocalSystem, service: str, rng: random.Random) -> None:
         async def gone(pid: int = pid) -> bool | None:
             return True if await asyncio.to_thread(system.pid, service) != pid else None
 
-        await until(gone, f"{service} is gone")
+        await until(gone, f"the process of {service} has ended")
 
 
 async def _next_pid(system: LocalSystem, service: str) -> int:

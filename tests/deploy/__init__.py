@@ -1,1 +1,1 @@
-"""Tests of `deploy/`: the local system with stand-in programs, and the real Kafka and PostgreSQL under it."""
+"""Tests of `deploy/`: the local system with stand-ins for the services, and real Kafka and PostgreSQL."""

@@ -1,7 +1,7 @@
-"""A stand-in for a simulator or service: answers its health check, and misbehaves as told.
+"""A stand-in for a simulator or a service: a process with a health check, and on request with a fault.
 
-`python standin.py PORT [never-ready | exit | die-after-ready]`. Writes a line when it stops, so that the order
-of a stop can be read from a file (`STANDIN_JOURNAL`).
+`python standin.py NAME PORT [never-ready | exit]`. It writes a line to the file `STANDIN_JOURNAL` when it starts and
+when it stops, so that a test can read the order.
 """
 
 import os
@@ -15,7 +15,7 @@ from types import FrameType
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve health checks until SIGTERM."""
     name, port, behaviour = sys.argv[1], int(sys.argv[2]), (sys.argv[3:] or [""])[0]
     journal = Path(os.environ["STANDIN_JOURNAL"])
 
@@ -29,14 +29,14 @@ def main() -> None:
             self.end_headers()
 
         def log_request(self, *_: object) -> None:
-            """Not a line a request."""
+            """Print no line for a request."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         note("stop")
         threading.Thread(target=server.shutdown).start()
 
     if behaviour == "exit":
-        print("cannot go on: the moon is in the wrong phase", flush=True)
+        print("the stand-in exits as requested", flush=True)
         sys.exit(3)
     server = ThreadingHTTPServer(("127.0.0.1", port), Health)
     signal.signal(signal.SIGTERM, stop)

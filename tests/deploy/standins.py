@@ -1,9 +1,9 @@
-"""A blueprint of stand-ins: the local system's own workings, without the services."""
+"""A blueprint of stand-ins, to test the local system without the services."""
 
 import sys
 from pathlib import Path
 
-from deploy.local import Blueprint, Part, Plan
+from deploy.local.parts import Blueprint, Part, Plan
 from deploy.local.ports import HOST
 
 SCRIPT = str(Path(__file__).with_name("standin.py"))
@@ -11,7 +11,7 @@ KEY_COMMAND = (sys.executable, "-c", 'print(\'{"portal": "demo", "key": "stand-i
 
 
 def blueprint(journal: Path, behaviour: dict[str, str] | None = None, *, migrate: str = "pass") -> Blueprint:
-    """1C and SMS, intake and notifier, each a stand-in that behaves as `behaviour` says."""
+    """1C, SMS, intake and notifier as stand-ins. `behaviour`: name → fault (see `standin.py`)."""
 
     def part(name: str, port: int) -> Part:
         how = (behaviour or {}).get(name)

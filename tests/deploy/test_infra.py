@@ -1,4 +1,4 @@
-"""The fixtures themselves: real servers, kept apart from test to test, and nothing left running."""
+"""The fixtures of `tests/infra.py`: real servers, separate data for each test, and no process left behind."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ async def _count(url: str) -> int:
     return count
 
 
-def test_databases_are_copies_of_a_template_migrated_once(database_factory: DatabaseFactory) -> None:
+def test_databases_are_copies_of_a_template_that_is_migrated_once(database_factory: DatabaseFactory) -> None:
     migrated: list[str] = []
 
     def migrate(url: str) -> None:
@@ -67,7 +67,7 @@ async def _read(bootstrap: str) -> int:
 
 
 @pytest.mark.parametrize("_turn", [1, 2])
-def test_a_test_meets_only_its_own_messages(fresh_topics: str, _turn: int) -> None:
+def test_a_test_reads_only_its_own_records(fresh_topics: str, _turn: int) -> None:
     assert run(_read(fresh_topics)) == 0
 
     run(_send(fresh_topics))
@@ -82,8 +82,8 @@ def test_inside(kafka_bootstrap, postgres_admin_url, fresh_topics, infra_folder)
 """
 
 
-def test_the_servers_start_in_seconds_and_nothing_is_left(tmp_path: Path) -> None:
-    """A whole session of its own, timed, and the processes of its folder looked for afterwards."""
+def test_servers_start_within_a_minute_and_leave_no_process_behind(tmp_path: Path) -> None:
+    """Runs a pytest session of its own, measures its time, and searches for processes with its folder afterwards."""
     (tmp_path / "test_inner.py").write_text(INNER)
     note = tmp_path / "note"
     environment = {**os.environ, "NOTE": str(note), "PYTHONPATH": str(ROOT), "TEST_INFRA": "embedded"}

@@ -1,4 +1,4 @@
-"""How the parts of a local system are started."""
+"""The command lines of the local system's programs."""
 
 import subprocess
 from pathlib import Path
@@ -8,12 +8,12 @@ from deploy.local.ports import Ports
 from deploy.local.secrets_file import Secrets
 
 
-def test_a_made_up_password_that_begins_with_a_dash_is_a_password(tmp_path: Path) -> None:
+def test_a_generated_password_may_begin_with_a_dash(tmp_path: Path) -> None:
     secrets = Secrets(tmp_path / "secrets.json")
     for name in ("onec_password", "sms_password"):
-        secrets.keep(name, "-dash")
+        secrets.store(name, "-dash")
 
     for part in simulators(Plan(tmp_path, Ports.free(), secrets, "", {}, {})):
-        # Help is shown once all before it is understood.
+        # The simulator prints its help only if it can parse all options before --help.
         done = subprocess.run([*part.argv, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr

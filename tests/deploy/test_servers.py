@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL as the local system starts them: data kept, crashes survived, secrets kept out of logs."""
+"""Kafka and PostgreSQL of the local system keep their data, survive crashes, and log no personal data."""
 
 import os
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from chassis.settings import KafkaSettings
 from contracts.topics import TOPICS, TopicSpec
 from deploy import topics
-from deploy.local import Kafka, LocalError, Postgres
-from deploy.local.postgres import create_databases
-from tests.infra import run
+from deploy.local.errors import LocalError
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres, create_databases
+from tests.infra import kafka_settings, run
 
 pytestmark = pytest.mark.infra
 PASSWORD = "it's a @secret/ &"
@@ -21,7 +21,7 @@ PASSWORD = "it's a @secret/ &"
 
 @pytest.fixture
 def postgres(infra_folder: Path) -> Iterator[Postgres]:
-    """A server of the test's own, that it may kill."""
+    """A server of the test's own, which the test can kill."""
     server = Postgres(infra_folder / "own postgres ё", password=PASSWORD).start()
     yield server
     server.kill()
@@ -35,10 +35,10 @@ async def _execute(url: str, statement: str, *arguments: object) -> object:
         await connection.close()
 
 
-def test_postgres_survives_a_crash_and_a_pid_file_that_names_a_stranger(postgres: Postgres) -> None:
+def test_postgres_starts_after_a_crash_though_its_pid_file_names_another_process(postgres: Postgres) -> None:
     run(_execute(postgres.url(), "CREATE TABLE kept AS SELECT 1 AS one"))
     postgres.kill()
-    # As after a reboot: the pid in the file is somebody else's by now.
+    # As after a reboot: another process has the pid in the file.
     lock = postgres.data / "postmaster.pid"
     lock.write_text("\n".join([str(os.getppid()), *lock.read_text().splitlines()[1:]]))
 
@@ -49,7 +49,7 @@ def test_postgres_survives_a_crash_and_a_pid_file_that_names_a_stranger(postgres
     assert postgres.pid is None
 
 
-def test_every_service_has_its_database_and_nobody_elses(postgres: Postgres) -> None:
+def test_a_service_can_connect_to_its_own_database_only(postgres: Postgres) -> None:
     for _ in range(2):
         run(create_databases(postgres.url(), {"intake": "one's", "notifier": "two"}))
 
@@ -61,7 +61,7 @@ def test_every_service_has_its_database_and_nobody_elses(postgres: Postgres) -> 
         run(_execute(postgres.url("intake", "intake", "two"), "SELECT 1"))
 
 
-def test_no_value_gets_into_the_log_of_postgres(postgres: Postgres) -> None:
+def test_the_log_of_postgres_contains_no_values(postgres: Postgres) -> None:
     run(_execute(postgres.url(), "CREATE TABLE phones (phone text UNIQUE)"))
     run(_execute(postgres.url(), "INSERT INTO phones VALUES ($1)", "+79161234567"))
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -72,19 +72,19 @@ def test_no_value_gets_into_the_log_of_postgres(postgres: Postgres) -> None:
     assert "79161234567" not in log
 
 
-def test_other_passwords_are_said_to_be_the_reason(postgres: Postgres) -> None:
+def test_a_start_with_other_passwords_names_the_secrets_file(postgres: Postgres) -> None:
     postgres.stop()
-    stranger = Postgres(postgres.folder, password="another")
+    other = Postgres(postgres.folder, password="another")
     try:
         with pytest.raises(LocalError, match=r"secrets\.json"):
-            stranger.start()
+            other.start()
     finally:
-        stranger.kill()
+        other.kill()
 
 
-def test_kafka_finds_its_data_again_in_a_folder_of_any_name(infra_folder: Path) -> None:
+def test_kafka_keeps_its_data_over_a_restart_in_a_folder_of_any_name(infra_folder: Path) -> None:
     kafka = Kafka(infra_folder / "own kafka, ё").start()
-    settings = KafkaSettings.model_validate({"bootstrap_servers": kafka.bootstrap})
+    settings = kafka_settings(kafka.bootstrap)
     specs = (TopicSpec("one", 2, {}), TopicSpec("two", 3, {"cleanup.policy": "compact"}))
     try:
         made = run(topics.provision(settings, specs))
@@ -94,8 +94,8 @@ def test_kafka_finds_its_data_again_in_a_folder_of_any_name(infra_folder: Path) 
     finally:
         kafka.kill()
 
-    assert (made.made, made.kept) == (("one", "two"), ())
-    assert (found.made, found.kept, found.differences) == ((), ("one", "two"), ())
+    assert (made.created, made.existing) == (("one", "two"), ())
+    assert (found.created, found.existing, found.differences) == ((), ("one", "two"), ())
     assert kafka.pid is None
 
 
@@ -108,8 +108,8 @@ async def _make(bootstrap: str, name: str) -> None:
         await admin.close()
 
 
-def test_a_topic_that_differs_is_reported_and_left_alone(kafka_bootstrap: str) -> None:
-    settings = KafkaSettings.model_validate({"bootstrap_servers": kafka_bootstrap})
+def test_a_topic_that_differs_is_reported_and_not_changed(kafka_bootstrap: str) -> None:
+    settings = kafka_settings(kafka_bootstrap)
     run(_make(kafka_bootstrap, "differs"))
     wanted = TopicSpec("differs", 4, {"retention.ms": "1000"})
 
@@ -122,8 +122,8 @@ def test_a_topic_that_differs_is_reported_and_left_alone(kafka_bootstrap: str) -
         )
 
 
-def test_all_topics_of_the_contracts_are_as_they_say(fresh_topics: str) -> None:
-    settings = KafkaSettings.model_validate({"bootstrap_servers": fresh_topics})
+def test_provisioned_topics_have_no_differences_from_their_specifications(fresh_topics: str) -> None:
+    settings = kafka_settings(fresh_topics)
 
     outcome = run(topics.provision(settings, TOPICS))
 

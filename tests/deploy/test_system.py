@@ -1,4 +1,4 @@
-"""The local system's own workings, with stand-ins for the services on real servers."""
+"""The local system: start, stop, failures and leftovers, with stand-ins for the services on real servers."""
 
 import secrets
 import signal
@@ -6,23 +6,26 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local import LocalError, LocalSystem, Ports
+from deploy.local.errors import LocalError
 from deploy.local.parts import PREFIXES, ROOT, SERVICES
+from deploy.local.ports import Ports
 from deploy.local.supervision import programs_of
+from deploy.local.system import LocalSystem
 from tests.deploy.standins import blueprint
 from tests.infra import DatabaseFactory
+from tests.process import wait_for
 
 Servers = dict[str, str]
 
 
 @pytest.fixture
 def servers(kafka_bootstrap: str, database_factory: DatabaseFactory) -> Servers:
-    """Servers that already run, as an operator would name them: a start is then a matter of a second."""
+    """Variables of servers that already run, so that a start takes about a second."""
     url = database_factory()
     return {
         "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
@@ -32,62 +35,55 @@ def servers(kafka_bootstrap: str, database_factory: DatabaseFactory) -> Servers:
 
 @pytest.fixture
 def folder(infra_folder: Path) -> Iterator[Path]:
-    """A system's folder; whatever a test does, no process of it may be left."""
+    """A system's folder. After the test no process of the folder may run."""
     folder = infra_folder / f"system-{secrets.token_hex(4)}"
     yield folder
-    wait_for(lambda: not programs_of(folder / "run"), "processes of the system are left running")
-
-
-def wait_for(true: Callable[[], bool], otherwise: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
+    wait_for(lambda: not programs_of(folder / "run"), "no process of the system runs", 30)
 
 
 def stops_of(folder: Path) -> list[str]:
-    """Who has stopped, in order."""
+    """The names of the stand-ins that have stopped, in order."""
     lines = (folder / "journal").read_text().splitlines()
     return [line.split()[1] for line in lines if line.startswith("stopped ")]
 
 
-def test_a_taken_port_is_named_with_its_holder_and_its_variable(tmp_path: Path) -> None:
+def test_an_occupied_port_is_reported_with_its_process_and_its_variable(tmp_path: Path) -> None:
     ports = Ports.free()
     with socket.create_server(("127.0.0.1", ports.sms)), pytest.raises(LocalError) as error:
         LocalSystem(tmp_path, ports, blueprint=blueprint(tmp_path / "journal")).start()
 
     message = str(error.value)
-    assert f"port {ports.sms} (sms) is taken by pid" in message
+    assert f"port {ports.sms} (sms) is in use by pid" in message
     assert "TRUCE_SMS_PORT" in message
     assert not programs_of(tmp_path / "run")
 
 
-def test_a_port_that_is_no_number_is_refused() -> None:
+def test_a_port_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(LocalError, match="TRUCE_KAFKA_PORT=many"):
         Ports.from_environment({"TRUCE_KAFKA_PORT": "many"})
 
 
-def test_some_database_urls_are_not_enough(tmp_path: Path) -> None:
+def test_database_urls_of_some_services_only_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="ONEC_DATABASE_URL"):
         LocalSystem(tmp_path, env={"INTAKE_DATABASE_URL": "postgresql://elsewhere/intake"}).start()
 
 
 @pytest.mark.infra
 class TestWithServersThatRun:
-    """Failures at start: one message that says which, why, the last words and the log; and nothing left."""
+    """A failed start raises one error with the program, the reason, the end of its log, and leaves no process."""
 
-    def test_a_service_that_exits(self, folder: Path, servers: Servers) -> None:
+    def test_a_service_that_exits_fails_the_start(self, folder: Path, servers: Servers) -> None:
         system = LocalSystem(folder, env=servers, blueprint=blueprint(folder / "journal", {"notifier": "exit"}))
 
         with pytest.raises(LocalError) as error:
             system.start()
 
         assert str(error.value).startswith("notifier: ended while starting")
-        assert "the moon is in the wrong phase" in str(error.value)
+        assert "the stand-in exits as requested" in str(error.value)
         assert str(folder / "logs" / "notifier.log") in str(error.value)
         assert not programs_of(folder / "run")
 
-    def test_a_service_that_is_never_ready(self, folder: Path, servers: Servers) -> None:
+    def test_a_service_that_is_never_ready_fails_the_start(self, folder: Path, servers: Servers) -> None:
         behaviour = {"intake": "never-ready"}
         system = LocalSystem(folder, env=servers, blueprint=blueprint(folder / "journal", behaviour), ready_seconds=2)
 
@@ -96,7 +92,7 @@ class TestWithServersThatRun:
 
         assert not programs_of(folder / "run")
 
-    def test_a_migration_that_fails(self, folder: Path, servers: Servers) -> None:
+    def test_a_migration_that_fails_stops_the_start(self, folder: Path, servers: Servers) -> None:
         broken = blueprint(folder / "journal", migrate="raise SystemExit('no such revision')")
 
         with pytest.raises(LocalError, match=r"(?s)migrating the databases.*no such revision"):
@@ -104,16 +100,18 @@ class TestWithServersThatRun:
 
         assert not programs_of(folder / "run")
 
-    def test_one_folder_is_run_once(self, folder: Path, servers: Servers) -> None:
+    def test_a_second_system_in_the_same_folder_is_refused(self, folder: Path, servers: Servers) -> None:
         system = LocalSystem(folder, env=servers, blueprint=blueprint(folder / "journal"))
         system.start()
         try:
-            with pytest.raises(LocalError, match="already running in"):
+            with pytest.raises(LocalError, match="a system already runs in"):
                 LocalSystem(folder, env=servers, blueprint=blueprint(folder / "journal")).start()
         finally:
             system.stop()
 
-    def test_a_killed_service_comes_back_and_a_stopped_one_does_not(self, folder: Path, servers: Servers) -> None:
+    def test_a_killed_service_is_started_again_and_a_stopped_service_is_not(
+        self, folder: Path, servers: Servers
+    ) -> None:
         system = LocalSystem(folder, env=servers, blueprint=blueprint(folder / "journal"))
         system.start()
         try:
@@ -131,46 +129,49 @@ class TestWithServersThatRun:
         finally:
             system.stop()
 
-    def test_secrets_are_for_the_operator_alone(self, folder: Path, servers: Servers) -> None:
-        said: list[str] = []
-        system = LocalSystem(folder, env=servers, report=said.append, blueprint=blueprint(folder / "journal"))
+    def test_only_the_owner_can_read_secrets_and_no_output_contains_them(self, folder: Path, servers: Servers) -> None:
+        reported: list[str] = []
+        system = LocalSystem(folder, env=servers, report=reported.append, blueprint=blueprint(folder / "journal"))
         system.start()
         system.write_endpoints()
         system.stop()
 
         private = [folder / "secrets.json", *(folder / "run").glob("*.spec.json")]
         assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
-        assert "stand-in-key" not in "\n".join(said)
+        assert "stand-in-key" not in "\n".join(reported)
 
 
 RUNNER = """
 import sys, time
 from pathlib import Path
-from deploy.local import LocalSystem
+from deploy.local.system import LocalSystem
 from tests.deploy.standins import blueprint
 folder = Path(sys.argv[1])
 system = LocalSystem(folder, blueprint=blueprint(folder / "journal"))
 system.start()
-print("up", flush=True)
+print("started", flush=True)
 time.sleep(600)
 """
 
 
 @pytest.mark.infra
 @pytest.mark.long
-def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts_and_stops_in_order_and_finds_its_data(
+def test_a_run_after_a_killed_run_stops_its_leftovers_and_uses_its_data(
     folder: Path,
 ) -> None:
-    """One walk: three starts of Kafka and PostgreSQL are enough for all of it."""
+    """One test of several rules, because each start of Kafka and PostgreSQL takes seconds.
+
+    Programs stop in order: services, simulators, Kafka, PostgreSQL.
+    """
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert runner.stdout is not None
-    assert runner.stdout.readline() == "up\n"
+    assert runner.stdout.readline() == "started\n"
     runner.send_signal(signal.SIGKILL)
     runner.wait()
 
-    # At once, while the old one is still going down: the new one waits for it.
-    said: list[str] = []
-    system = LocalSystem(folder, report=said.append, blueprint=blueprint(folder / "journal"))
+    # The next run starts at once, while programs of the killed run are still ending, and waits for them.
+    reported: list[str] = []
+    system = LocalSystem(folder, report=reported.append, blueprint=blueprint(folder / "journal"))
     system.start()
     stopped_before = stops_of(folder)
     endpoints = system.endpoints()
@@ -180,7 +181,7 @@ def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts_and_sto
     assert stopped_before != []
     assert len(pids) == 6
     assert None not in pids
-    assert [line for line in said if line.startswith("stopping")] == [
+    assert [line for line in reported if line.startswith("stopping")] == [
         "stopping intake, notifier",
         "stopping onec, sms",
         "stopping kafka",
@@ -190,17 +191,17 @@ def test_a_runner_that_was_killed_leaves_nothing_and_the_next_one_starts_and_sto
     assert [set(stops[:2]), set(stops[2:])] == [{"intake", "notifier"}, {"onec", "sms"}]
     assert not programs_of(folder / "run")
 
-    said.clear()
+    reported.clear()
     system.start()
     try:
-        assert "topics: 0 made, 7 found" in said
+        assert "topics: 0 created, 7 found" in reported
         assert system.endpoints() == endpoints
     finally:
         system.stop()
 
 
 @pytest.mark.infra
-def test_a_kafka_that_dies_at_start(folder: Path) -> None:
+def test_a_kafka_that_ends_at_its_start_fails_the_start(folder: Path) -> None:
     (folder / "kafka" / "data").mkdir(parents=True)
     (folder / "kafka" / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=another\n")
 

@@ -1,1 +1,1 @@
-"""The whole system as real processes, met only through what outside parties meet."""
+"""Tests of the whole system as real processes, through its public interfaces."""

@@ -1,32 +1,18 @@
-"""One whole system for all end-to-end tests, on free ports, in a scratch folder."""
+"""One whole system for all end-to-end tests."""
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from deploy.local.ports import Ports
 from deploy.local.system import LocalSystem
-from tests.e2e.world import World
+from tests.systems import running_system, scratch_folder
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[LocalSystem]:
-    """Running, with its clock shiftable and plain clients off, as in production."""
-    folder = Path(tempfile.mkdtemp(prefix="truce-e2e-"))
-    made = LocalSystem(folder, Ports.free(), env={"ALLOW_CLOCK_SHIFT": "true", "INTAKE_ACCEPT_PLAIN_CLIENTS": "false"})
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-async def world(system: LocalSystem) -> AsyncIterator[World]:
-    met = World(system.endpoints())
-    yield met
-    await met.close()
+def system(request: pytest.FixtureRequest) -> Iterator[LocalSystem]:
+    """A running system. Its clock can be shifted, and it refuses plain clients on topics, as in production."""
+    with (
+        scratch_folder(request) as folder,
+        running_system(folder, ALLOW_CLOCK_SHIFT="true", INTAKE_ACCEPT_PLAIN_CLIENTS="false") as running,
+    ):
+        yield running

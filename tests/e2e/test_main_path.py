@@ -1,4 +1,4 @@
-"""The promises of the product, on the whole system."""
+"""What the product promises, on the whole system."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from jwcrypto import jwk, jws
 
 from contracts.person import fold_name
 from deploy.local.system import LocalSystem
-from tests.e2e.world import Person, World, invent
+from tests.e2e.harness import Person, SystemHarness, invent
 from tests.process import until
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
@@ -31,24 +31,24 @@ AT_ONCE = 32
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.long)])
-async def test_of_many_leads_each_client_is_held_by_the_first_received_alone(world: World, count: int) -> None:
-    """A fifth of the leads race for phones of others, and one request in ten is sent twice."""
+async def test_of_many_leads_the_first_received_holds_each_client(harness: SystemHarness, count: int) -> None:
+    """A fifth of the leads is for clients of other leads, and a tenth of the requests is sent twice."""
     rng = random.Random(20261124)
-    partners = await _register_partners(world, rng)
+    partners = await _register_partners(harness, rng)
     singles = [invent(rng) for _ in range(count * 4 // 5)]
-    wanted = singles + rng.choices(singles[: count // 10], k=count - len(singles))
-    rng.shuffle(wanted)
-    requests = [(rng.choice(list(partners)), client, str(uuid.UUID(int=rng.getrandbits(128)))) for client in wanted]
+    clients = singles + rng.choices(singles[: count // 10], k=count - len(singles))
+    rng.shuffle(clients)
+    requests = [(rng.choice(list(partners)), client, str(uuid.UUID(int=rng.getrandbits(128)))) for client in clients]
     repeats = rng.sample(requests, count // 10)
 
-    answers = await _submit_all(world, [*requests, *repeats])
+    responses = await _submit_all(harness, [*requests, *repeats])
 
     leads: dict[str, tuple[str, Person, dict[str, Any]]] = {}
-    for (partner, client, _), answer in zip([*requests, *repeats], answers, strict=True):
-        assert answer.status_code == 202, answer.text
-        leads[answer.json()["lead_id"]] = (partner, client, answer.json())
+    for (partner, client, _), response in zip([*requests, *repeats], responses, strict=True):
+        assert response.status_code == 202, response.text
+        leads[response.json()["lead_id"]] = (partner, client, response.json())
     assert len(leads) == count
-    verdicts = await _verdicts(world, partners, leads.keys())
+    verdicts = await _verdicts(harness, partners, leads.keys())
 
     by_phone: dict[str, list[str]] = {}
     for lead_id, (_, client, _) in leads.items():
@@ -65,29 +65,29 @@ async def test_of_many_leads_each_client_is_held_by_the_first_received_alone(wor
             assert verdicts[lead_id]["reason"] == ("already-yours" if own else "client-taken")
 
     held = {lead_id for lead_id, verdict in verdicts.items() if verdict["status"] == "confirmed"}
-    await _journal_is(world, held, leads.keys())
-    await _one_sms_for_each_lead(world, partners.values(), count)
-    await _receipts_hold(world, leads)
+    await _until_journal_is(harness, held, leads.keys())
+    await _until_one_sms_for_each_lead(harness, partners.values(), count)
+    await _verify_receipts(harness, leads)
 
 
-async def test_no_phone_and_no_name_is_anywhere_in_clear(system: LocalSystem, world: World) -> None:
-    """Every topic, log, metric and row of a system that has run the main path; the simulators' own stores apart."""
+async def test_no_phone_and_no_name_is_readable_anywhere(system: LocalSystem, harness: SystemHarness) -> None:
+    """Searches every topic, log, metric and table after the main path, except the simulators' own data."""
     rng = random.Random()
     realtor, client, rival, office = (invent(rng) for _ in range(4))
     tag = uuid.uuid4().hex[:8]
     strange = Person("Достопримечательнов Ювеналий", client.phone)
-    await world.register_partner(f"seen-{tag}", realtor)
-    await world.register_partner(f"rival-{tag}", rival)
-    first = (await world.submit(f"seen-{tag}", strange)).json()["lead_id"]
-    await world.until_status(first, "confirmed")
-    await world.seed_direct_client(office)
+    await harness.register_partner(f"seen-{tag}", realtor)
+    await harness.register_partner(f"rival-{tag}", rival)
+    first = (await harness.submit(f"seen-{tag}", strange)).json()["lead_id"]
+    await harness.until_status(first, "confirmed")
+    await harness.seed_direct_client(office)
     for person in (strange, office):
-        lead = (await world.submit(f"rival-{tag}", person)).json()["lead_id"]
-        await world.until_status(lead, "rejected")
-    await world.submit_on_topic(f"seen-{tag}", rival, f"topic-{tag}")
-    await world.until_sms(realtor.phone, 2)
-    await world.until_sms(rival.phone, 2)
-    refused = await world.submit(f"seen-{tag}", Person("Достопримечательнов Ювеналий", "+7 916 12"))
+        lead = (await harness.submit(f"rival-{tag}", person)).json()["lead_id"]
+        await harness.until_status(lead, "rejected")
+    await harness.submit_on_topic(f"seen-{tag}", rival, f"topic-{tag}")
+    await harness.until_sms(realtor.phone, 2)
+    await harness.until_sms(rival.phone, 2)
+    refused = await harness.submit(f"seen-{tag}", Person("Достопримечательнов Ювеналий", "+7 916 12"))
     assert refused.status_code == 422
     assert "916 12" not in refused.text
 
@@ -105,41 +105,41 @@ async def test_no_phone_and_no_name_is_anywhere_in_clear(system: LocalSystem, wo
     assert searched.total() > 100
 
 
-async def _register_partners(world: World, rng: random.Random) -> dict[str, str]:
-    """Partner ids and their telephones."""
+async def _register_partners(harness: SystemHarness, rng: random.Random) -> dict[str, str]:
+    """Register partners; returns the phone of each partner id."""
     tag = uuid.uuid4().hex[:8]
     persons = {f"p{number}-{tag}": invent(rng) for number in range(PARTNERS)}
     for partner, person in persons.items():
-        assert (await world.register_partner(partner, person)).status_code == 201
+        assert (await harness.register_partner(partner, person)).status_code == 201
     return {partner: person.phone for partner, person in persons.items()}
 
 
-async def _submit_all(world: World, requests: list[tuple[str, Person, str]]) -> list[httpx.Response]:
+async def _submit_all(harness: SystemHarness, requests: list[tuple[str, Person, str]]) -> list[httpx.Response]:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def submit(partner: str, client: Person, key: str) -> httpx.Response:
         async with gate:
-            return await world.submit(partner, client, key)
+            return await harness.submit(partner, client, key)
 
     return await asyncio.gather(*(submit(*request) for request in requests))
 
 
-async def _verdicts(world: World, partners: Iterable[str], leads: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def _verdicts(harness: SystemHarness, partners: Iterable[str], leads: Iterable[str]) -> dict[str, dict[str, Any]]:
     wanted = set(leads)
 
     async def look() -> dict[str, dict[str, Any]] | None:
-        found = {lead["lead_id"]: lead for partner in partners for lead in await world.leads(partner)}
+        found = {lead["lead_id"]: lead for partner in partners for lead in await harness.leads(partner)}
         assert found.keys() == wanted
         return found if all(lead["status"] != "under-review" for lead in found.values()) else None
 
     return await until(look, "every lead has its verdict", deadline_s=240)
 
 
-async def _journal_is(world: World, held: set[str], leads: Iterable[str]) -> None:
+async def _until_journal_is(harness: SystemHarness, held: set[str], leads: Iterable[str]) -> None:
     ours = set(leads)
 
     async def look() -> bool | None:
-        entries = [entry["lead_id"] for entry in await world.journal() if entry["lead_id"] in ours]
+        entries = [entry["lead_id"] for entry in await harness.journal() if entry["lead_id"] in ours]
         assert len(entries) == len(set(entries))
         assert set(entries) <= held
         return True if set(entries) == held else None
@@ -147,36 +147,36 @@ async def _journal_is(world: World, held: set[str], leads: Iterable[str]) -> Non
     await until(look, "1C's partner journal holds each confirmed lead once", deadline_s=240)
 
 
-async def _one_sms_for_each_lead(world: World, phones: Iterable[str], leads: int) -> None:
-    telephones = set(phones)
+async def _until_one_sms_for_each_lead(harness: SystemHarness, phones: Iterable[str], leads: int) -> None:
+    numbers = set(phones)
 
     async def look() -> bool | None:
-        ids = [message["id"] for message in await world.messages() if message["to"] in telephones]
+        ids = [message["id"] for message in await harness.messages() if message["to"] in numbers]
         assert len(ids) == len(set(ids)) <= leads
         return True if len(ids) == leads else None
 
     await until(look, "the realtors have one SMS for each lead", deadline_s=240)
 
 
-async def _receipts_hold(world: World, leads: dict[str, tuple[str, Person, dict[str, Any]]]) -> None:
-    """With a JOSE library that is not ours, and by hand for what it commits to."""
-    published = {key["kid"]: jwk.JWK(**key) for key in (await world.keys())["keys"]}
-    for lead_id, (partner, client, answer) in leads.items():
+async def _verify_receipts(harness: SystemHarness, leads: dict[str, tuple[str, Person, dict[str, Any]]]) -> None:
+    """Verify the signatures with another JOSE library than intake's, and recompute the commitments."""
+    published = {key["kid"]: jwk.JWK(**key) for key in (await harness.keys())["keys"]}
+    for lead_id, (partner, client, response) in leads.items():
         token = jws.JWS()
         token.allowed_algs = ["Ed25519"]
-        token.deserialize(answer["receipt"])
+        token.deserialize(response["receipt"])
         kid = json.loads(token.objects["protected"])["kid"]
         token.verify(published[kid])
         receipt = json.loads(token.payload)
         assert (receipt["lead_id"], receipt["partner_id"]) == (lead_id, partner)
-        assert (receipt["number"], receipt["received_at"]) == (answer["number"], answer["received_at"])
-        salt = base64.urlsafe_b64decode(answer["receipt_opening"] + "==")
+        assert (receipt["number"], receipt["received_at"]) == (response["number"], response["received_at"])
+        salt = base64.urlsafe_b64decode(response["receipt_opening"] + "==")
         committed = hashlib.sha256(salt + client.phone.encode() + fold_name(client.full_name).encode()).digest()
         assert base64.urlsafe_b64decode(receipt["commitment"] + "==") == committed
 
 
 async def _everything(system: LocalSystem) -> AsyncIterator[tuple[str, str]]:
-    """(where, text) of all that the system keeps or shows, the simulators' stores and the portal's answers apart."""
+    """(place, text) of everything that the system stores or shows, without simulators' data and portals' responses."""
     endpoints = system.endpoints()
     for log in sorted(Path(system.logs).iterdir()):
         yield str(log.name), log.read_text(errors="replace")
@@ -197,7 +197,7 @@ async def _topics(bootstrap: str) -> AsyncIterator[tuple[str, str]]:
     await admin.start()
     names = [name for name in await admin.list_topics() if not name.startswith("__")]
     await admin.close()
-    # Without a group it is given all partitions of the topics it names.
+    # A consumer without a group gets all partitions of its topics.
     consumer = AIOKafkaConsumer(*names, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:

@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from tests.infra import apart, run
+from tests.infra import in_thread, run
 from tests.intake.harness import MIGRATIONS
 
 pytestmark = pytest.mark.infra
@@ -20,7 +20,7 @@ def migrate(url: str, step: Callable[[Config, str], object], revision: str) -> N
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
-    apart(lambda: step(config, revision))
+    in_thread(lambda: step(config, revision))
 
 
 def fetch(url: str, statement: str) -> list[Any]:

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from tests.infra import apart
+from tests.infra import in_thread
 from tests.notifier.conftest import MIGRATIONS
 
 pytestmark = pytest.mark.infra
@@ -29,7 +29,7 @@ def migrate(step: Callable[[Config, str], None], url: str, revision: str) -> Non
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
-    apart(lambda: step(config, revision))
+    in_thread(lambda: step(config, revision))
 
 
 async def query(url: str, sql: str) -> Sequence[Any]:

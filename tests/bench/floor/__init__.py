@@ -1,5 +1,5 @@
-"""The pipeline by hand, as fast as is straightforward: what our services' throughput is compared with.
+"""The fastest straightforward program for the whole pipeline, to compare the services' throughput with.
 
-Same work, same rows, same messages. Left out is what makes a service survive a crash: there is no outbox (a kill
-between commit and publishing loses the events), no row lock, no claim, no retry, and a stub for every foreign system.
+It does the same work with the same rows and messages. It does not survive a crash: there is no outbox (a kill between
+commit and publishing loses the events), no row lock, no claim and no retry. Foreign systems are stubs.
 """

@@ -1,4 +1,4 @@
-"""Requests of portals → leads; what became of them → what a portal sees."""
+"""Intake of the floor program: portals' requests → leads; verdicts and reservations → what a portal sees."""
 
 import hashlib
 import hmac
@@ -70,7 +70,7 @@ _REJECT = """
 
 
 def build() -> tuple[str, list[Stream]]:
-    """The database's URL, and what is consumed."""
+    """The database's URL, and the streams to consume."""
     intake = Intake(os.environ)
     return os.environ["INTAKE_DATABASE_URL"], [
         Stream("intake.requests", (f"{topics.PORTAL_REQUESTS}.{PORTAL}",), intake.requests),
@@ -79,8 +79,8 @@ def build() -> tuple[str, list[Stream]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request, opened and normalised. `refusal`: what its content alone says against it."""
+class PreparedRequest:
+    """A request, opened and normalised. `refusal` is the reason if its content alone makes it refused."""
 
     portal: str
     key: str
@@ -97,7 +97,7 @@ class Asked:
 
 
 class Intake:
-    """Takes requests with the keys of the environment."""
+    """Handles requests with the keys of the environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._sealer = Sealer(environment["INTAKE_SEALING_KEYS"])
@@ -106,80 +106,83 @@ class Intake:
         self._last_received = datetime.min.replace(tzinfo=UTC)
 
     async def requests(self, db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
-        """Take or refuse each request of a batch."""
-        asked = [one for record in records if (one := self._read(record)) is not None]
-        if not asked:
+        """Accept or refuse each request of a batch."""
+        prepared = [request for record in records if (request := self._read(record)) is not None]
+        if not prepared:
             return []
         events: list[Outgoing] = []
         requests: list[tuple[Any, ...]] = []
         leads: list[tuple[Any, ...]] = []
         async with db.transaction():
-            keys = [one.portal for one in asked], [one.key for one in asked]
+            keys = [request.portal for request in prepared], [request.key for request in prepared]
             earlier = {
                 (row["portal"], row["key"]): (row["kind"], row["digest"]) for row in await db.fetch(_REQUESTS, *keys)
             }
             partners = {
                 row["partner_id"]: row["status"]
-                for row in await db.fetch(_PARTNERS, list({one.body.partner_id for one in asked}))
+                for row in await db.fetch(_PARTNERS, list({request.body.partner_id for request in prepared}))
             }
             scopes = {
-                row["name"]: row["scopes"] for row in await db.fetch(_SCOPES, list({one.portal for one in asked}))
+                row["name"]: row["scopes"]
+                for row in await db.fetch(_SCOPES, list({request.portal for request in prepared}))
             }
-            numbers = iter(sorted(row["number"] for row in await db.fetch(_NUMBERS, len(asked))))
+            numbers = iter(sorted(row["number"] for row in await db.fetch(_NUMBERS, len(prepared))))
             now = datetime.now(UTC)
-            for one in asked:
-                request_id = derived_id(f"{one.portal}/{one.key}", "request")
-                answered = earlier.get((one.portal, one.key))
-                if answered == (SubmitLead.ce_type, one.digest):
+            for request in prepared:
+                request_id = derived_id(f"{request.portal}/{request.key}", "request")
+                answered = earlier.get((request.portal, request.key))
+                if answered == (SubmitLead.ce_type, request.digest):
                     continue
-                reason = "id-conflict" if answered else _against(one, partners, scopes)
+                reason = "id-conflict" if answered else _refusal(request, partners, scopes)
                 if not answered:
-                    earlier[one.portal, one.key] = SubmitLead.ce_type, one.digest
-                    lead_id = None if reason else one.lead_id
-                    requests.append((one.portal, one.key, request_id, SubmitLead.ce_type, one.digest, reason, lead_id))
+                    earlier[request.portal, request.key] = SubmitLead.ce_type, request.digest
+                    lead_id = None if reason else request.lead_id
+                    requests.append(
+                        (request.portal, request.key, request_id, SubmitLead.ce_type, request.digest, reason, lead_id)
+                    )
                 event: Message
                 if reason is not None:
                     event = RequestRefused(
                         request_id=request_id,
-                        portal=one.portal,
-                        portal_request_id=one.key,
+                        portal=request.portal,
+                        portal_request_id=request.key,
                         request_type=SubmitLead.ce_type,
                         reason=reason,
-                        partner_id=one.body.partner_id,
+                        partner_id=request.body.partner_id,
                         refused_at=now,
                     )
                 else:
-                    assert one.body.consent is not None
-                    # Grows through the whole process, so it grows for each client, and nobody is looked up.
+                    assert request.body.consent is not None
+                    # Times of receipt increase in the whole process, so they increase for each client without a query.
                     self._last_received = max(now, self._last_received + _TICK)
                     event = LeadSubmitted(
-                        lead_id=one.lead_id,
-                        client_key=one.client_key,
-                        partner_id=one.body.partner_id,
-                        client=one.client,
+                        lead_id=request.lead_id,
+                        client_key=request.client_key,
+                        partner_id=request.body.partner_id,
+                        client=request.client,
                         received_at=self._last_received,
                         number=next(numbers),
-                        consent=one.body.consent,
+                        consent=request.body.consent,
                     )
                     leads.append(
                         (
                             event.lead_id,
                             event.number,
-                            one.portal,
+                            request.portal,
                             event.partner_id,
                             event.client_key,
                             event.client,
                             event.received_at,
                         )
                     )
-                event_id = derived_id(one.cause.id, event.ce_type)
-                events.append(encode(event, event_id=event_id, source=SOURCE, at=now, cause=one.cause, sequence=1))
+                event_id = derived_id(request.cause.id, event.ce_type)
+                events.append(encode(event, event_id=event_id, source=SOURCE, at=now, cause=request.cause, sequence=1))
             await db.execute(_ADD_REQUESTS, *columns(requests, 7))
             await db.execute(_ADD_LEADS, *columns(leads, 7))
         return events
 
-    def _read(self, record: ConsumerRecord) -> Asked | None:
-        """A request, or None for what cannot be read: our service buries that, here it is only told."""
+    def _read(self, record: ConsumerRecord) -> PreparedRequest | None:
+        """The request, or None if the record is unreadable. The service would make a dead letter of the record."""
         headers = read_headers(record.headers)
         portal = record.topic.removeprefix(f"{topics.PORTAL_REQUESTS}.")
         key = headers.get("ce_id", "")
@@ -200,33 +203,33 @@ class Intake:
         try:
             client = Person.parse(typed.full_name, typed.phone)
         except InvalidName:
-            return Asked(portal, key, digest, body, cause, refusal="invalid-name")
+            return PreparedRequest(portal, key, digest, body, cause, refusal="invalid-name")
         except InvalidPhone:
-            return Asked(portal, key, digest, body, cause, refusal="invalid-phone")
+            return PreparedRequest(portal, key, digest, body, cause, refusal="invalid-phone")
         ours = client_key(self._secret, client.phone)
         sealed = self._sealer.seal(client, str(derived_id(f"{portal}/{key}", "lead")))
-        return Asked(portal, key, digest, body, cause, ours, sealed)
+        return PreparedRequest(portal, key, digest, body, cause, ours, sealed)
 
     def _digest(self, content: list[Any]) -> str:
         return hmac.digest(self._secret, b"digest\n" + orjson.dumps(content), hashlib.sha256).hex()
 
 
-def _against(asked: Asked, partners: Mapping[str, str], scopes: Mapping[str, Sequence[str]]) -> str | None:
-    """The first reason against a lead, or None."""
-    if "leads" not in scopes.get(asked.portal, ()):
+def _refusal(request: PreparedRequest, partners: Mapping[str, str], scopes: Mapping[str, Sequence[str]]) -> str | None:
+    """The first reason to refuse a lead, or None."""
+    if "leads" not in scopes.get(request.portal, ()):
         return "forbidden"
-    if asked.refusal is not None:
-        return asked.refusal
-    if asked.body.consent is None:
+    if request.refusal is not None:
+        return request.refusal
+    if request.body.consent is None:
         return "no-consent"
-    standing = partners.get(asked.body.partner_id)
+    standing = partners.get(request.body.partner_id)
     if standing is None:
         return "unknown-partner"
     return None if standing == "active" else "partner-suspended"
 
 
 async def outcomes(db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
-    """Store what became of leads; nothing follows from it."""
+    """Store verdicts and reservations of leads. No event follows."""
     received = decode(records, ReservationOpened, LeadRejected)
     if not received:
         return []

@@ -1,4 +1,4 @@
-"""Reservations and rejections → SMS. The provider is a stub that accepts at once."""
+"""Notifier of the floor program: reservations and rejections → SMS. The provider is a stub that accepts at once."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ _SETTLE = """
 
 
 def build() -> tuple[str, list[Stream]]:
-    """The database's URL, and what is consumed."""
+    """The database's URL, and the streams to consume."""
     notifier = Notifier(os.environ)
     return os.environ["NOTIFIER_DATABASE_URL"], [
         Stream("notifier", (topics.RESERVATIONS, topics.VERDICTS), notifier.handle)
@@ -52,46 +52,46 @@ def build() -> tuple[str, list[Stream]]:
 
 
 class Smsc:
-    """The stub of the provider: every message is accepted."""
+    """A stub of the provider that accepts every message."""
 
     def send(self, message_id: UUID, phone: str, text: str) -> None: ...
 
 
 class Notifier:
-    """Tells realtors, with the keys of the environment."""
+    """Sends SMS to realtors, with the keys of the environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._smsc = Smsc()
         self._sealer = Sealer(environment["NOTIFIER_SEALING_KEYS"])
 
     async def handle(self, db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
-        """Messages and attempts are on record in the first transaction, sent after it, and settled in the second."""
+        """Store messages and attempts in a first transaction, send the messages, and store outcomes in a second one."""
         received = decode(records, ReservationOpened, LeadRejected)
         if not received:
             return []
         async with db.transaction():
-            letters = [_letter(one) for one in await admit(db, received)]
-            ids = [letter.id for letter in letters]
-            await db.execute(_ADD_MESSAGES, *columns([letter.row() for letter in letters], 8))
-            work = await add_work(db, [letter.work() for letter in letters])
-            await db.execute(_BEGIN, ids, [letter.body.partner_id for letter in letters], PROVIDER)
-            partners = await db.fetch(_PARTNERS, list({letter.body.partner_id for letter in letters}))
+            messages = [_sms(one) for one in await admit(db, received)]
+            ids = [message.id for message in messages]
+            await db.execute(_ADD_MESSAGES, *columns([message.row() for message in messages], 8))
+            work = await add_work(db, [message.work() for message in messages])
+            await db.execute(_BEGIN, ids, [message.body.partner_id for message in messages], PROVIDER)
+            partners = await db.fetch(_PARTNERS, list({message.body.partner_id for message in messages}))
             persons = {row["partner_id"]: row["person"] for row in partners}
-        for letter in letters:
-            body = letter.body
+        for message in messages:
+            body = message.body
             phone = self._sealer.open(persons[body.partner_id], body.partner_id).phone
             full_name = self._sealer.open(body.client, str(body.lead_id)).full_name
-            self._smsc.send(letter.id, phone, wording.render(letter.template, full_name, body.lead_id, letter.facts))
+            self._smsc.send(message.id, phone, wording.render(message.template, full_name, body.lead_id, message.facts))
         now = datetime.now(UTC)
         async with db.transaction():
             await finish_work(db, work)
             await db.execute(_SETTLE, ids, PROVIDER, now)
-        return [_sent(letter, now) for letter in letters]
+        return [_sent(message, now) for message in messages]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One SMS to be. `facts` are what its text tells besides the client."""
+class Sms:
+    """One SMS to send. `facts` are the values in its text besides the client."""
 
     id: UUID
     body: ReservationOpened | LeadRejected
@@ -109,30 +109,30 @@ class Letter:
         return "sms", f"{self.id}.1", self.body.client_key, _json(payload), _json(self.cause)
 
 
-def _letter(one: Received) -> Letter:
-    body = one.body
+def _sms(received: Received) -> Sms:
+    body = received.body
     if isinstance(body, ReservationOpened):
         template, facts = str(wording.CONFIRMED), {"through": wording.day(body.reserved_through)}
     else:
         assert isinstance(body, LeadRejected)
         template, facts = str(wording.ALREADY_YOURS if body.reason == "already-yours" else wording.REJECTED), {}
-    return Letter(derived_id(one.cause.id, template), body, one.cause, template, facts)
+    return Sms(derived_id(received.cause.id, template), body, received.cause, template, facts)
 
 
-def _sent(letter: Letter, now: datetime) -> Outgoing:
-    body = letter.body
+def _sent(message: Sms, now: datetime) -> Outgoing:
+    body = message.body
     event = SmsStatus(
         lead_id=body.lead_id,
         client_key=body.client_key,
         partner_id=body.partner_id,
-        message_id=letter.id,
-        template=letter.template,
+        message_id=message.id,
+        template=message.template,
         status="sent",
         provider=PROVIDER,
         at=now,
     )
-    event_id = derived_id(letter.cause.id, f"sms/{letter.id}/{event.ce_type}")
-    return encode(event, event_id=event_id, source=SOURCE, at=now, cause=letter.cause, sequence=1)
+    event_id = derived_id(message.cause.id, f"sms/{message.id}/{event.ce_type}")
+    return encode(event, event_id=event_id, source=SOURCE, at=now, cause=message.cause, sequence=1)
 
 
 def _json(value: object) -> str:

@@ -1,4 +1,7 @@
-"""Leads → the check in 1C → verdicts; reservations → the partner journal of 1C. 1C is a stub that answers at once."""
+"""Gateway of the floor program: leads → checks in 1C → verdicts; reservations → 1C's partner journal.
+
+1C is a stub that responds at once.
+"""
 
 import hmac
 import os
@@ -56,7 +59,7 @@ _ENTERED = "UPDATE known_reservations SET journal_entered_at = $2 WHERE lead_id 
 
 
 def build() -> tuple[str, list[Stream]]:
-    """The database's URL, and what is consumed."""
+    """The database's URL, and the streams to consume."""
     gateway = Gateway(os.environ)
     return os.environ["ONEC_DATABASE_URL"], [
         Stream("onec-gateway", (topics.LEADS, topics.RESERVATIONS), gateway.handle)
@@ -65,7 +68,7 @@ def build() -> tuple[str, list[Stream]]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A reserved client as the partner journal shows it."""
+    """An entry of the partner journal: a reserved client."""
 
     lead_id: str
     full_name: str
@@ -78,7 +81,7 @@ class Entry:
 
 
 class OneC:
-    """The stub of 1C: it knows nobody, and takes every entry."""
+    """A stub of 1C without enquiries, which accepts every journal entry."""
 
     def enquiries(self, phones: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return dict.fromkeys(phones, ())
@@ -87,7 +90,7 @@ class OneC:
 
 
 class Gateway:
-    """Decides who holds a client, with the keys of the environment."""
+    """Decides which lead holds a client, with the keys of the environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._onec = OneC()
@@ -95,7 +98,7 @@ class Gateway:
         self._secret = bytes.fromhex(environment["ONEC_CLIENT_KEY_SECRET"])
 
     async def handle(self, db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
-        """The calls are on record in the first transaction, made after it, and their outcome is the second."""
+        """Store calls in a first transaction, make the calls, and store their outcomes in a second transaction."""
         received = decode(records, LeadSubmitted, ReservationOpened)
         if not received:
             return []
@@ -105,7 +108,7 @@ class Gateway:
             submitted = [(one.body, one.cause) for one in fresh if isinstance(one.body, LeadSubmitted)]
             opened = [(one.body, one.cause) for one in fresh if isinstance(one.body, ReservationOpened)]
             checks = await self._queue(db, submitted, events) if submitted else []
-            partners = await self._enrol(db, opened) if opened else {}
+            partners = await self._add_terms(db, opened) if opened else {}
             work = await add_work(
                 db,
                 [
@@ -133,7 +136,7 @@ class Gateway:
     async def _queue(
         self, db: Db, submitted: Sequence[tuple[LeadSubmitted, Cause]], events: list[Outgoing]
     ) -> list[tuple[LeadSubmitted, Cause]]:
-        """Store leads; reject those whose client is held, or asked for earlier in this batch. Returns the others."""
+        """Store leads. Reject leads whose client has a holder or an earlier lead in this batch. Returns the others."""
         now = datetime.now(UTC)
         keys = list({lead.client_key for lead, _ in submitted})
         held = {row["client_key"]: (row["lead_id"], row["partner_id"]) for row in await db.fetch(_HOLDS, keys)}
@@ -167,7 +170,7 @@ class Gateway:
         await db.execute(_ADD_LEADS, *columns(rows, 10))
         return checks
 
-    async def _enrol(self, db: Db, opened: Sequence[tuple[ReservationOpened, Cause]]) -> dict[str, tuple[str, str]]:
+    async def _add_terms(self, db: Db, opened: Sequence[tuple[ReservationOpened, Cause]]) -> dict[str, tuple[str, str]]:
         """Store terms. Returns the partners: sealed person and agreement number."""
         terms = [
             (term.lead_id, term.client_key, term.confirmed_at, term.reserved_until, term.reserved_through)
@@ -185,7 +188,7 @@ class Gateway:
         now: datetime,
         events: list[Outgoing],
     ) -> None:
-        """Store and tell the verdicts that follow from what 1C said."""
+        """Store the verdicts that follow from 1C's enquiries, and add their events."""
         verdicts: list[tuple[Any, ...]] = []
         holds: list[tuple[Any, ...]] = []
         for (lead, cause), enquiries in zip(checks, known, strict=True):
@@ -202,7 +205,9 @@ class Gateway:
     def _open(self, sealed: str, lead_id: object, key: str) -> Person:
         client = self._sealer.open(sealed, str(lead_id))
         if not hmac.compare_digest(client_key(self._secret, client.phone), key):
-            raise ValueError(f"client key of lead {lead_id} does not fit: is ONEC_CLIENT_KEY_SECRET intake's?")
+            raise ValueError(
+                f"client key of lead {lead_id} does not fit: ONEC_CLIENT_KEY_SECRET must be the same as intake's"
+            )
         return client
 
     def _entry(self, term: ReservationOpened, partners: Mapping[str, tuple[str, str]]) -> Entry:
@@ -230,7 +235,7 @@ def _confirmed(lead: LeadSubmitted, cause: Cause, now: datetime) -> Outgoing:
         checked_at=now,
         confirmed_at=now,
     )
-    return _told(event, cause, now)
+    return _event(event, cause, now)
 
 
 def _rejected(lead: LeadSubmitted, cause: Cause, reason: RejectionReason, evidence: str, now: datetime) -> Outgoing:
@@ -244,10 +249,10 @@ def _rejected(lead: LeadSubmitted, cause: Cause, reason: RejectionReason, eviden
         reason=reason,
         evidence=evidence,
     )
-    return _told(event, cause, now)
+    return _event(event, cause, now)
 
 
-def _told(event: LeadConfirmed | LeadRejected, cause: Cause, now: datetime) -> Outgoing:
+def _event(event: LeadConfirmed | LeadRejected, cause: Cause, now: datetime) -> Outgoing:
     event_id = derived_id(cause.id, event.ce_type)
     return encode(event, event_id=event_id, source=SOURCE, at=now, cause=cause, sequence=1)
 

@@ -1,4 +1,4 @@
-"""Verdicts → reservations. The client stays sealed."""
+"""Reservations of the floor program: verdicts → reservations. Clients stay sealed."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ TERM = Term.parse("P6M")
 ZONE = ZoneInfo("Europe/Moscow")
 KEY = bytes.fromhex(os.environ.get("RESERVATIONS_HISTORY_KEY", ""))
 
-# A client who is still reserved is passed over by the index that allows one live reservation.
+# A client with a live reservation is skipped, because a unique index allows one live reservation.
 _OPEN = """
     INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, opened_at, confirmed_at,
                               reserved_through, reserved_until, rule, zone, since, next_due, next_step, status,
@@ -47,17 +47,17 @@ _HISTORY = """
 
 
 def build() -> tuple[str, list[Stream]]:
-    """The database's URL, and what is consumed."""
+    """The database's URL, and the streams to consume."""
     return os.environ["RESERVATIONS_DATABASE_URL"], [Stream("reservations", (topics.VERDICTS,), confirmed)]
 
 
 async def confirmed(db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
-    """Confirmed means reserved."""
+    """Open a reservation for every confirmed lead."""
     received = decode(records, LeadConfirmed)
     if not received:
         return []
     now = datetime.now(UTC)
-    rows, told, entries = [], [], {}
+    rows, events, entries = [], [], {}
     async with db.transaction():
         for one in await admit(db, received):
             body = one.body
@@ -95,7 +95,7 @@ async def confirmed(db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]
                 history_count=1,
                 history_head=head.hash.hex(),
             )
-            told.append((event, one.cause))
+            events.append((event, one.cause))
             rows.append(
                 (
                     event.reservation_id,
@@ -113,6 +113,6 @@ async def confirmed(db: Db, records: Sequence[ConsumerRecord]) -> list[Outgoing]
         await db.execute(_HISTORY, *columns([entries[lead_id] for lead_id in opened], 5))
     return [
         encode(event, event_id=derived_id(cause.id, event.ce_type), source=SOURCE, at=now, cause=cause, sequence=1)
-        for event, cause in told
+        for event, cause in events
         if event.lead_id in opened
     ]

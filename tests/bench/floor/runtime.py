@@ -1,4 +1,4 @@
-"""Batches in from Kafka, events out after the commit, offsets behind both."""
+"""Consumes batches, publishes events after the commit, and commits offsets after both."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ STOP_WITHIN_S = 3
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Handle = Callable[[Db, Sequence[ConsumerRecord]], Awaitable[Sequence[Outgoing]]]
-"""A batch → the events to publish, its transactions committed."""
+"""Handles a batch: commits its transactions and returns the events to publish."""
 
 _INBOX = """
     INSERT INTO inbox (id) SELECT DISTINCT i FROM unnest($1::uuid[]) AS i ON CONFLICT DO NOTHING RETURNING id
@@ -42,7 +42,7 @@ _FINISH_WORK = """
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One group member: its topics, and what is done with a batch of theirs."""
+    """One member of a consumer group: its topics, and the handler of a batch."""
 
     group: str
     topics: tuple[str, ...]
@@ -51,7 +51,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An event from a topic inside the system. `seen` is its inbox id."""
+    """An event of a topic inside the system. `seen` is its inbox id."""
 
     body: Message
     cause: Cause
@@ -59,7 +59,7 @@ class Received:
 
 
 def decode(records: Sequence[ConsumerRecord], *models: type[Message]) -> list[Received]:
-    """The events of `models`, validated; other kinds are skipped. An invalid one ends the process."""
+    """The validated events of `models`. Other kinds are skipped; an invalid event ends the process."""
     known: Mapping[str, type[Message]] = {model.ce_type: model for model in models}
     received = []
     for record in records:
@@ -73,7 +73,7 @@ def decode(records: Sequence[ConsumerRecord], *models: type[Message]) -> list[Re
 
 
 async def admit(db: Db, received: Sequence[Received]) -> list[Received]:
-    """Those not handled before, once each."""
+    """The events that were not handled before, each once."""
     new = {row["id"] for row in await db.fetch(_INBOX, [one.seen for one in received])}
     fresh = []
     for one in received:
@@ -84,21 +84,22 @@ async def admit(db: Db, received: Sequence[Received]) -> list[Received]:
 
 
 async def add_work(db: Db, rows: Sequence[tuple[str, str, str, str, str]]) -> list[int]:
-    """Put calls on record before they are made: (kind, ref, key, payload, cause). Returns the rows' ids."""
+    """Insert work rows before their calls are made: (kind, ref, key, payload, cause). Returns the rows' ids."""
     return [row["id"] for row in await db.fetch(_ADD_WORK, *columns(rows, 5))]
 
 
 async def finish_work(db: Db, ids: Sequence[int]) -> None:
+    """Mark work rows as done."""
     await db.execute(_FINISH_WORK, ids)
 
 
 def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
-    """Rows as `unnest` takes them: one array a column."""
+    """The columns of rows, as arrays for `unnest`."""
     return [[row[n] for row in rows] for n in range(count)]
 
 
 async def serve(database_url: str, streams: Sequence[Stream]) -> None:
-    """Run the streams until SIGTERM. Prints `ready` when each has its partitions. Raises what ends a stream."""
+    """Run the streams until SIGTERM. Print `ready` when every stream has partitions. Raise the error of a stream."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -132,7 +133,7 @@ async def serve(database_url: str, streams: Sequence[Stream]) -> None:
 
 
 class _Member:
-    """One consumer with a connection of its own."""
+    """One consumer with a database connection of its own."""
 
     def __init__(self, stream: Stream, kafka: str, database_url: str, producer: AIOKafkaProducer) -> None:
         self._handle = stream.handle
@@ -140,7 +141,7 @@ class _Member:
         self._producer = producer
         self._partitions: dict[str, int] = {}
         self._done: dict[TopicPartition, int] = {}
-        # Given its topics here, `start` returns with the partitions assigned.
+        # With the topics as arguments, `start` returns when the partitions are assigned.
         self._consumer = AIOKafkaConsumer(
             *stream.topics,
             bootstrap_servers=kafka,
@@ -178,7 +179,7 @@ class _Member:
             await self._consumer.commit(offsets)
 
     async def _publish(self, events: Sequence[Outgoing]) -> None:
-        """One batch a partition, a second one only where the first is full; returns when all are acknowledged."""
+        """Send one batch for each partition, and more if a batch is full. Return when all are acknowledged."""
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
         for event in events:
             count = self._partitions.get(event.topic)
@@ -186,9 +187,9 @@ class _Member:
                 count = self._partitions[event.topic] = len(await self._producer.partitions_for(event.topic))
             by_partition.setdefault((event.topic, zlib.crc32(event.key.encode()) % count), []).append(event)
         acks = []
-        for (topic, partition), told in by_partition.items():
+        for (topic, partition), of_partition in by_partition.items():
             batch = self._producer.create_batch()
-            for event in told:
+            for event in of_partition:
                 if not _append(batch, event):
                     acks.append(await self._producer.send_batch(batch, topic, partition=partition))
                     batch = self._producer.create_batch()

@@ -1,5 +1,5 @@
-"""The pipeline the plain way: FastStream as its tutorial shows it, a message, a session and a commit at a time.
+"""The pipeline as in FastStream's tutorial: one session and one commit for each message.
 
-Same work, same rows, same messages as our services; what a competent newcomer would write first. There is no outbox
-and no row lock, and `AckPolicy.ACK` also acknowledges what a handler raised on.
+It does the same work with the same rows and messages as the services, as an engineer new to FastStream would write it.
+There is no outbox and no row lock, and `AckPolicy.ACK` also acknowledges a message whose handler raised an error.
 """

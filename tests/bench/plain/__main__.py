@@ -6,7 +6,7 @@ import sys
 import uvloop
 
 if __name__ == "__main__":
-    # FastStream logs every message to standard output, where whoever started us waits for the one line `ready`.
+    # FastStream logs every message to standard output, which must contain the line `ready` only.
     sys.stdout = sys.stderr
-    # As `faststream run` does it. Only the service asked for is imported: each reads its settings when imported.
+    # As in `faststream run`. Only the requested service is imported, because each reads its settings at its import.
     uvloop.run(importlib.import_module(f"tests.bench.plain.{sys.argv[1]}").app.run())

@@ -1,4 +1,4 @@
-"""What the four services share."""
+"""Tables and functions that the four plain services share."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ from contracts.base import Message
 
 
 class Table(SQLModel, registry=registry()):
-    """The tables every service has."""
+    """The base of the tables that every service has."""
 
 
 class InboxRow(Table, table=True):
-    """A message that was handled."""
+    """The inbox id of a handled message."""
 
     __tablename__ = "inbox"
 
@@ -34,7 +34,7 @@ class InboxRow(Table, table=True):
 
 
 class WorkRow(Table, table=True):
-    """A call to a foreign system, on record before it is made."""
+    """A call to a foreign system, stored before it is made."""
 
     __tablename__ = "work"
 
@@ -49,17 +49,18 @@ class WorkRow(Table, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
     def finish(self) -> None:
+        """Mark the call as done."""
         self.state, self.attempts, self.finished_at = "done", self.attempts + 1, datetime.now(UTC)
 
 
 def sessions(variable: str) -> async_sessionmaker[AsyncSession]:
-    """Sessions on the database whose URL the environment's `variable` is."""
+    """A factory of sessions for the database URL in the environment variable `variable`."""
     url = os.environ[variable].replace("postgresql://", "postgresql+asyncpg://", 1)
     return async_sessionmaker(create_async_engine(url), class_=AsyncSession, expire_on_commit=False)
 
 
 def application(broker: KafkaBroker) -> FastStream:
-    """Prints `ready` when all subscribers have their partitions."""
+    """The application. It prints `ready` when all subscribers have their partitions."""
     app = FastStream(broker)
 
     @app.after_startup
@@ -70,12 +71,12 @@ def application(broker: KafkaBroker) -> FastStream:
 
 
 def is_kind(model: type[Message]) -> Callable[[KafkaMessage], bool]:
-    """A filter for a topic that carries several kinds of messages."""
+    """A filter for the messages of `model` on a topic with several kinds."""
     return lambda message: message.headers["ce_type"] == model.ce_type
 
 
 async def seen(session: AsyncSession, message: KafkaMessage) -> bool:
-    """Whether the message was handled before; from now on it was."""
+    """Whether the message was handled before. If not, it is stored as handled."""
     row = InboxRow(id=inbox_id(message.headers["ce_source"], message.headers["ce_id"]))
     if await session.get(InboxRow, row.id) is not None:
         return True
@@ -84,7 +85,7 @@ async def seen(session: AsyncSession, message: KafkaMessage) -> bool:
 
 
 def cause(message: KafkaMessage) -> Cause:
-    """What follows from a message names it as its cause."""
+    """The cause of the events that follow from a message."""
     return cause_of(message.headers)
 
 

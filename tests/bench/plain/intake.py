@@ -1,4 +1,4 @@
-"""Requests of portals → leads; what became of them → what a portal sees."""
+"""Plain intake: portals' requests → leads; verdicts and reservations → what a portal sees."""
 
 import hashlib
 import hmac
@@ -51,7 +51,7 @@ reservations = broker.subscriber(
 
 @requests(filter=is_kind(SubmitLead))
 async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
-    """Take the lead, or refuse it with a reason."""
+    """Accept the lead, or refuse it with a reason."""
     key = message.headers["ce_id"]
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key) or not isinstance(request.client, str):
         raise ValueError("no usable id, or a client that is not sealed")
@@ -73,7 +73,7 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
             client = Person.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
             refusal = "invalid-name" if isinstance(error, InvalidName) else "invalid-phone"
-        reason = "id-conflict" if earlier else await against(session, request, refusal)
+        reason = "id-conflict" if earlier else await refusal_of(session, request, refusal)
         event: Message
         if reason is not None or client is None or request.consent is None:
             event = RequestRefused(
@@ -126,8 +126,8 @@ async def submit_lead(request: SubmitLead, message: KafkaMessage) -> None:
     await publish(broker, event, cause, SOURCE)
 
 
-async def against(session: AsyncSession, request: SubmitLead, refusal: str | None) -> str | None:
-    """The first reason against a lead, or None. `refusal`: what its content alone says against it."""
+async def refusal_of(session: AsyncSession, request: SubmitLead, refusal: str | None) -> str | None:
+    """The first reason to refuse a lead, or None. `refusal`: the reason if the content alone makes it refused."""
     portal = await session.get(PortalRow, PORTAL)
     if portal is None or portal.key_hash is None or "leads" not in portal.scopes:
         return "forbidden"
@@ -143,7 +143,7 @@ async def against(session: AsyncSession, request: SubmitLead, refusal: str | Non
 
 @verdicts(filter=is_kind(LeadRejected))
 async def lead_rejected(event: LeadRejected, message: KafkaMessage) -> None:
-    """The gateway said no."""
+    """Store the gateway's rejection."""
     async with session_of() as session:
         if await seen(session, message):
             return
@@ -155,7 +155,7 @@ async def lead_rejected(event: LeadRejected, message: KafkaMessage) -> None:
 
 @reservations(filter=is_kind(ReservationOpened))
 async def reservation_opened(event: ReservationOpened, message: KafkaMessage) -> None:
-    """Confirmed means reserved: only now does the portal see it."""
+    """Show the lead as confirmed to the portal, because now it is reserved."""
     async with session_of() as session:
         if await seen(session, message):
             return
@@ -172,4 +172,4 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
 @verdicts
 @reservations
 async def other(_: bytes) -> None:
-    """Kinds that intake does not need."""
+    """Skip kinds that intake does not need."""

@@ -1,4 +1,4 @@
-"""Reservations and rejections → SMS. The provider is a stub that accepts at once."""
+"""Plain notifier: reservations and rejections → SMS. The provider is a stub that accepts at once."""
 
 import os
 from dataclasses import asdict
@@ -34,7 +34,7 @@ verdicts = broker.subscriber(topics.VERDICTS, group_id=GROUP, ack_policy=AckPoli
 
 
 class Smsc:
-    """The stub of the provider: every message is accepted."""
+    """A stub of the provider that accepts every message."""
 
     def send(self, message_id: UUID, phone: str, text: str) -> None: ...
 
@@ -44,22 +44,22 @@ smsc = Smsc()
 
 @reservations(filter=is_kind(ReservationOpened))
 async def reservation_opened(event: ReservationOpened, message: KafkaMessage) -> None:
-    await tell(event, message, str(wording.CONFIRMED), {"through": wording.day(event.reserved_through)})
+    await notify(event, message, str(wording.CONFIRMED), {"through": wording.day(event.reserved_through)})
 
 
 @verdicts(filter=is_kind(LeadRejected))
 async def lead_rejected(event: LeadRejected, message: KafkaMessage) -> None:
     template = wording.ALREADY_YOURS if event.reason == "already-yours" else wording.REJECTED
-    await tell(event, message, str(template), {})
+    await notify(event, message, str(template), {})
 
 
 @reservations
 @verdicts
 async def other(_: bytes) -> None:
-    """Kinds that nobody is told of."""
+    """Skip kinds without an SMS."""
 
 
-async def tell(
+async def notify(
     event: ReservationOpened | LeadRejected, message: KafkaMessage, template: str, facts: dict[str, str]
 ) -> None:
     """Send one SMS about the event."""
@@ -107,7 +107,7 @@ async def tell(
             poll_at=datetime.now(UTC) + timedelta(minutes=2),
         )
         session.add_all([sms, work, attempt])
-        await session.commit()  # a call is on record before it is made
+        await session.commit()  # a call is stored before it is made
         partner = await session.get_one(PartnerRow, event.partner_id)
         phone = sealer.open(partner.person, partner.partner_id).phone
         full_name = sealer.open(event.client, str(event.lead_id)).full_name

@@ -1,4 +1,7 @@
-"""Leads → the check in 1C → verdicts; reservations → the partner journal of 1C. 1C is a stub that answers at once."""
+"""Plain gateway: leads → checks in 1C → verdicts; reservations → 1C's partner journal.
+
+1C is a stub that responds at once.
+"""
 
 import hmac
 import os
@@ -34,7 +37,7 @@ reservations = broker.subscriber(
 
 
 class OneC:
-    """The stub of 1C: it knows nobody, and takes every entry."""
+    """A stub of 1C without enquiries, which accepts every journal entry."""
 
     def enquiries(self, phone: str) -> list[str]:  # noqa: ARG002  # the stub's
         return []
@@ -49,7 +52,7 @@ onec = OneC()
 
 @leads(filter=is_kind(LeadSubmitted))
 async def lead_submitted(lead: LeadSubmitted, message: KafkaMessage) -> None:
-    """Check the client in 1C, unless somebody holds it, and tell the verdict."""
+    """Check the client in 1C, unless the client has a holder, and publish the verdict."""
     async with session_of() as session:
         if await seen(session, message):
             return
@@ -89,7 +92,7 @@ async def lead_submitted(lead: LeadSubmitted, message: KafkaMessage) -> None:
                 cause=asdict(cause(message)),
             )
             session.add(work)
-            await session.commit()  # a call is on record before it is made
+            await session.commit()  # a call is stored before it is made
             enquiries = onec.enquiries(opened(lead).phone)
             row.checked_at = datetime.now(UTC)
             if enquiries:
@@ -137,7 +140,7 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
             cause=asdict(cause(message)),
         )
         session.add_all([reservation, work])
-        await session.commit()  # a call is on record before it is made
+        await session.commit()  # a call is stored before it is made
         partner = await session.get_one(PartnerRow, event.partner_id)
         person = sealer.open(partner.person, partner.partner_id)
         onec.enter(
@@ -156,11 +159,11 @@ async def reservation_opened(event: ReservationOpened, message: KafkaMessage) ->
 @leads
 @reservations
 async def other(_: bytes) -> None:
-    """Kinds that the gateway does not need."""
+    """Skip kinds that the gateway does not need."""
 
 
 def opened(about: LeadSubmitted | ReservationOpened) -> Person:
-    """The client, whose key must be of the secret that intake has too."""
+    """The opened client. Raises ValueError if its key was not made with this service's secret."""
     client = sealer.open(about.client, str(about.lead_id))
     if not hmac.compare_digest(client_key(secret, client.phone), about.client_key):
         raise ValueError(f"client key of lead {about.lead_id} does not fit")

@@ -1,4 +1,4 @@
-"""Verdicts → reservations. The client stays sealed."""
+"""Plain reservations: verdicts → reservations. Clients stay sealed."""
 
 import os
 from dataclasses import asdict
@@ -32,7 +32,7 @@ verdicts = broker.subscriber(
 
 @verdicts(filter=is_kind(LeadConfirmed))
 async def lead_confirmed(verdict: LeadConfirmed, message: KafkaMessage) -> None:
-    """Confirmed means reserved. A second live reservation of a client fails on its index."""
+    """Open a reservation for a confirmed lead. A unique index refuses a second live reservation of a client."""
     through, until = TERM.end(verdict.confirmed_at, ZONE)
     event = ReservationOpened(
         lead_id=verdict.lead_id,
@@ -51,7 +51,7 @@ async def lead_confirmed(verdict: LeadConfirmed, message: KafkaMessage) -> None:
         known = Head() if head is None else Head(head.count, bytes.fromhex(head.hash))
         facts = {"at": verdict.confirmed_at.isoformat(), "what": "opened", "lead": str(verdict.lead_id)}
         after, entry = appended(known, KEY, verdict.client_key, {**facts, "through": through.isoformat()})
-        told = {"history_count": after.count, "history_head": after.hash.hex()}
+        history = {"history_count": after.count, "history_head": after.hash.hex()}
         session.add(
             ReservationRow(
                 **event.model_dump(exclude={"history_count", "history_head"}),
@@ -74,9 +74,9 @@ async def lead_confirmed(verdict: LeadConfirmed, message: KafkaMessage) -> None:
         seal = after.seal(KEY, verdict.client_key).hex()
         await session.merge(HeadRow(client_key=verdict.client_key, count=after.count, hash=after.hash.hex(), seal=seal))
         await session.commit()
-    await publish(broker, event.model_copy(update=told), cause(message), SOURCE)
+    await publish(broker, event.model_copy(update=history), cause(message), SOURCE)
 
 
 @verdicts
 async def other(_: bytes) -> None:
-    """Kinds that reservations does not need."""
+    """Skip kinds that reservations does not need."""
