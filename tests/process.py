@@ -41,7 +41,7 @@ _warm.set_forkserver_preload(
         "services.intake.portals",
         "services.notifier.app",
         "services.onec_gateway.app",
-        "services.ops.dead_letters",
+        "services.ops.operator",
         "services.reservations.app",
     ]
 )
