@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 _HELP = (
     "Dead letters: records that a service could not handle.\n\n"
-    "A letter is open until its record is replayed or discarded. The decision is published to the topic of the letters, "
-    "with who made it and why. A replay publishes the original record once more, to the partition it was read from; the "
-    "service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of its client, "
-    "so records are replayed oldest first. A record that fails again, or that is replayed out of order, becomes a new "
-    "letter."
+    "A letter is open until its record is replayed or discarded. The decision is published to the topic of the "
+    "letters, with who made it and why. A replay publishes the original record once more, to the partition it was read "
+    "from; the service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of "
+    "its client, so records are replayed oldest first. A record that fails again, or that is replayed out of order, "
+    "becomes a new letter."
 )
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
