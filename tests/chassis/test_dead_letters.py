@@ -187,6 +187,10 @@ async def test_an_unreadable_record_is_shown_whole_and_its_discard_is_published(
     shown = json.loads(await dead_letters(sample, "show", letter["id"][:13]))
     assert (shown["value"], shown["key"], shown["reason"]) == ("не JSON", "a", "invalid")
     assert ["odd", "base64:/w=="] in shown["headers"]
+    table = await dead_letters(sample, "list", "--service", sample.service)
+    assert f"│ {letter['id'][:8]} │" in table
+    assert f"{letter['since'][:10]} {letter['since'][11:19]} UTC" in table
+    assert "1 open" in table
     await dead_letters(sample, "discard", letter["id"], "--because", "nobody's", "--by", "olga")
     assert await open_letters(sample) == []
 

@@ -14,8 +14,20 @@ from chassis.observability import metrics
 from tests.chassis.harness import Harness
 from tests.process import until
 
-# A name of something that has a unit ends in the base unit, or in the plural of what is counted.
-OTHER_UNITS = ("_s", "_ms", "_millis", "_milliseconds", "_minutes", "_hours", "_days", "_kb", "_mb", "_count", "_sum")
+# Suffixes of units that are not base units, and suffixes that Prometheus reserves.
+WRONG_SUFFIXES = (
+    "_s",
+    "_ms",
+    "_millis",
+    "_milliseconds",
+    "_minutes",
+    "_hours",
+    "_days",
+    "_kb",
+    "_mb",
+    "_count",
+    "_sum",
+)
 
 
 def families(text: str) -> dict[str, Metric]:
@@ -59,7 +71,7 @@ def test_metric_names_follow_the_conventions_of_prometheus() -> None:
     assert found
     for family in found:
         assert family.name.startswith("truce_")
-        assert not family.name.endswith(OTHER_UNITS)
+        assert not family.name.endswith(WRONG_SUFFIXES)
         # The client library leaves the suffix out of a counter's family name, and writes it to each of its samples.
         assert not family.name.endswith("_total")
         assert family.documentation

@@ -30,11 +30,11 @@ async def test_each_statement_returns_its_rows_by_its_name(sample_database: str)
             tx,
             {
                 "call": Statement(INSERT_CALL, ("a", 7), ("name", "n")),
-                # Nothing is returned, also not by name.
+                # A statement without `returning` returns no rows.
                 "silent": write(Rows(TallyRow, [{"name": "c", "count": 9}])),
                 # The name of a statement hides no table of the same name.
                 "tallies": Statement(RAISE_COUNT, (["a", "b"], 10), ("name", "count")),
-                "none": Statement(RAISE_COUNT.replace("tallies", "tallies t"), (["nobody"], 1), ("name", "count")),
+                "none": Statement(RAISE_COUNT, (["nobody"], 1), ("name", "count")),
             },
         )
     await database.close()
