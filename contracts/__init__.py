@@ -1,4 +1,4 @@
-"""Every message that crosses a topic, and the few rules all sides must share to read them.
+"""Every message on the topics, and the rules that producers and consumers share: phones, names, keys, sealing.
 
-Services meet only here. Nothing in this package does I/O or knows a service.
+Services share no other code of their own. This package does no I/O and imports no service.
 """

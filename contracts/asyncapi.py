@@ -1,4 +1,4 @@
-"""One AsyncAPI 3.0.0 document for the whole system: topics, messages, and who sends and reads them."""
+"""One AsyncAPI 3.0.0 document for the whole system: topics, messages, and the services that publish and read them."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,7 +13,7 @@ from contracts.leads import RequestRefused
 PORTAL: Final = topics.portal_requests("{portal}")
 BINDING: Final = {"bindingVersion": "0.5.0"}
 
-# Who produces to a topic, and who reads it.
+# Topic → the services that publish to it, the services that read it.
 FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.PORTAL_REQUESTS: (("portal",), ("intake",)),
     topics.PARTNERS: (("intake",), ("onec_gateway", "notifier")),
@@ -24,8 +24,8 @@ FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier", "operator"), ("operator",)),
 }
 
-# Kinds that a second service says too, on its own topic.
-ALSO: Final = {topics.RESERVATIONS: (RequestRefused.ce_type,)}
+# Kinds that a second service publishes, too, on its own topic: topic → `ce_type`s.
+ALSO_PUBLISHED: Final = {topics.RESERVATIONS: (RequestRefused.ce_type,)}
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _TIME: Final = {"type": "string", "format": "date-time"}
@@ -33,12 +33,12 @@ _TRACE: Final = {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f
 _REQUEST_ID: Final = {
     "type": "string",
     "pattern": r"^[\x21-\x7e]{1,255}$",
-    "description": "The idempotency key: the same id and body are answered once, another body is refused",
+    "description": "The idempotency key: the same id and body take effect once, another body is refused",
 }
 _EVENT_ID: Final = {
     "type": "string",
     "format": "uuid",
-    "description": "Derived from the cause: a repeat has the same id",
+    "description": "Derived from the cause: an event that is published again has the same id",
 }
 
 
@@ -64,10 +64,14 @@ HEADERS: Final[dict[str, Schema]] = {
     "EventHeaders": _headers(
         _EVENT_ID,
         {
-            "ce_subject": {**_TEXT, "description": "The lead id, where there is one"},
-            "ce_correlationid": {**_TEXT, "description": "The ce_id that the story began with"},
-            "ce_causationid": {**_TEXT, "description": "The ce_id of what caused this event"},
-            "ce_sequence": {"type": "string", "pattern": "^[0-9]+$", "description": "Per key and producer"},
+            "ce_subject": {**_TEXT, "description": "The lead id, if the message is about a lead"},
+            "ce_correlationid": {**_TEXT, "description": "The ce_id of the first message of the chain of causes"},
+            "ce_causationid": {**_TEXT, "description": "The ce_id of the message that caused this event"},
+            "ce_sequence": {
+                "type": "string",
+                "pattern": "^[0-9]+$",
+                "description": "Numbers the events of one key and one producer from 1",
+            },
         },
         ("ce_correlationid", "ce_causationid"),
     ),
@@ -75,12 +79,12 @@ HEADERS: Final[dict[str, Schema]] = {
 
 
 def address(message: type[Message]) -> str:
-    """The topic's name, with `{portal}` where each portal has its own."""
+    """The name of the message's topic, with `{portal}` where each portal has a topic of its own."""
     return PORTAL.name if message.topic == topics.PORTAL_REQUESTS else message.topic
 
 
 def key_form(message: type[Message]) -> str | None:
-    """What a record is keyed by, in names of fields; None: any key."""
+    """The record key in terms of the message's fields, such as `client_key`. None: the producer chooses the key."""
     try:
         return _named(message).key
     except NotImplementedError:
@@ -88,7 +92,7 @@ def key_form(message: type[Message]) -> str | None:
 
 
 def document(messages: Sequence[type[Message]]) -> Schema:
-    """The AsyncAPI document of `messages`. It needs no other file."""
+    """The AsyncAPI document of `messages`. It refers to no other file."""
     references, definitions = models_json_schema(
         [(message, "validation") for message in messages], ref_template="#/components/schemas/{model}"
     )
@@ -98,11 +102,11 @@ def document(messages: Sequence[type[Message]]) -> Schema:
         "info": {
             "title": "Truce",
             "version": "1",
-            "description": "Every message that crosses a topic. Readers ignore fields and kinds they do not know.",
+            "description": "Every message on every topic. Readers ignore fields and kinds that they do not know.",
         },
         "defaultContentType": "application/json",
         "channels": {
-            topic: _channel(topic, [*(m.ce_type for m in messages if m.topic == topic), *ALSO.get(topic, ())])
+            topic: _channel(topic, [*(m.ce_type for m in messages if m.topic == topic), *ALSO_PUBLISHED.get(topic, ())])
             for topic in FLOW
         },
         "operations": {
@@ -123,7 +127,7 @@ def document(messages: Sequence[type[Message]]) -> Schema:
 
 
 def _named(message: type[Message]) -> Message:
-    """An instance whose fields hold their own names: its properties then tell which fields they are made of."""
+    """An instance whose fields hold their own names, so that its properties name the fields that they consist of."""
     fields: dict[str, Any] = {name: name for name in message.model_fields}
     return message.model_construct(**fields)
 
@@ -134,7 +138,9 @@ def _message(message: type[Message], reference: Schema, schema: Schema) -> Schem
     if _named(message).subject is not None:
         own["required"] = ["ce_subject"]
     form = key_form(message)
-    key = schema["properties"].get(form, {"description": form or "free: intake re-keys"})
+    key = schema["properties"].get(
+        form, {"description": form or "free: intake publishes the request under another key"}
+    )
     return {
         "name": message.ce_type,
         "title": schema["title"],
@@ -155,5 +161,5 @@ def _channel(topic: str, kinds: Sequence[str]) -> Schema:
         "bindings": {"kafka": {"partitions": spec.partitions, "topicConfiguration": settings, **BINDING}},
     }
     if spec is PORTAL:
-        channel["parameters"] = {"portal": {"description": "The one portal that may write to this topic"}}
+        channel["parameters"] = {"portal": {"description": "The only portal that may write to this topic"}}
     return channel

@@ -1,4 +1,4 @@
-"""What every message has in common."""
+"""The base of all messages, and the types that several messages use."""
 
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
@@ -18,9 +18,12 @@ PartnerId = Annotated[str, StringConstraints(min_length=1, max_length=64, patter
 ClientKey = Annotated[str, StringConstraints(pattern=r"^k1:[0-9a-f]{64}$")]
 Sealed = Annotated[
     str,
-    Field(min_length=1, description="Compact JWE (dir, A256GCM) bound to its owner's id in the header"),
+    Field(
+        min_length=1,
+        description="Compact JWE (dir, A256GCM), bound by its header to the id of its owner: a lead or a partner",
+    ),
 ]
-# Who decided, and why: of the builder's staff, never of a client.
+# The name of a member of the builder's staff, and the reason of a decision. Never the data of a client.
 StaffName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 TypedText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 PartnerStatus = Literal["active", "suspended"]
@@ -36,9 +39,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class Message(BaseModel):
-    """Frozen, tolerant of fields it does not know, and silent about its content in errors.
+    """A message on a topic. It is frozen, ignores unknown fields, and its validation errors quote no content.
 
-    `key` is the Kafka record key, `subject` the CloudEvents subject (the lead id where there is one).
+    `key` is the Kafka record key. `subject` is the CloudEvents subject: the id of the lead, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -48,7 +51,7 @@ class Message(BaseModel):
 
     @property
     def key(self) -> str:
-        raise NotImplementedError(f"{type(self).__name__} names no key")
+        raise NotImplementedError(f"{type(self).__name__} has no key")
 
     @property
     def subject(self) -> str | None:
@@ -56,7 +59,7 @@ class Message(BaseModel):
 
 
 class ClientMessage(Message):
-    """Something about one lead of one client; all that is said about a client shares a partition."""
+    """A message about a lead. The record key is the client key, so all messages of a client share a partition."""
 
     lead_id: UUID
     client_key: ClientKey

@@ -1,4 +1,4 @@
-"""The list of all messages: what the schemas, the AsyncAPI document and the tests walk over."""
+"""The list of all messages. The schemas, the AsyncAPI document and the tests are made from it."""
 
 from typing import Final
 

@@ -1,11 +1,11 @@
-"""When a schema may take the place of a published one of the same name and version.
+"""Which changes of a published schema are compatible, so that its name and version may stay.
 
-Old and new code run side by side, and topics keep what old code wrote. So every message that old code writes
-must be readable by new code, and every message that new code writes by old code; readers ignore fields they do
-not know. What is left: optional fields may be added, words may be changed. All else is a new version.
+Old and new code run at the same time, and topics keep the messages of old code. So new code must read every message
+of old code, and old code every message of new code. Readers ignore unknown fields. Therefore optional fields may be
+added and descriptions may change. Every other change needs a new version of the message.
 
-Optional fields are not removed either (mark them `deprecated`): a name that was used once can then never come
-back with another meaning, and a schema that fits the published one fits all that were published before it.
+Optional fields may not be removed (mark them `deprecated`). So the name of a field never returns with another meaning,
+and a schema that is compatible with the published one is compatible with all versions published before.
 """
 
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ _WORDS: Final = frozenset({"$schema", "$id", "$defs", "$comment", "title", "desc
 _FLOORS: Final = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _CEILINGS: Final = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _NESTED: Final = frozenset({"items", "additionalProperties"})
-_HERE: Final = frozenset({"properties", "required", "anyOf"})  # compared by rules of their own
+_HERE: Final = frozenset({"properties", "required", "anyOf"})  # compared by functions of their own
 _ABSENT: Final = object()
 
 
 def breaking_changes(published: Schema, proposed: Schema) -> list[str]:
-    """Why `proposed` may not replace `published`, one line for each reason; empty when it may.
+    """The reasons why `proposed` may not replace `published`, one line each. Empty if it may.
 
-    Schemas as pydantic writes them. A keyword without a rule here may not change at all. Messages are trees:
-    a definition that refers to itself is not supported.
+    Both are schemas as pydantic generates them. A keyword without a rule in this module may not change. A definition
+    that refers to itself is not supported.
     """
     return list(_compare(_plain(published, published), _plain(proposed, proposed), "message"))
 
 
 def _plain(node: Schema, root: Schema) -> Schema:
-    """The schema without words and references, written in one way only, so that equal means the same."""
+    """The schema without descriptions and references, in a normal form: schemas of one meaning become equal."""
     if "$ref" in node:
         target = root["$defs"][node["$ref"].removeprefix("#/$defs/")]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
@@ -71,7 +71,7 @@ def _compare_fields(old: Schema, new: Schema, at: str) -> Iterator[str]:
     for name, field in before.items():
         where = f"{at}.{name}"
         if name not in after:
-            why = "old readers need it" if name in needed else "its name could come back meaning something else"
+            why = "old readers need it" if name in needed else "its name could return with another meaning"
             yield f"{where}: removed; {why}"
             continue
         if name in needed - needed_now:
@@ -87,7 +87,7 @@ def _compare_fields(old: Schema, new: Schema, at: str) -> Iterator[str]:
 def _compare_keyword(key: str, old: Any, new: Any, at: str) -> Iterator[str]:
     change = f"{at}: {key} was {_show(old)}, is {_show(new)}"
     if key == "default":
-        yield f"{change}; one message would be read in two ways"
+        yield f"{change}; old and new code would read one message differently"
     elif key == "enum" and _ABSENT not in (old, new):
         if lost := [value for value in old if value not in new]:
             yield f"{at}: no longer accepts {_show(lost)}; old messages may hold it"

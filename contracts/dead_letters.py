@@ -1,4 +1,4 @@
-"""Topic `dead-letters`: what could not be handled, sealed whole, for an operator to read and replay."""
+"""Topic `dead-letters`: records that could not be handled, encrypted whole, for an operator to read and replay."""
 
 import base64
 from collections.abc import Sequence
@@ -15,13 +15,17 @@ from contracts.base import Message, Time
 from contracts.sealing import encrypt_to
 
 REPLAY: Final = "replay"
-"""The header of a replay, once for each time: `<service> <token>`, and ` discard` for one that shall not come back."""
+"""The header that marks a replay: `<service> <token>`, or `<service> <token> discard` to remove the parked record.
+
+A record has one such header for each time it was replayed.
+"""
 
 
 class DeadLetter(Message):
-    """`original` opens to `{"key", "headers": [[name, value]], "value", "token"}`: base64 texts or null.
+    """A record that a service could not handle.
 
-    `token` is the place of a parked message in its key's queue; a replay names it in the header `replay`.
+    `original` decrypts to `{"key", "headers": [[name, value]], "value", "token"}`: base64 texts or null. `token` is the
+    place of a parked record in the queue of its key; a replay names it in the header `replay`.
     """
 
     ce_type: ClassVar[str] = "dead-letter.v1"
@@ -31,7 +35,7 @@ class DeadLetter(Message):
     original_topic: str
     partition: int
     offset: int
-    reason: Annotated[str, Field(description="a stable code, never content")]
+    reason: Annotated[str, Field(description="a stable code; it holds no content of the record")]
     attempts: Annotated[int, Field(ge=1)] = 1
     original: Annotated[str, Field(min_length=1, description="Compact JWE (ECDH-ES, A256GCM) to the operators' key")]
 
@@ -41,7 +45,7 @@ class DeadLetter(Message):
 
 
 class DeadLetterResolved(Message):
-    """An operator has replayed or discarded a letter: it is no longer open."""
+    """An operator has replayed or discarded the record of a dead letter. The letter is no longer open."""
 
     ce_type: ClassVar[str] = "dead-letter-resolved.v1"
     topic: ClassVar[str] = topics.DEAD_LETTERS
@@ -58,7 +62,7 @@ class DeadLetterResolved(Message):
 
 
 class KafkaRecord(Protocol):
-    """What a dead letter keeps of a consumed record."""
+    """The parts of a consumed record that a dead letter keeps."""
 
     @property
     def topic(self) -> str: ...
@@ -75,7 +79,10 @@ class KafkaRecord(Protocol):
 
 
 class DeadLetterWriter:
-    """Seals to one public key, so that whoever writes dead letters needs no secret. Raises ValueError for no key."""
+    """Makes the dead letters of one service, encrypted to the operators' public key: the service needs no secret.
+
+    `public_jwk` is an EC JWK as JSON text. Raises ValueError for anything else.
+    """
 
     def __init__(self, service: str, public_jwk: str) -> None:
         try:
@@ -85,7 +92,7 @@ class DeadLetterWriter:
         self._service = service
 
     def write(self, record: KafkaRecord, reason: str, token: UUID | None) -> DeadLetter:
-        """The dead letter of one record. `token`: its place in its key's queue, if it is parked."""
+        """The dead letter of a record. `token`: its place in the queue of its key; None if it is not parked."""
         original = {
             "key": _text(record.key),
             "headers": [[name, _text(content)] for name, content in record.headers],

@@ -1,6 +1,6 @@
-"""`python -m contracts.generate [--check]`: writes schemas/ and asyncapi.json from the models.
+"""`python -m contracts.generate [--check]` writes schemas/ and asyncapi.json from the models.
 
-Never replaces a published schema by one that old or new code could not read: see `compatibility`.
+A published schema is never replaced by an incompatible one: see `compatibility`.
 """
 
 import argparse
@@ -19,7 +19,7 @@ FOLDER: Final = Path(__file__).parent
 
 
 def schema_of(message: type[Message]) -> Schema:
-    """The JSON Schema 2020-12 of one message. Its topic and key are part of what is published."""
+    """The JSON Schema 2020-12 of one message, with its topic and key as `x-kafka-topic` and `x-kafka-key`."""
     body = message.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -33,7 +33,10 @@ def schema_of(message: type[Message]) -> Schema:
 
 
 def run(folder: Path = FOLDER, messages: Sequence[type[Message]] = MESSAGES, *, check: bool = False) -> list[str]:
-    """Brings `folder` up to date, or only looks. Returns what is wrong; nothing is written then."""
+    """Write the files of `messages` to `folder`; with `check`, only compare. Returns the problems.
+
+    If there are problems, nothing is written.
+    """
     schemas = {folder / "schemas" / f"{message.ce_type}.json": schema_of(message) for message in messages}
     problems = [
         f"{path.relative_to(folder)}: {change}"
@@ -42,12 +45,12 @@ def run(folder: Path = FOLDER, messages: Sequence[type[Message]] = MESSAGES, *, 
         for change in breaking_changes(json.loads(path.read_text("utf-8")), schema)
     ]
     problems += [
-        f"{path.relative_to(folder)}: published, but gone from the catalogue; topics still hold such messages"
+        f"{path.relative_to(folder)}: published, but not in the catalogue; topics still hold such messages"
         for path in sorted((folder / "schemas").glob("*.json"))
         if path not in schemas
     ]
     if problems:
-        return [*problems, "a published schema stays as it is; a breaking change is a new version beside it"]
+        return [*problems, "a published schema keeps its meaning; make a breaking change as a new version beside it"]
     wanted = {**schemas, folder / "asyncapi.json": asyncapi.document(messages)}
     texts = {path: json.dumps(content, ensure_ascii=False, indent=2) + "\n" for path, content in wanted.items()}
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text("utf-8") != text]
@@ -60,9 +63,11 @@ def run(folder: Path = FOLDER, messages: Sequence[type[Message]] = MESSAGES, *, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 when all is well, else 1 and what is wrong, line by line, on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m contracts.generate", description="Schemas from the models.")
-    parser.add_argument("--check", action="store_true", help="write nothing; name what is stale")
+    """The command. Returns the exit code: 0, or 1 after it has printed the problems to stderr, one a line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m contracts.generate", description="Write the schemas and the AsyncAPI document from the models."
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; list the stale files")
     problems = run(check=parser.parse_args(arguments).check)
     for problem in problems:
         print(problem, file=sys.stderr)

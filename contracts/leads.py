@@ -1,4 +1,4 @@
-"""Topic `leads`: what intake took from portals, in the order of receipt, and what it had to refuse."""
+"""Topic `leads`: the requests that intake accepted from portals, in the order of receipt, and those it refused."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -22,7 +22,7 @@ from contracts.portal import Consent
 
 
 class LeadSubmitted(ClientMessage):
-    """`number` grows in the order of receipt; per client, `received_at` does too."""
+    """A partner submitted a client. `number` grows in the order of receipt; for one client `received_at` grows, too."""
 
     ce_type: ClassVar[str] = "lead-submitted.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -41,7 +41,7 @@ class _Request(ClientMessage):
 
 
 class ReturnRequested(_Request):
-    """A partner manager returns a client: intake has found the lead by phone, and the name was right."""
+    """A partner manager returns a client to the partner. Intake found the lead by the phone; the name is the same."""
 
     ce_type: ClassVar[str] = "return-requested.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -51,7 +51,10 @@ class ReturnRequested(_Request):
 
 
 class WithdrawalRequested(_Request):
-    """The client is to be free again. Without a `manager` the partner itself says so, and only for a day."""
+    """The lead is to be withdrawn, so that the client is free again.
+
+    Without `manager` the partner withdraws the lead itself, which it may do for a day.
+    """
 
     ce_type: ClassVar[str] = "withdrawal-requested.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -61,7 +64,7 @@ class WithdrawalRequested(_Request):
 
 
 class RewardClaimed(_Request):
-    """A partner claims the reward for a sale; reservations knows whether there was one."""
+    """A partner claims the reward for a sale. Reservations decides whether there was a sale."""
 
     ce_type: ClassVar[str] = "reward-claimed.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -71,7 +74,7 @@ class RewardClaimed(_Request):
 
 
 class RewardSettlementRequested(_Request):
-    """The builder's decision about a claim; `amount` and `currency` where it is to be accrued."""
+    """The builder's decision about a claim. `amount` and `currency` are set if the reward is to be accrued."""
 
     ce_type: ClassVar[str] = "reward-settlement-requested.v1"
     topic: ClassVar[str] = topics.LEADS
@@ -85,9 +88,9 @@ class RewardSettlementRequested(_Request):
 
 
 class RequestRefused(Message):
-    """A portal's request that could be read but not taken. `reason` is one of the published codes.
+    """A portal's request that is valid as a message but was refused. `reason` is one of the published codes.
 
-    Intake says it on `leads`, keyed by the request; reservations on `reservations`, keyed by the client.
+    Intake publishes it to `leads` with the request id as the key, reservations to `reservations` with the client key.
     """
 
     ce_type: ClassVar[str] = "request-refused.v1"

@@ -1,4 +1,4 @@
-"""Topic `partners`: who may bring clients. Compacted, keyed by partner id; written by intake alone."""
+"""Topic `partners`: who may submit clients. Compacted; the key is the partner id; only intake publishes to it."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from contracts.portal import Agreement
 
 
 class Partner(Message):
-    """The partner as it stands now. `person` is sealed and bound to the partner id."""
+    """The present state of a partner. `person` is sealed and bound to the partner id."""
 
     ce_type: ClassVar[str] = "partner.v1"
     topic: ClassVar[str] = topics.PARTNERS

@@ -1,4 +1,4 @@
-"""A client as all sides compare it: E.164 phone, folded name, and the key that tells nobody the phone."""
+"""People as all services compare them: phone in E.164, folded name, and the client key, which hides the phone."""
 
 import hashlib
 import hmac
@@ -12,20 +12,20 @@ DEFAULT_REGION = "RU"
 MAX_NAME_LENGTH = 150
 
 _KEY_PREFIX = "k1:"
-_YO = re.compile("е\u0308+")  # ё taken apart
+_YO = re.compile("е\u0308+")  # ё as two code points
 
 
 class InvalidPhone(ValueError):
-    """The text is not a valid telephone number. Carries no part of it."""
+    """The text is not a valid telephone number. The error quotes no part of the text."""
 
 
 class InvalidName(ValueError):
-    """The name is empty, too long, or holds no letter. Carries no part of it."""
+    """The name is empty, too long, or holds no letter. The error quotes no part of the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person: `phone` is E.164, `phone_raw` what was typed, `full_name` trimmed with spaces folded."""
+    """A person. `phone` is E.164, `phone_raw` the phone as it was typed; `full_name` has single spaces only."""
 
     full_name: str
     phone: str
@@ -33,12 +33,12 @@ class Person:
 
     @classmethod
     def parse(cls, full_name: str, phone: str, region: str = DEFAULT_REGION) -> "Person":
-        """Normalise what a portal sent. Raises InvalidName or InvalidPhone."""
+        """Normalise a name and a phone that a portal sent. Raises InvalidName or InvalidPhone."""
         return cls(full_name=tidy_name(full_name), phone=parse_phone(phone, region), phone_raw=phone)
 
 
 def parse_phone(text: str, region: str = DEFAULT_REGION) -> str:
-    """The number in E.164. Raises InvalidPhone."""
+    """The number in E.164. A number without a country code is one of `region`. Raises InvalidPhone."""
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -49,7 +49,7 @@ def parse_phone(text: str, region: str = DEFAULT_REGION) -> str:
 
 
 def tidy_name(text: str) -> str:
-    """Composed (NFC), trimmed, inner spaces folded to one. Raises InvalidName."""
+    """The name in NFC, trimmed, with single spaces. Raises InvalidName."""
     name = _fold_spaces(text)
     if not any(character.isalpha() for character in name):
         raise InvalidName("no letters in the name")
@@ -61,21 +61,21 @@ def tidy_name(text: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """For comparison only, of an accepted name: case, ё/е, spaces and how accents are coded do not matter."""
+    """The form in which two names are compared: without differences of case, ё/е, spaces and Unicode normal form."""
     folded = unicodedata.normalize("NFD", _fold_spaces(name)).casefold()
     return unicodedata.normalize("NFC", _YO.sub("е", folded))
 
 
 def client_key(secret: bytes, phone: str) -> str:
-    """`k1:` and the hex HMAC-SHA256 of the E.164 phone: one client's partition, and no way back to the phone.
+    """The client key: `k1:` and the hex HMAC-SHA256 of the E.164 phone. The phone cannot be found from it.
 
-    Changing `secret` changes every key: a migration, not a rotation.
+    Another `secret` changes the key of every client, so it cannot be rotated, only migrated.
     """
     return _KEY_PREFIX + hmac.digest(secret, phone.encode(), hashlib.sha256).hex()
 
 
 def is_client_key(text: str) -> bool:
-    """Whether it is one of these, and not a key of something else."""
+    """Whether the text is a client key, and not the key of another thing."""
     return text.startswith(_KEY_PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""Requests that portals send, over HTTP (as bodies) or on their own topic `portal-requests.<portal>`."""
+"""Requests of portals: bodies over HTTP, or messages on the portal's own topic `portal-requests.<portal>`."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class PlainPerson(_Part):
-    """A person as a portal types it in: nothing is normalised yet."""
+    """A person as a portal sends it, not normalised."""
 
     full_name: FullName
     phone: RawPhone
@@ -37,8 +37,11 @@ class Agreement(_Part):
 
 
 class RegisterPartner(Message):
-    """`person` is a compact JWE of a `PlainPerson`, or, where the operator allows it, absent in favour of
-    the plain `full_name` and `phone`."""
+    """A partner to add or to change.
+
+    `person` is a compact JWE of a `PlainPerson`. Where the operator allows it, the plain `full_name` and `phone` may
+    replace `person`.
+    """
 
     ce_type: ClassVar[str] = "register-partner.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
@@ -52,8 +55,11 @@ class RegisterPartner(Message):
 
 
 class SubmitLead(Message):
-    """`client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainPerson` to intake's public key, or a plain
-    object where the operator allows it. Without `consent` the lead is refused (`no-consent`)."""
+    """A client that a partner submits.
+
+    `client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainPerson` to intake's public key, or a plain object where
+    the operator allows it. Without `consent` the lead is refused (`no-consent`).
+    """
 
     ce_type: ClassVar[str] = "submit-lead.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
@@ -65,9 +71,9 @@ class SubmitLead(Message):
 
 
 class ReturnLead(Message):
-    """A partner manager returns a client to the partner who reserved it, as the partner names it on the telephone.
+    """A partner manager returns a client to the partner that reserved it.
 
-    `client` as in `SubmitLead`: the phone finds the lead, the name must be the one it was submitted with.
+    `client` as in `SubmitLead`. The lead is found by the phone; the name must be the name of the submission.
     """
 
     ce_type: ClassVar[str] = "return-lead.v1"
@@ -80,7 +86,7 @@ class ReturnLead(Message):
 
 
 class WithdrawLead(Message):
-    """The client was staked by mistake. One of `partner_id` and `manager`: who says so."""
+    """A lead that was submitted by mistake. Either `partner_id` or `manager` names who withdraws it."""
 
     ce_type: ClassVar[str] = "withdraw-lead.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
@@ -92,7 +98,7 @@ class WithdrawLead(Message):
 
 
 class ClaimReward(Message):
-    """The partner claims the reward for a sale to the client of this lead."""
+    """A partner's claim of the reward for a sale to the client of this lead."""
 
     ce_type: ClassVar[str] = "claim-reward.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS
@@ -103,7 +109,7 @@ class ClaimReward(Message):
 
 
 class SettleReward(Message):
-    """The builder's decision about a claim. To accrue takes `amount` and `currency`."""
+    """The builder's decision about a claim. The decision `accrue` needs `amount` and `currency`."""
 
     ce_type: ClassVar[str] = "settle-reward.v1"
     topic: ClassVar[str] = topics.PORTAL_REQUESTS

@@ -1,4 +1,4 @@
-"""Topic `reservations`: the clocks of granted reservations."""
+"""Topic `reservations`: the terms of reservations, and the partners' rewards."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -14,22 +14,24 @@ from contracts.leads import RequestRefused
 class _Reservation(ClientMessage):
     reservation_id: UUID
     client: Sealed
-    confirmed_at: Annotated[Time, Field(description="the anchor every term is counted from")]
+    confirmed_at: Annotated[Time, Field(description="the time from which the term is counted")]
     reserved_through: Annotated[date, Field(description="last day of the reservation, in the builder's zone")]
-    reserved_until: Annotated[Time, Field(description="first instant after the reservation")]
-    history_count: Annotated[int | None, Field(description="entries of the client's history, this one included")] = None
-    history_head: Annotated[str | None, Field(description="hex keyed hash of the last of them")] = None
+    reserved_until: Annotated[Time, Field(description="the first moment after the reservation")]
+    history_count: Annotated[
+        int | None, Field(description="number of entries in the client's history, this one included")
+    ] = None
+    history_head: Annotated[str | None, Field(description="keyed hash of the last entry, in hex")] = None
 
 
 class ReservationOpened(_Reservation):
-    """Confirmed means reserved: portals show it and the SMS goes on this event."""
+    """A confirmed lead is reserved. Portals show it, and the partner gets an SMS, because of this event."""
 
     ce_type: ClassVar[str] = "reservation-opened.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
 
 
 class ReservationExpiring(_Reservation):
-    """So many days are left. Told once a threshold, and only if it is true when it is told."""
+    """`days_left` days of the reservation remain. Published at most once a threshold, and only while that is true."""
 
     ce_type: ClassVar[str] = "reservation-expiring.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -38,7 +40,7 @@ class ReservationExpiring(_Reservation):
 
 
 class ReservationExpired(_Reservation):
-    """The term ran out without a sale; the client passes to the builder."""
+    """The term ended without a sale. The client passes to the builder."""
 
     ce_type: ClassVar[str] = "reservation-expired.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -47,7 +49,7 @@ class ReservationExpired(_Reservation):
 
 
 class ReservationExtended(_Reservation):
-    """A partner manager returned the client while the reservation was live: it runs on, from the same anchor."""
+    """A partner manager returned the client while the reservation was live. It ends later; its start is unchanged."""
 
     ce_type: ClassVar[str] = "reservation-extended.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -57,7 +59,7 @@ class ReservationExtended(_Reservation):
 
 
 class ReinstatementRequested(ClientMessage):
-    """A partner manager wants to return a client whose reservation ran out: the gateway, as arbiter, answers."""
+    """A partner manager wants to return a client whose reservation has expired. The gateway decides, as the arbiter."""
 
     ce_type: ClassVar[str] = "reinstatement-requested.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -67,7 +69,7 @@ class ReinstatementRequested(ClientMessage):
 
 
 class ReservationReinstated(_Reservation):
-    """The client is the partner's again for a fresh term; `confirmed_at`, its anchor, is when the gateway agreed."""
+    """An expired client is reserved for the partner for a new term. The gateway decided it at `confirmed_at`."""
 
     ce_type: ClassVar[str] = "reservation-reinstated.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -77,22 +79,22 @@ class ReservationReinstated(_Reservation):
 
 
 class ReservationClosed(_Reservation):
-    """Over before its time: `won` by a sale, or `withdrawn`, and then the client is free."""
+    """A reservation ended before its term: `won` by a sale, or `withdrawn`. A withdrawn client is free."""
 
     ce_type: ClassVar[str] = "reservation-closed.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
 
     closed_at: Time
     outcome: Literal["won", "withdrawn"]
-    deal: Annotated[str | None, Field(description="1C's reference of the sale that won it")] = None
-    request_id: Annotated[UUID | None, Field(description="the request that withdrew it")] = None
+    deal: Annotated[str | None, Field(description="1C's reference of the sale")] = None
+    request_id: Annotated[UUID | None, Field(description="the request that withdrew the lead")] = None
     corrects: Annotated[
-        Literal["expired"] | None, Field(description="news of a sale inside the term came after the expiry")
+        Literal["expired"] | None, Field(description="the sale was inside the term, but was found after the expiry")
     ] = None
 
 
 class ReservationReopened(_Reservation):
-    """The sale that closed it is void: what is left of the term runs on."""
+    """The sale that closed the reservation was cancelled. The reservation continues for the rest of its term."""
 
     ce_type: ClassVar[str] = "reservation-reopened.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -118,13 +120,15 @@ LiveReservation = (
 
 class _Reward(ClientMessage):
     claim_id: UUID
-    request_id: Annotated[UUID | None, Field(description="the request it answers; none for a cancelled sale")] = None
+    request_id: Annotated[
+        UUID | None, Field(description="the request that caused this event; none for a cancelled sale")
+    ] = None
     deal: Annotated[str, Field(description="1C's reference of the sale")]
     contract_number: str
 
 
 class RewardClaimAccepted(_Reward):
-    """The sale was made inside the reservation: the claim is under review by the builder."""
+    """The sale was inside the reservation, so the builder reviews the claim."""
 
     ce_type: ClassVar[str] = "reward-claim-accepted.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -133,7 +137,7 @@ class RewardClaimAccepted(_Reward):
 
 
 class RewardAccrued(_Reward):
-    """An entry of the partner's ledger. A correction is the difference, a cancelled sale takes all back: negative."""
+    """An entry of the partner's ledger. A correction is the difference; a cancelled sale gives a negative entry."""
 
     ce_type: ClassVar[str] = "reward-accrued.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -146,7 +150,7 @@ class RewardAccrued(_Reward):
 
 
 class RewardDeclined(_Reward):
-    """The builder declined the claim, or its sale is void."""
+    """The builder declined the claim, or its sale was cancelled."""
 
     ce_type: ClassVar[str] = "reward-declined.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
@@ -157,7 +161,7 @@ class RewardDeclined(_Reward):
 
 
 class ReservationRequestRefused(RequestRefused):
-    """`request-refused` as reservations says it: about a lead, in the client's partition."""
+    """`request-refused` as reservations publishes it: about a lead, with the client key as the record key."""
 
     ce_type: ClassVar[str] = RequestRefused.ce_type
     topic: ClassVar[str] = topics.RESERVATIONS

@@ -1,4 +1,4 @@
-"""Sealing: how names and phones travel and rest. Compact JWE, bound to the id of what they belong to."""
+"""Sealing: how names and phones are encrypted, on topics and in tables. Compact JWE, bound to a lead or a partner."""
 
 import json
 from collections.abc import Sequence
@@ -15,31 +15,31 @@ from contracts.person import Person
 from contracts.topics import MAX_DEAD_LETTER_BYTES
 
 OWNER: Final = "own"
-OPENED_KEPT: Final = 4096
+CACHED_PEOPLE: Final = 4096
 
 
 class _Registry(jwe.JWERegistry):
-    # joserfc opens no more than 64 KiB by default; dead letters rest whole.
+    # joserfc decrypts at most 64 KiB by default; a dead letter holds a whole record.
     max_ciphertext_length = MAX_DEAD_LETTER_BYTES
 
 
 _REGISTRY = _Registry(
-    header_registry={OWNER: HeaderParameter("Id of the lead or partner it belongs to", "str")},
+    header_registry={OWNER: HeaderParameter("Id of the lead or partner that the content belongs to", "str")},
     algorithms=["dir", "ECDH-ES", "A256GCM"],
 )
-# A foreign header may hold any JSON: joserfc then fails with whatever Python raises.
-_WILL_NOT_OPEN: Final = (JoseError, ValueError, KeyError, TypeError, AttributeError, AssertionError)
+# The header of a token may hold any JSON, and joserfc then raises any of these.
+_DECRYPTION_ERRORS: Final = (JoseError, ValueError, KeyError, TypeError, AttributeError, AssertionError)
 
 
 class Unsealable(ValueError):
-    """The text does not open: a foreign key, a broken token, another owner. Carries no content."""
+    """The text cannot be decrypted: another key, a broken token, another owner. The error quotes no content."""
 
 
 class Sealer:
-    """Seals with the first of its keys and opens with any: keys rotate, and old messages stay readable.
+    """Seals with its first key and opens with any of its keys, so keys can be rotated while old messages stay readable.
 
     `jwks` is a JWK Set as JSON text: `{"keys": [{"kty": "oct", "kid": ..., "k": ...}, ...]}`, 256-bit keys.
-    Raises ValueError for anything else, without echoing it.
+    Raises ValueError for any other text; the error does not quote it.
     """
 
     def __init__(self, jwks: str) -> None:
@@ -53,56 +53,56 @@ class Sealer:
         if len(self._keys) != len(keys):
             raise ValueError("two sealing keys share a kid")
         self._current = keys[0]
-        # One client is looked at several times within moments, one partner all day long.
-        self._open = lru_cache(OPENED_KEPT)(self._decrypt)
+        # A client is opened several times within seconds, a partner all day.
+        self._open = lru_cache(CACHED_PEOPLE)(self._decrypt)
 
     def seal(self, client: Person, owner: str) -> str:
-        """A compact JWE of the client, bound to `owner` (lead or partner id)."""
+        """A compact JWE of a person, bound to `owner`: the id of a lead or a partner."""
         plain = orjson.dumps({"full_name": client.full_name, "phone": client.phone, "phone_raw": client.phone_raw})
         header = {"alg": "dir", "enc": "A256GCM", "kid": self._current.kid, OWNER: owner}
         return jwe.encrypt_compact(header, plain, self._current, registry=_REGISTRY)
 
     def open(self, sealed: str, owner: str) -> Person:
-        """The client inside. Raises Unsealable when it does not open or belongs to another owner."""
+        """The person in a sealed text. Raises Unsealable if no key decrypts it or it is bound to another owner."""
         return self._open(sealed, owner)
 
     def _decrypt(self, sealed: str, owner: str) -> Person:
         try:
             opened = jwe.decrypt_compact(sealed, self._key_for, registry=_REGISTRY)
-        except _WILL_NOT_OPEN:
+        except _DECRYPTION_ERRORS:
             raise Unsealable("does not open with any of the keys") from None
         if opened.protected.get(OWNER) != owner:
             raise Unsealable("is bound to another owner")
-        return _client(opened.plaintext)
+        return _person(opened.plaintext)
 
     def _key_for(self, recipient: Any) -> OctKey:
         return self._keys[recipient.headers()["kid"]]
 
 
 def encrypt_to(public_key: ECKey, plain: bytes) -> str:
-    """A compact JWE (`ECDH-ES`, `A256GCM`) to a public key: what portals send, how dead letters rest."""
+    """A compact JWE (`ECDH-ES`, `A256GCM`) to a public key. Portals' requests and dead letters are encrypted so."""
     public_key.ensure_kid()
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": public_key.kid}
     return jwe.encrypt_compact(header, plain, public_key, registry=_REGISTRY)
 
 
 def decrypt_with(private_keys: Sequence[ECKey], token: str) -> bytes:
-    """The bytes sent to one of `private_keys`, whether the token names its key or not. Raises Unsealable."""
+    """The content of a token that was encrypted to one of `private_keys`, named or not. Raises Unsealable."""
     for key in private_keys:
         try:
             plain = jwe.decrypt_compact(token, key, registry=_REGISTRY).plaintext
-        except _WILL_NOT_OPEN:
+        except _DECRYPTION_ERRORS:
             continue
         return plain or b""
     raise Unsealable("does not open with any of the keys")
 
 
-def _client(plain: bytes | None) -> Person:
+def _person(plain: bytes | None) -> Person:
     try:
         fields = orjson.loads(plain or b"")
         texts = [fields[name] for name in ("full_name", "phone", "phone_raw")]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise Unsealable("holds no client") from None
+        raise Unsealable("holds no person") from None
     if not all(isinstance(text, str) for text in texts):
-        raise Unsealable("holds no client")
+        raise Unsealable("holds no person")
     return Person(*texts)

@@ -1,4 +1,4 @@
-"""The topics, and how each is provisioned. Topics are never created by a client in passing."""
+"""The topics and their settings. Producers and consumers never create topics: `deploy.topics` does."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,12 +16,12 @@ MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_FRAMING = 16 * 1024  # a record batch's own bytes and headers, on top of the value
+_FRAMING = 16 * 1024  # the bytes of a record batch beside the value: framing, key, headers
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One topic: `config` holds Kafka's own topic settings, by their Kafka names."""
+    """One topic. `config` holds topic settings by their Kafka names."""
 
     name: str
     partitions: int = PARTITIONS
@@ -40,8 +40,8 @@ def _events(name: str) -> TopicSpec:
 
 
 def portal_requests(portal: str) -> TopicSpec:
-    """The topic on which `portal`, and it alone, produces its requests."""
-    # A portal may write up to the dead letters' size: what is too large for us is answered, not lost.
+    """The topic of the requests of `portal`, which is its only producer."""
+    # More than our own messages may have: a request that is too large for us is refused, or becomes a dead letter.
     return TopicSpec(
         f"{PORTAL_REQUESTS}.{portal}",
         config={

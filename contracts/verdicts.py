@@ -1,4 +1,4 @@
-"""Topic `verdicts`: whose client it is, decided by the 1C gateway alone, and what it noticed in 1C."""
+"""Topic `verdicts`: decisions of the 1C gateway about leads, and the sales and collisions that it finds in 1C."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -13,7 +13,7 @@ CollisionKind = Literal["later", "backdated", "redated", "entered-again", "withi
 
 
 class LeadConfirmed(ClientMessage):
-    """The client is this partner's. The reservation's term runs from `confirmed_at`."""
+    """The lead is confirmed: the client is this partner's. The term of the reservation starts at `confirmed_at`."""
 
     ce_type: ClassVar[str] = "lead-confirmed.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -25,7 +25,7 @@ class LeadConfirmed(ClientMessage):
 
 
 class LeadRejected(ClientMessage):
-    """`reason` is the true one and for the builder's staff; portals map it to what a realtor may know."""
+    """The lead is rejected. `reason` is the true reason, for the builder's staff; a portal shows a public reason."""
 
     ce_type: ClassVar[str] = "lead-rejected.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -35,12 +35,13 @@ class LeadRejected(ClientMessage):
     rejected_at: Time
     reason: RejectionReason
     evidence: Annotated[
-        str | None, Field(description="1C's reference of the enquiry, or the id of the lead, it rests on")
+        str | None,
+        Field(description="what the decision is based on: 1C's reference of an enquiry, or the id of a lead"),
     ] = None
 
 
 class LeadCheckDelayed(ClientMessage):
-    """1C has not answered for long, or people must decide: the lead is still under review. Told once."""
+    """1C has not answered for long, or a person must decide: the lead is still under review. Published once a lead."""
 
     ce_type: ClassVar[str] = "lead-check-delayed.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -51,7 +52,7 @@ class LeadCheckDelayed(ClientMessage):
 
 
 class ReinstatementConfirmed(ClientMessage):
-    """The client whose reservation had run out is this partner's once more; a fresh term runs from `confirmed_at`."""
+    """A client whose reservation had expired is this partner's again. A new term starts at `confirmed_at`."""
 
     ce_type: ClassVar[str] = "reinstatement-confirmed.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -61,7 +62,10 @@ class ReinstatementConfirmed(ClientMessage):
 
 
 class ReinstatementRejected(ClientMessage):
-    """Somebody else has the client by now, or has bought. `evidence`: the lead or 1C's reference it rests on."""
+    """Another partner holds the client by now, or the client has bought.
+
+    `evidence`: the id of a lead, or 1C's reference, that the decision is based on.
+    """
 
     ce_type: ClassVar[str] = "reinstatement-rejected.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -81,17 +85,19 @@ class _Deal(ClientMessage):
 
 
 class DealClosed(_Deal):
-    """A sale to the client of this lead was found in 1C, or tied to it by hand. Told once a sale."""
+    """A sale to the client of this lead was found in 1C, or a person linked it to the lead. Published once a sale."""
 
     ce_type: ClassVar[str] = "deal-closed.v1"
     topic: ClassVar[str] = topics.VERDICTS
 
     noticed_at: Time
-    linked_by: Annotated[str | None, Field(description="who tied it to the lead by hand, if anybody")] = None
+    linked_by: Annotated[str | None, Field(description="who linked the sale to the lead; null if the gateway did")] = (
+        None
+    )
 
 
 class DealCancelled(_Deal):
-    """A sale that was told of is void in 1C by now. Told once a sale."""
+    """A sale that was published as `deal-closed` was cancelled in 1C. Published once a sale."""
 
     ce_type: ClassVar[str] = "deal-cancelled.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -100,11 +106,11 @@ class DealCancelled(_Deal):
 
 
 class CollisionDetected(ClientMessage):
-    """The sales office has an enquiry of a client staked by a partner: who was first, and by whose clock.
+    """The sales office has an enquiry of a client whom a partner submitted. `kind` is the order of the two.
 
-    `later`: entered and dated after the lead. `backdated`: dated before the lead, but 1C did not have it at
-    `not_there_at`. `redated`: its date was `was_dated` before. `entered-again`: its like was deleted and entered anew.
-    `within-skew`: nobody can tell, a person decides.
+    `later`: the enquiry was entered and dated after the lead. `backdated`: it is dated before the lead, but 1C did not
+    have it at `not_there_at`. `redated`: its date was `was_dated` before. `entered-again`: a similar enquiry was
+    deleted before. `within-skew`: the difference is within the error of the clocks, and a person decides.
     """
 
     ce_type: ClassVar[str] = "collision-detected.v1"
@@ -113,10 +119,12 @@ class CollisionDetected(ClientMessage):
     kind: CollisionKind
     enquiry: Annotated[str, Field(description="1C's reference of the enquiry")]
     enquiry_number: str
-    enquiry_date: Annotated[Time, Field(description="the enquiry's date by 1C's clock")]
-    received_at: Annotated[Time, Field(description="when the lead was received, by our clock")]
+    enquiry_date: Annotated[Time, Field(description="date of the enquiry, by 1C's clock")]
+    received_at: Annotated[Time, Field(description="when intake received the lead, by our clock")]
     confirmed_at: Time | None = None
     reserved_through: date | None = None
-    first_seen_at: Annotated[Time, Field(description="when we first saw the enquiry")]
-    not_there_at: Annotated[Time | None, Field(description="when we last looked and 1C did not have it")] = None
+    first_seen_at: Annotated[Time, Field(description="when the gateway first read the enquiry from 1C")]
+    not_there_at: Annotated[
+        Time | None, Field(description="when the gateway last read 1C and the enquiry was not there")
+    ] = None
     was_dated: Time | None = None

@@ -52,7 +52,7 @@ _warm.set_forkserver_preload(
         "services.intake.operator",
         "services.notifier.app",
         "services.onec_gateway.app",
-        "services.ops.dead_letters",
+        "services.ops.operator",
         "services.reservations.app",
     ]
 )

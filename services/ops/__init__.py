@@ -1,1 +1,1 @@
-"""Operators' commands and, later, pages: on the internal network only."""
+"""Operators' commands and, later, pages. For the internal network only."""

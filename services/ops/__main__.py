@@ -2,9 +2,9 @@
 
 import typer
 
-from services.ops import dead_letters
+from services.ops import operator
 
 if __name__ == "__main__":
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Truce: operators' commands")
-    app.add_typer(dead_letters.app, name="dead-letters")
+    app.add_typer(operator.app, name="dead-letters")
     app()

@@ -1,6 +1,6 @@
-"""A service as small as can be, run as a real process: it counts what it hears about a key, and calls for it.
+"""The sample service: one state, one event, one kind of call. It is run as a real process on the whole chassis.
 
-It stands in for no service of ours; it is how the chassis' promises are tested without any business in the way.
+python -m tests.chassis.sample run
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 
 from chassis import tables
+from chassis.commands import work
 from chassis.commands.cli import service_cli
 from chassis.database.pool import driver_url
 from chassis.decision import Cause, Decision, Event, Task
@@ -27,6 +28,7 @@ from chassis.service import (
     Done,
     Input,
     Job,
+    Park,
     Rows,
     Rule,
     Service,
@@ -38,32 +40,32 @@ from chassis.settings import ServiceSettings
 from contracts.base import Message
 from contracts.dead_letters import DeadLetterWriter
 
-# Each test has topics and a group of its own.
+# Each test has its own topics and its own consumer group.
 SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
 BROKEN = bool(os.environ.get("SAMPLE_BROKEN"))
-HEARD, TOLD = f"sample-heard{SUFFIX}", f"sample-told{SUFFIX}"
+REQUESTS, RESULTS = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}"
 
 
-class Heard(Message):
-    """`wish`: what the test wants the service to do with it."""
+class CountRequested(Message):
+    """Request number `n` about `name`. `action` is what the service does: see `count`."""
 
-    ce_type: ClassVar[str] = "heard.v1"
-    topic: ClassVar[str] = HEARD
+    ce_type: ClassVar[str] = "count-requested.v1"
+    topic: ClassVar[str] = REQUESTS
 
     name: str
     n: int
-    wish: str = "count"
+    action: str = "count"
 
     @property
     def key(self) -> str:
         return self.name
 
 
-class Told(Message):
-    """The count after a message, or `called` with the number of its call."""
+class Counted(Message):
+    """The tally after request `n`; with `called`, request `n` had its call, and the tally is unchanged."""
 
-    ce_type: ClassVar[str] = "told.v1"
-    topic: ClassVar[str] = TOLD
+    ce_type: ClassVar[str] = "counted.v1"
+    topic: ClassVar[str] = RESULTS
 
     name: str
     n: int
@@ -76,39 +78,43 @@ class Told(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """The outcome of a call."""
+class CallDone:
+    """The outcome of the call of request `n`."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How often a name was heard."""
+    """How many requests about `name` were counted."""
 
     name: str
     count: int = 0
 
 
-def heard(tally: Tally, message: Heard, _: Cause, __: datetime) -> Decision[Tally]:
-    """Counts; or fails, or asks for a call, or for one that fails the first time, as the test wishes."""
-    if message.wish == "fail" or (message.wish == "fail-if-broken" and BROKEN):
-        raise ValueError("as wished")
+def count(tally: Tally, request: CountRequested, _: Cause, __: datetime) -> Decision[Tally]:
+    """Count the request, and do what its `action` names.
+
+    `count`: nothing more. `fail`: raise. `fail-while-broken`: raise in a process with `SAMPLE_BROKEN`. `call`: call the
+    foreign system. `call-retry-once`, `call-park-once`: the first attempt of the call fails, or is parked.
+    """
+    if request.action == "fail" or (request.action == "fail-while-broken" and BROKEN):
+        raise ValueError("as the request demands")
     after = Tally(tally.name, tally.count + 1)
-    told = Event(Told(name=tally.name, n=message.n, count=after.count))
-    if not message.wish.startswith("call"):
-        return Decision(after, (told,))
-    again = message.wish == "call-again"
-    return Decision(after, (told,), (Task("call", f"{message.name}/{message.n}", {"n": message.n, "again": again}),))
+    event = Event(Counted(name=tally.name, n=request.n, count=after.count))
+    if not request.action.startswith("call"):
+        return Decision(after, (event,))
+    task = Task("call", f"{request.name}/{request.n}", {"n": request.n, "action": request.action})
+    return Decision(after, (event,), (task,))
 
 
-def called(tally: Tally, body: Called, _: Cause, __: datetime) -> Decision[Tally]:
-    """Tells that a call was made."""
-    return Decision(tally, (Event(Told(name=tally.name, n=body.n, count=tally.count, called=True)),))
+def record_call(tally: Tally, body: CallDone, _: Cause, __: datetime) -> Decision[Tally]:
+    """Publish that a call was made."""
+    return Decision(tally, (Event(Counted(name=tally.name, n=body.n, count=tally.count, called=True)),))
 
 
 class TallyRow(SQLModel, table=True):
-    """A tally at rest."""
+    """A stored tally."""
 
     __tablename__ = "tallies"
 
@@ -116,8 +122,8 @@ class TallyRow(SQLModel, table=True):
     count: int
 
 
-class Tallies:
-    """State by name."""
+class TallyStore:
+    """Tallies by name."""
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Tally]:
         names = sorted({item.key for item in inputs})
@@ -129,8 +135,8 @@ class Tallies:
         return [Rows(TallyRow, rows)]
 
 
-class Foreign:
-    """The foreign system: a table that remembers every call, its beginning before its end."""
+class ForeignSystem:
+    """The foreign system: a table of calls. Each row is inserted when its call begins and completed when it ends."""
 
     def __init__(self, url: str) -> None:
         self._url = driver_url(os.environ.get("SAMPLE_FOREIGN_URL", url))
@@ -141,6 +147,7 @@ class Foreign:
         return call_each(jobs, self._call, self._gate)
 
     async def _call(self, job: Job) -> Answer:
+        action = job.payload["action"]
         connection = await asyncpg.connect(self._url)
         try:
             call = await connection.fetchval(
@@ -149,11 +156,13 @@ class Foreign:
                 job.payload["n"],
                 job.in_doubt,
             )
-            await asyncio.sleep(self._call_s)  # the foreign system takes its time
-            if job.payload["again"] and job.attempt == 1:
-                raise ConnectionError("as wished")
+            await asyncio.sleep(self._call_s)  # the duration of a call
+            if action == "call-retry-once" and job.attempt == 1:
+                raise ConnectionError("as the request demands")
+            if action == "call-park-once" and job.attempt == 1:
+                return Park("refused")
             await connection.execute("UPDATE calls SET ended = clock_timestamp() WHERE id = $1", call)
-            return Done(Called(job.payload["n"]))
+            return Done(CallDone(job.payload["n"]))
         finally:
             await connection.close()
 
@@ -168,20 +177,20 @@ class Settings(ServiceSettings):
 
 def build(settings: Settings) -> Service:
     """The wiring table."""
-    tallies = Tallies()
-    foreign = Foreign(settings.database_url.get_secret_value())
+    tallies = TallyStore()
+    foreign = ForeignSystem(settings.database_url.get_secret_value())
     return Service(
         name=f"sample{SUFFIX}",
         settings=settings,
-        rules=(Rule(Heard, tallies, heard, topic=HEARD), Rule(Called, tallies, called)),
-        produces={TOLD: (Told,)},
+        rules=(Rule(CountRequested, tallies, count, topic=REQUESTS), Rule(CallDone, tallies, record_call)),
+        produces={RESULTS: (Counted,)},
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
         dead_letter=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
     )
 
 
 def create_tables() -> None:
-    """Called by the one migration of this service."""
+    """Called by the only migration of this service."""
     tables.create_v1()
     tables.create_v2()
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
@@ -192,4 +201,6 @@ def create_tables() -> None:
 
 
 if __name__ == "__main__":
-    service_cli("sample", Settings, build)()
+    app = service_cli("sample", Settings, build)
+    work.add_commands(app, "sample", Settings)
+    app()

@@ -1,4 +1,4 @@
-"""The HTTP server by itself."""
+"""The HTTP server without a service."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from starlette.routing import Route
 from chassis.runtime.http import HttpServer
 from deploy.local.ports import HOST, free_port
 
-LONGEST_IDLE_OF_A_CLIENT_S = 5.5
-"""httpx and many others keep an idle connection for five seconds."""
+CLIENT_KEEPS_IDLE_CONNECTION_S = 5.5
+"""httpx and other clients keep an idle connection for five seconds."""
 
 
-async def test_a_connection_that_a_client_still_keeps_is_still_answered() -> None:
+async def test_the_server_keeps_idle_connections_longer_than_clients_do() -> None:
     async def hello(_: object) -> PlainTextResponse:
         return PlainTextResponse("hello")
 
@@ -21,7 +21,7 @@ async def test_a_connection_that_a_client_still_keeps_is_still_answered() -> Non
     server = HttpServer(Starlette(routes=[Route("/", hello)]), HOST, port)
     serving = asyncio.create_task(server.run())
     reader, writer = await asyncio.open_connection(HOST, port)
-    for pause_s in (0.0, LONGEST_IDLE_OF_A_CLIENT_S):
+    for pause_s in (0.0, CLIENT_KEEPS_IDLE_CONNECTION_S):
         await asyncio.sleep(pause_s)
         writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
         async with asyncio.timeout(5):

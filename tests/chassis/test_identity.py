@@ -1,6 +1,6 @@
-"""What a process may still do once it has lost its identity, or cannot know whether it has: nothing.
+"""A process that lost its identity, or may have lost it, neither calls nor publishes under it.
 
-Connections hang or end at the worst moment, one at a time; the process lives on.
+The tests freeze the process, or hang or cut its connections, while it holds claims.
 """
 
 import signal
@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 
 from tests.chaos.proxy import Proxy
-from tests.chassis.conftest import Sample, assert_in_order, messages
+from tests.chassis.harness import Harness, assert_in_order, requests
 
 pytestmark = pytest.mark.infra
 
 
 @contextmanager
-def proxied(sample: Sample) -> Iterator[tuple[Proxy, str]]:
-    """A proxy before the database, and the database's address behind it."""
+def proxied(sample: Harness) -> Iterator[tuple[Proxy, str]]:
+    """A proxy before the database, and the database's URL through the proxy."""
     address = urlsplit(sample.url)
     assert address.port is not None
     proxy = Proxy(address.port).start()
@@ -29,127 +29,126 @@ def proxied(sample: Sample) -> Iterator[tuple[Proxy, str]]:
         proxy.stop()
 
 
-@pytest.mark.parametrize("late", ["call", "call-again"], ids=["success", "failure"])
-async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it_when_it_wakes_up(
-    sample: Sample, late: str
-) -> None:
-    """Its connections hang, as after a machine was moved: nothing tells it that it is not alone any more.
+@pytest.mark.parametrize("action", ["call", "call-retry-once"], ids=["success", "failure"])
+async def test_a_process_frozen_during_a_call_makes_no_call_that_was_taken_over(sample: Harness, action: str) -> None:
+    """Its connections hang, as after a live migration of its machine, so no error shows it the loss.
 
-    `late`: how its own call, which was in flight, ends."""
+    `action`: how its own call, which was in flight, ends.
+    """
     with proxied(sample) as (proxy, through):
         process = await sample.start(
             SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url, SAMPLE_CALLS_AT_ONCE="1", SAMPLE_CALL_S="3"
         )
-        await sample.say(*messages(names=5, each=1, wish=late))
-        await sample.until("SELECT count(*) FROM work WHERE owner IS NOT NULL", 5)
-        await sample.until("SELECT count(*) FROM calls", 1)
+        await sample.publish(*requests(names=5, each=1, action=action))
+        await sample.wait_for("SELECT count(*) FROM work WHERE owner IS NOT NULL", 5)
+        await sample.wait_for("SELECT count(*) FROM calls", 1)
         process.send_signal(signal.SIGSTOP)
         proxy.stall()
         await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
-        await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 5)
+        await sample.wait_for("SELECT count(*) FROM work WHERE state = 'done'", 5)
 
         process.send_signal(signal.SIGCONT)
 
-        await sample.until_logged(0, "presence_lost")
+        await sample.wait_for_log(0, "presence_lost")
         calls = await sample.query("SELECT name, in_doubt FROM calls ORDER BY id")
         assert sorted(call["name"] for call in calls[1:]) == [f"name-{number}" for number in range(5)]
         assert [call["in_doubt"] for call in calls] == [False] + [True] * 5
 
-        proxy.heal()  # and what it has to say of its own call comes too late
-        await sample.until_health(200, instance=0)
-        await sample.say(*({"name": f"name-{number}", "n": 1} for number in range(5)))
-        for told in (await sample.stories(15)).values():
-            assert [event["called"] for event in told] == [False, True, False]
-            assert [event["sequence"] for event in told] == [1, 2, 3]
+        proxy.heal()  # the answer of its own call arrives too late
+        await sample.wait_for_readiness(200, instance=0)
+        await sample.publish(*({"name": f"name-{number}", "n": 1} for number in range(5)))
+        for events in (await sample.results(15)).values():
+            assert [event["called"] for event in events] == [False, True, False]
+            assert [event["sequence"] for event in events] == [1, 2, 3]
         work = await sample.query("SELECT state, attempts FROM work")
         assert [tuple(row) for row in work] == [("done", 2)] * 5
 
 
-async def test_what_was_taken_over_from_a_frozen_process_is_not_told_by_it_when_it_wakes_up(sample: Sample) -> None:
+async def test_a_frozen_process_publishes_no_event_that_was_taken_over(sample: Harness) -> None:
     with proxied(sample) as (proxy, through):
         process = await sample.start(SAMPLE_DATABASE_URL=through)
-        await sample.hearing(0)
-        await sample.say(*messages(names=5, each=1))
-        await sample.until("SELECT count(*) FROM outbox", 5)
-        await sample.until_logged(0, "publishing_failed")
+        await sample.limit_result_bytes(0)
+        await sample.publish(*requests(names=5, each=1))
+        await sample.wait_for("SELECT count(*) FROM outbox", 5)
+        await sample.wait_for_log(0, "publishing_failed")
         process.send_signal(signal.SIGSTOP)
         proxy.stall()
-        await sample.hearing(2**20)
+        await sample.limit_result_bytes(2**20)
         await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
-        assert_in_order(await sample.stories(5), names=5, each=1)
+        assert_in_order(await sample.results(5), names=5, each=1)
 
         process.send_signal(signal.SIGCONT)
 
-        await sample.until_logged(0, "presence_lost")
+        await sample.wait_for_log(0, "presence_lost")
         proxy.heal()
-        await sample.until_health(200, instance=0)
-        await sample.say(*messages(names=5, each=2))
-        assert_in_order(await sample.stories(10), names=5, each=2)
-        assert len(await sample.read(sample.told, lambda so_far: len(so_far) >= 10)) == 10
+        await sample.wait_for_readiness(200, instance=0)
+        await sample.publish(*requests(names=5, each=2))
+        assert_in_order(await sample.results(10), names=5, each=2)
+        assert len(await sample.read(sample.results_topic, lambda found: len(found) >= 10)) == 10
 
 
-async def test_what_waits_to_be_told_leaves_once_though_its_owner_lost_it_meanwhile(sample: Sample) -> None:
+async def test_events_that_wait_for_kafka_are_published_once_after_a_lost_identity(sample: Harness) -> None:
     await sample.start()
-    await sample.hearing(0)
-    await sample.say(*messages(names=5, each=1))
-    await sample.until("SELECT count(*) FROM outbox", 5)
-    await sample.until_logged(0, "publishing_failed")
+    await sample.limit_result_bytes(0)
+    await sample.publish(*requests(names=5, each=1))
+    await sample.wait_for("SELECT count(*) FROM outbox", 5)
+    await sample.wait_for_log(0, "publishing_failed")
 
     await sample.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name LIKE '% presence'"
     )
-    await sample.until_logged(0, "presence_lost")
-    await sample.hearing(2**20)
+    await sample.wait_for_log(0, "presence_lost")
+    await sample.limit_result_bytes(2**20)
 
-    await sample.say(*messages(names=5, each=2))
-    assert_in_order(await sample.stories(10), names=5, each=2)
-    assert len(await sample.read(sample.told, lambda so_far: len(so_far) >= 10)) == 10
+    await sample.publish(*requests(names=5, each=2))
+    assert_in_order(await sample.results(10), names=5, each=2)
+    assert len(await sample.read(sample.results_topic, lambda found: len(found) >= 10)) == 10
 
 
-async def test_a_commit_whose_answer_was_lost_leaves_nothing_behind(sample: Sample) -> None:
-    """What it wrote under this process's name is in nobody's hand, though the process lives."""
+async def test_events_and_work_of_a_commit_with_a_lost_answer_are_processed(sample: Harness) -> None:
+    """Their rows name this process as the owner, and the process lives; but it does not have them in memory."""
     with proxied(sample) as (proxy, through):
         await sample.start(SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url)
-        await sample.say({"name": "earlier", "n": 0})
-        await sample.stories(1)
+        await sample.publish({"name": "earlier", "n": 0})
+        await sample.results(1)
         proxy.delay(0.4)
-        await sample.say({"name": "name-0", "n": 0, "wish": "call"})
-        await sample.until("SELECT count(*) FROM tallies", 2)
+        await sample.publish({"name": "name-0", "n": 0, "action": "call"})
+        await sample.wait_for("SELECT count(*) FROM tallies", 2)
         proxy.reset(but=b" presence")
         proxy.heal()
 
-        told = (await sample.stories(3))["name-0"]
-        assert [event["called"] for event in told] == [False, True]
+        events = (await sample.results(3))["name-0"]
+        assert [event["called"] for event in events] == [False, True]
 
 
-async def test_a_claim_whose_answer_was_lost_is_free_again(sample: Sample) -> None:
+async def test_a_claim_with_a_lost_answer_is_freed(sample: Harness) -> None:
     with proxied(sample) as (proxy, through):
         await sample.start(SAMPLE_DATABASE_URL=through, SAMPLE_FOREIGN_URL=sample.url)
         proxy.delay(0.4)
         await sample.query(
             "INSERT INTO work (kind, ref, key, payload, cause) VALUES"
-            """ ('call', 'r', 'name-0', '{"n": 0, "again": false}', '{"id": "i", "correlation": "c"}')"""
+            """ ('call', 'r', 'name-0', '{"n": 0, "action": "call"}', '{"id": "i", "correlation": "c"}')"""
         )
-        await sample.until("SELECT count(*) FROM work WHERE owner IS NOT NULL", 1)
+        await sample.wait_for("SELECT count(*) FROM work WHERE owner IS NOT NULL", 1)
         proxy.reset(but=b" presence")
         proxy.heal()
 
-        await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 1)
+        await sample.wait_for("SELECT count(*) FROM work WHERE state = 'done'", 1)
 
 
-async def test_a_call_that_could_not_be_put_back_is_made_again(sample: Sample) -> None:
+async def test_a_call_whose_retry_could_not_be_stored_is_made_again(sample: Harness) -> None:
     await sample.start(SAMPLE_CALL_S="1")
     blocker = await asyncpg.connect(sample.url)
     async with blocker.transaction():
-        await sample.say({"name": "name-0", "n": 0, "wish": "call-again"})
-        await sample.until("SELECT count(*) FROM calls", 1)
+        await sample.publish({"name": "name-0", "n": 0, "action": "call-retry-once"})
+        await sample.wait_for("SELECT count(*) FROM calls", 1)
         await blocker.execute("LOCK TABLE work IN EXCLUSIVE MODE")
-        await sample.until(
+        await sample.wait_for(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
             " AND wait_event_type = 'Lock' AND query LIKE '%UPDATE work w SET owner = NULL%'",
             1,
         )
     await blocker.close()
 
-    await sample.until("SELECT count(*) FROM work WHERE state = 'done'", 1)
+    await sample.wait_for("SELECT count(*) FROM work WHERE state = 'done'", 1)

@@ -1,1 +1,1 @@
-"""Tests of the contracts: what is published stays readable, and what is sealed stays sealed."""
+"""Tests of the contracts: published messages stay readable, sealed data stays sealed."""

@@ -1,4 +1,4 @@
-"""Throw-away keys that the golden samples were sealed with, once. They protect nothing and are used nowhere else."""
+"""The keys that the golden samples are sealed with. They protect nothing and are used nowhere else."""
 
 import json
 from typing import Final
@@ -34,5 +34,5 @@ def sealer(*keys: dict[str, str]) -> Sealer:
 
 
 def private(jwk: dict[str, str]) -> ECKey:
-    """The private key of a portal's or an operator's peer."""
+    """A private key from its JWK."""
     return ECKey.import_key({**jwk})

@@ -1,4 +1,4 @@
-"""The golden samples, as records: what was once on a topic and must stay readable."""
+"""The golden samples: one record of each message, which must stay readable."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,6 @@ TYPES: Final = tuple(BY_TYPE)
 
 
 def load(folder: str, ce_type: str) -> dict[str, Any]:
-    """`samples` or `schemas`: the file of one message."""
+    """The content of one message's file in `folder`: `samples` or `schemas`."""
     content: dict[str, Any] = json.loads((FOLDER / folder / f"{ce_type}.json").read_text("utf-8"))
     return content

@@ -1,7 +1,8 @@
-"""The generated files: always those of the models, and never an incompatible change of what was published."""
+"""The generated files are up to date with the models, and a published schema never changes incompatibly."""
 
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ class Note(ClientMessage):
 
 
 class ChangedNote(Note):
-    """The same message, grown in a way that old messages do not fit."""
+    """The same message with a new required field, which old messages do not have."""
 
     author: PartnerId
 
@@ -38,7 +39,7 @@ class MovedNote(Note):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder where `Note` is published."""
+    """A folder with the published files of `Note`."""
     assert generate.run(tmp_path, (Note,)) == []
     return tmp_path
 
@@ -54,7 +55,7 @@ def files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text("utf-8") for path in folder.rglob("*.json")}
 
 
-def test_the_published_files_are_those_of_the_models() -> None:
+def test_the_published_files_are_up_to_date_with_the_models() -> None:
     assert generate.run(check=True) == []
     assert generate.main(["--check"]) == 0
 
@@ -65,7 +66,7 @@ def test_each_ce_type_names_one_message_and_its_version() -> None:
 
 
 @pytest.mark.parametrize("ce_type", TYPES)
-def test_a_schema_is_valid_and_says_what_it_is(ce_type: str) -> None:
+def test_a_schema_is_valid_and_names_its_message(ce_type: str) -> None:
     schema = load("schemas", ce_type)
 
     Draft202012Validator.check_schema(schema)
@@ -75,9 +76,9 @@ def test_a_schema_is_valid_and_says_what_it_is(ce_type: str) -> None:
     assert schema["description"]
 
 
-def test_check_names_what_is_stale_and_writes_nothing(folder: Path) -> None:
+def test_check_names_the_stale_files_and_writes_nothing(folder: Path) -> None:
     path = folder / "schemas" / "note.v1.json"
-    path.write_text(path.read_text("utf-8").replace("A message of these tests.", "Old words."), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("A message of these tests.", "An old description."), "utf-8")
     (folder / "asyncapi.json").unlink()
     before = files(folder)
 
@@ -87,17 +88,17 @@ def test_check_names_what_is_stale_and_writes_nothing(folder: Path) -> None:
     assert files(folder) == before
 
 
-def test_words_may_change(folder: Path) -> None:
+def test_a_description_may_change(folder: Path) -> None:
     path = folder / "schemas" / "note.v1.json"
     current = path.read_text("utf-8")
-    path.write_text(current.replace("A message of these tests.", "Old words."), "utf-8")
+    path.write_text(current.replace("A message of these tests.", "An old description."), "utf-8")
 
     assert generate.run(folder, (Note,)) == []
     assert path.read_text("utf-8") == current
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_an_incompatible_schema_is_refused_by_name_and_place_and_nothing_is_written(folder: Path, check: bool) -> None:
+def test_an_incompatible_schema_is_refused_and_nothing_is_written(folder: Path, check: bool) -> None:
     before = files(folder)
 
     problems = generate.run(folder, (ChangedNote,), check=check)
@@ -106,19 +107,21 @@ def test_an_incompatible_schema_is_refused_by_name_and_place_and_nothing_is_writ
     assert files(folder) == before
 
 
-def test_a_published_message_does_not_move_to_another_topic(folder: Path) -> None:
+def test_a_published_message_stays_on_its_topic(folder: Path) -> None:
     problems = generate.run(folder, (MovedNote,))
 
     assert "x-kafka-topic was 'leads', is 'verdicts'" in problems[0]
 
 
-def test_a_published_message_does_not_leave_the_catalogue(folder: Path) -> None:
+def test_a_published_message_stays_in_the_catalogue(folder: Path) -> None:
     problems = generate.run(folder, MESSAGES)
 
-    assert problems[0].startswith("schemas/note.v1.json: published, but gone from the catalogue")
+    assert problems[0].startswith("schemas/note.v1.json: published, but not in the catalogue")
 
 
-def test_the_command_exits_1_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_exits_with_1_and_prints_the_problems(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(generate, "run", lambda *, check: ["schemas/note.v1.json: stale"] if check else [])
 
     assert generate.main([]) == 0
@@ -136,19 +139,19 @@ def test_generating_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 class TestAsyncApi:
-    """The document for portals' teams and operators."""
+    """The AsyncAPI document, for portals' teams and operators."""
 
-    def test_lists_every_message_once_for_each_service_that_says_it(self, document: dict[str, Any]) -> None:
+    def test_it_lists_every_message_once_for_each_topic_it_is_on(self, document: dict[str, Any]) -> None:
         on_channels = [kind for channel in document["channels"].values() for kind in channel["messages"]]
 
-        assert sorted(on_channels) == sorted([*TYPES, *(kind for kinds in asyncapi.ALSO.values() for kind in kinds)])
+        assert sorted(on_channels) == sorted([*TYPES, *chain.from_iterable(asyncapi.ALSO_PUBLISHED.values())])
         assert sorted(document["components"]["messages"]) == sorted(TYPES)
 
-    def test_puts_every_message_on_its_topic(self, document: dict[str, Any]) -> None:
+    def test_it_puts_every_message_on_its_topic(self, document: dict[str, Any]) -> None:
         for message in MESSAGES:
             assert message.ce_type in document["channels"][message.topic]["messages"]
 
-    def test_has_a_channel_for_every_topic_as_it_is_provisioned(self, document: dict[str, Any]) -> None:
+    def test_it_has_a_channel_for_every_topic_as_it_is_provisioned(self, document: dict[str, Any]) -> None:
         partitions = {
             channel["address"]: channel["bindings"]["kafka"]["partitions"] for channel in document["channels"].values()
         }
@@ -157,7 +160,7 @@ class TestAsyncApi:
         assert "portal-requests.{portal}" in partitions
         assert "portal" in document["channels"]["portal-requests"]["parameters"]
 
-    def test_says_who_sends_and_who_reads_each_topic(self, document: dict[str, Any]) -> None:
+    def test_it_names_the_services_that_send_and_read_each_topic(self, document: dict[str, Any]) -> None:
         for topic, (senders, readers) in FLOW.items():
             operations = {
                 (operation["action"], name.partition(".")[0])
@@ -166,13 +169,13 @@ class TestAsyncApi:
             }
             assert operations == {("send", name) for name in senders} | {("receive", name) for name in readers}
 
-    def test_keys_what_is_about_a_client_by_the_client_key(self, document: dict[str, Any]) -> None:
+    def test_messages_about_a_client_have_the_client_key_as_record_key(self, document: dict[str, Any]) -> None:
         for message in MESSAGES:
             if issubclass(message, ClientMessage):
                 key = document["components"]["messages"][message.ce_type]["bindings"]["kafka"]["key"]
                 assert key["pattern"] == "^k1:[0-9a-f]{64}$"
 
-    def test_every_reference_leads_somewhere(self, document: dict[str, Any]) -> None:
+    def test_every_reference_has_a_target(self, document: dict[str, Any]) -> None:
         for reference in _references(document):
             place: Any = document
             for step in reference.removeprefix("#/").split("/"):
@@ -189,9 +192,9 @@ def _references(node: Any) -> list[str]:
     return own + [reference for part in node.values() for reference in _references(part)]
 
 
-def test_a_free_key_is_told_from_a_field() -> None:
+def test_a_free_record_key_is_distinguished_from_a_field() -> None:
     class Free(Message):
-        """Keyed by anything."""
+        """A message whose producer chooses the key."""
 
         ce_type: ClassVar[str] = "free.v1"
         topic: ClassVar[str] = topics.PORTAL_REQUESTS

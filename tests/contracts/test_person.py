@@ -1,4 +1,4 @@
-"""Phones, names, and the client key: what makes two people the same client."""
+"""Phones, names and the client key: when two submissions are about the same client."""
 
 import unicodedata
 
@@ -44,10 +44,10 @@ names = st.one_of(russian, st.text(max_size=200)).filter(_is_name)
 
 
 class TestPhone:
-    """Parsed with region RU, kept as E.164."""
+    """Phones are parsed with region RU and stored as E.164."""
 
     @given(national)
-    def test_however_a_russian_number_is_written_it_is_one_number(self, digits: str) -> None:
+    def test_all_spellings_of_a_russian_number_are_one_number(self, digits: str) -> None:
         a, b, c, d = digits[:3], digits[3:6], digits[6:8], digits[8:]
         spellings = [
             f"8{digits}",
@@ -91,12 +91,12 @@ class TestPhone:
             "89990000001, 89990000002",
         ],
     )
-    def test_what_is_no_number_is_refused(self, text: str) -> None:
+    def test_a_text_that_is_no_number_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidPhone):
             parse_phone(text)
 
     @given(st.text(max_size=300))
-    def test_any_text_is_a_number_or_refused_without_echo(self, text: str) -> None:
+    def test_any_text_is_a_number_or_is_refused_without_quoting_it(self, text: str) -> None:
         marked = f"@@{text}@@"
         if not _is_phone(marked):
             with pytest.raises(InvalidPhone) as refused:
@@ -106,7 +106,7 @@ class TestPhone:
 
 
 class TestName:
-    """Kept as typed but for spaces; compared without case and ё."""
+    """Names are stored with single spaces, and compared without case and ё."""
 
     @given(names)
     def test_tidying_twice_changes_nothing(self, name: str) -> None:
@@ -117,7 +117,7 @@ class TestName:
         assert fold_name(fold_name(name)) == fold_name(name)
 
     @given(names)
-    def test_tidying_first_does_not_matter(self, name: str) -> None:
+    def test_a_tidied_name_folds_like_the_name(self, name: str) -> None:
         assert fold_name(tidy_name(name)) == fold_name(name)
 
     @given(russian.filter(_is_name))
@@ -125,12 +125,12 @@ class TestName:
         assert fold_name(name.upper()) == fold_name(name.lower()) == fold_name(name)
 
     @given(russian.filter(_is_name))
-    def test_yo_is_ye(self, name: str) -> None:
+    def test_the_letter_yo_equals_ye(self, name: str) -> None:
         assert fold_name(name.replace("ё", "е").replace("Ё", "Е")) == fold_name(name)
         assert "ё" not in fold_name(name)
 
     @given(names, st.sampled_from(["NFC", "NFD"]))
-    def test_how_a_device_codes_accents_does_not_matter(self, name: str, form: str) -> None:
+    def test_the_unicode_form_of_accents_does_not_matter(self, name: str, form: str) -> None:
         assert fold_name(unicodedata.normalize(form, name)) == fold_name(name)  # type: ignore[arg-type]  # one of the two
 
     @given(russian.filter(_is_name), st.sampled_from([" ", "  ", "\t", "\u00a0", "\n"]))
@@ -140,12 +140,12 @@ class TestName:
     @pytest.mark.parametrize(
         "text", ["", " ", "-", "12", "Анна\u200b", "Анна\x00", "\ud800Анна", "а" * (MAX_NAME_LENGTH + 1)]
     )
-    def test_what_is_no_name_is_refused(self, text: str) -> None:
+    def test_a_text_that_is_no_name_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidName):
             tidy_name(text)
 
     @given(st.text())
-    def test_a_refusal_does_not_echo(self, text: str) -> None:
+    def test_a_refusal_does_not_quote_the_name(self, text: str) -> None:
         marked = f"{text}\x00@@"
         with pytest.raises(InvalidName) as refused:
             tidy_name(marked + "А")
@@ -153,32 +153,32 @@ class TestName:
 
 
 class TestClientKey:
-    """One client's key: equal for one phone, and silent about it."""
+    """The client key is equal for equal phones, and does not show the phone."""
 
-    def test_is_what_it_has_always_been(self) -> None:
+    def test_the_key_of_a_phone_never_changes(self) -> None:
         expected = "k1:da9bab0472a3af433e5fcf36e22ff50a4a26a6a2183401ac2427568f759151a1"
 
         assert client_key(CLIENT_KEY_SECRET, "+79990000001") == expected
 
     @given(national)
-    def test_is_one_for_all_spellings_of_a_phone(self, digits: str) -> None:
+    def test_all_spellings_of_a_phone_have_one_key(self, digits: str) -> None:
         spellings = (f"8{digits}", f"+7 {digits}", digits)
         keys = {client_key(CLIENT_KEY_SECRET, Person.parse("Анна", phone).phone) for phone in spellings}
 
         assert len(keys) == 1
 
     @given(national, national)
-    def test_differs_for_different_phones_and_shows_neither(self, one: str, other: str) -> None:
+    def test_different_phones_have_different_keys_that_show_no_digits(self, one: str, other: str) -> None:
         key = client_key(CLIENT_KEY_SECRET, f"+7{one}")
 
         assert (key == client_key(CLIENT_KEY_SECRET, f"+7{other}")) == (one == other)
         assert one not in key
 
-    def test_depends_on_the_secret(self) -> None:
+    def test_another_secret_gives_another_key(self) -> None:
         assert client_key(b"one", "+79990000001") != client_key(b"other", "+79990000001")
 
 
-def test_a_client_keeps_what_was_typed() -> None:
+def test_a_person_keeps_the_phone_as_it_was_typed() -> None:
     client = Person.parse("  Анна   Образцова ", "8 (999) 000-00-01")
 
     assert client == Person(full_name="Анна Образцова", phone="+79990000001", phone_raw="8 (999) 000-00-01")

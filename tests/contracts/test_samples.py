@@ -1,4 +1,4 @@
-"""Golden samples: every kind of message that was ever published is still read, and still says the same."""
+"""Golden samples: every published kind of message is still read, and its meaning is unchanged."""
 
 import base64
 import json
@@ -26,12 +26,12 @@ INSIDE = [(ce_type, field) for ce_type, field in SEALED if BY_TYPE[ce_type].topi
 FROM_PORTALS = [(ce_type, field) for ce_type, field in SEALED if BY_TYPE[ce_type].topic == topics.PORTAL_REQUESTS]
 
 
-def test_there_is_one_sample_for_each_message_and_none_for_anything_else() -> None:
+def test_there_is_exactly_one_sample_for_each_message() -> None:
     assert sorted(TYPES) == sorted(path.stem for path in (FOLDER / "samples").iterdir())
 
 
 @every_message
-def test_a_sample_is_read_by_its_model_and_written_again_the_same(ce_type: str) -> None:
+def test_a_model_reads_its_sample_and_writes_the_same_json(ce_type: str) -> None:
     value = load("samples", ce_type)["value"]
 
     message = BY_TYPE[ce_type].model_validate_json(json.dumps(value))
@@ -49,7 +49,7 @@ def test_a_sample_fits_its_published_schema(ce_type: str) -> None:
 
 
 @every_message
-def test_what_a_model_writes_fits_its_published_schema(ce_type: str) -> None:
+def test_the_json_that_a_model_writes_fits_its_published_schema(ce_type: str) -> None:
     message = BY_TYPE[ce_type].model_validate(load("samples", ce_type)["value"])
 
     Draft202012Validator(load("schemas", ce_type)).validate(json.loads(message.model_dump_json()))
@@ -77,7 +77,7 @@ def test_key_and_subject_are_those_of_the_model(ce_type: str) -> None:
 
 
 @every_message
-def test_unknown_fields_are_ignored_wherever_they_stand(ce_type: str) -> None:
+def test_unknown_fields_are_ignored_at_every_level(ce_type: str) -> None:
     value = load("samples", ce_type)["value"]
 
     message = BY_TYPE[ce_type].model_validate(value)
@@ -101,7 +101,7 @@ def test_a_message_cannot_be_changed(ce_type: str) -> None:
 
 
 @pytest.mark.parametrize(("ce_type", "field"), INSIDE)
-def test_the_sealed_person_opens_with_the_key_for_its_owner_only(ce_type: str, field: str) -> None:
+def test_a_sealed_person_opens_only_with_the_key_and_for_its_owner(ce_type: str, field: str) -> None:
     value = load("samples", ce_type)["value"]
     owner = value.get("lead_id", value["partner_id"])
 
@@ -115,7 +115,7 @@ def test_the_sealed_person_opens_with_the_key_for_its_owner_only(ce_type: str, f
 
 
 @pytest.mark.parametrize(("ce_type", "field"), FROM_PORTALS)
-def test_what_a_portal_encrypted_opens_with_intakes_key(ce_type: str, field: str) -> None:
+def test_a_person_that_a_portal_encrypted_opens_with_intakes_key(ce_type: str, field: str) -> None:
     value = load("samples", ce_type)["value"]
 
     person = json.loads(decrypt_with([keys.private(keys.INTAKE_JWK)], value[field]))
@@ -141,7 +141,7 @@ def test_no_sample_shows_a_phone_or_a_name(ce_type: str) -> None:
 
 
 @every_message
-def test_an_error_about_a_message_holds_none_of_its_content(ce_type: str) -> None:
+def test_a_validation_error_quotes_no_content(ce_type: str) -> None:
     secret = "Пелагея +7 999 000-00-01"
     spoilt = {name: {"full_name": [secret], secret: secret} for name in BY_TYPE[ce_type].model_fields}
 
@@ -152,7 +152,7 @@ def test_an_error_about_a_message_holds_none_of_its_content(ce_type: str) -> Non
 
 
 @every_message
-def test_an_error_about_broken_json_holds_none_of_it(ce_type: str) -> None:
+def test_an_error_about_broken_json_quotes_none_of_it(ce_type: str) -> None:
     with pytest.raises(ValueError, match="Invalid JSON") as refused:
         BY_TYPE[ce_type].model_validate_json('{"full_name": "Пелагея", "phone": +7999')
 

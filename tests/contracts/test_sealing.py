@@ -1,4 +1,4 @@
-"""Sealing: names and phones open to who holds a key, for the lead they belong to, and to nobody else."""
+"""Sealing: names and phones open only with a key, and only for the lead that they belong to."""
 
 import base64
 import json
@@ -30,17 +30,17 @@ def with_header(token: str, header: Any) -> str:
 
 
 @given(clients, st.uuids().map(str))
-def test_what_is_sealed_opens_for_its_owner(client: Person, owner: str) -> None:
+def test_a_sealed_person_opens_for_its_owner(client: Person, owner: str) -> None:
     assert sealer.open(sealer.seal(client, owner), owner) == client
 
 
 @given(clients, words.filter(lambda owner: owner != OWNER))
-def test_it_opens_for_no_other_owner(client: Person, other: str) -> None:
+def test_a_sealed_person_opens_for_no_other_owner(client: Person, other: str) -> None:
     with pytest.raises(Unsealable):
         sealer.open(sealer.seal(client, OWNER), other)
 
 
-def test_it_opens_with_no_other_key() -> None:
+def test_a_sealed_person_opens_with_no_other_key() -> None:
     same_kid = keys.sealer({**keys.NEXT_KEY, "kid": keys.KEY["kid"]})
 
     for stranger in (keys.sealer(keys.NEXT_KEY), same_kid):
@@ -48,23 +48,23 @@ def test_it_opens_with_no_other_key() -> None:
             stranger.open(sealer.seal(ANNA, OWNER), OWNER)
 
 
-def test_after_a_rotation_old_messages_open_and_new_ones_take_the_new_key() -> None:
+def test_after_a_rotation_old_messages_open_and_new_messages_use_the_new_key() -> None:
     rotated = keys.sealer(keys.NEXT_KEY, keys.KEY)
 
     assert rotated.open(sealer.seal(ANNA, OWNER), OWNER) == ANNA
     assert keys.sealer(keys.NEXT_KEY).open(rotated.seal(ANNA, OWNER), OWNER) == ANNA
 
 
-def test_the_same_client_is_never_sealed_to_the_same_text() -> None:
+def test_a_person_is_sealed_to_another_text_each_time() -> None:
     assert sealer.seal(ANNA, OWNER) != sealer.seal(ANNA, OWNER)
 
 
 @given(st.integers(min_value=0), st.sampled_from("AQgw_-"))
-def test_a_token_changed_in_any_place_does_not_open(place: int, letter: str) -> None:
+def test_a_token_with_any_changed_character_does_not_open(place: int, letter: str) -> None:
     token = sealer.seal(ANNA, OWNER)
     at = place % len(token)
     assume(token[at] not in (".", letter))
-    assume(token[at + 1 : at + 2] not in ("", "."))  # the last letter of a part may hold bits that mean nothing
+    assume(token[at + 1 : at + 2] not in ("", "."))  # the last letter of a part may have unused bits
 
     with pytest.raises(Unsealable):
         sealer.open(token[:at] + letter + token[at + 1 :], OWNER)
@@ -93,7 +93,7 @@ def test_a_token_changed_in_any_place_does_not_open(place: int, letter: str) -> 
         {"alg": {}, "enc": "A256GCM", "kid": ["sample-intake"]},
     ],
 )
-def test_whatever_a_foreign_header_holds_it_is_refused_and_nothing_else_happens(header: Any) -> None:
+def test_a_token_with_a_foreign_header_is_refused_without_another_error(header: Any) -> None:
     with pytest.raises(Unsealable):
         sealer.open(with_header(sealer.seal(ANNA, OWNER), header), OWNER)
     with pytest.raises(Unsealable):
@@ -101,7 +101,7 @@ def test_whatever_a_foreign_header_holds_it_is_refused_and_nothing_else_happens(
 
 
 @given(st.text(), st.binary())
-def test_any_text_is_refused_and_nothing_else_happens(text: str, content: bytes) -> None:
+def test_a_text_that_is_no_token_is_refused_without_another_error(text: str, content: bytes) -> None:
     for token in (text, content.decode("latin-1"), f"{text}.{text}.{text}.{text}.{text}"):
         with pytest.raises(Unsealable):
             sealer.open(token, OWNER)
@@ -112,12 +112,12 @@ def test_any_text_is_refused_and_nothing_else_happens(text: str, content: bytes)
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"5", b"{}", b"\xff", b'{"full_name": 5, "phone": [], "phone_raw": null}']
 )
-def test_what_opens_but_holds_no_client_is_refused(content: bytes) -> None:
+def test_a_token_without_a_person_in_it_is_refused(content: bytes) -> None:
     registry = jwe.JWERegistry(algorithms=["dir", "A256GCM"], strict_check_header=False)
     header = {"alg": "dir", "enc": "A256GCM", "kid": keys.KEY["kid"], "own": OWNER}
     token = jwe.encrypt_compact(header, content, OctKey.import_key({**keys.KEY}), registry=registry)
 
-    with pytest.raises(Unsealable, match="holds no client"):
+    with pytest.raises(Unsealable, match="holds no person"):
         sealer.open(token, OWNER)
 
 
@@ -157,7 +157,7 @@ def test_neither_a_token_nor_an_error_shows_content(name: str, phone: str) -> No
         json.dumps({"keys": [keys.KEY, {**keys.NEXT_KEY, "kid": keys.KEY["kid"]}]}),
     ],
 )
-def test_keys_that_would_not_do_are_refused_at_the_start_and_never_echoed(jwks: str) -> None:
+def test_invalid_sealing_keys_are_refused_at_the_start_and_never_quoted(jwks: str) -> None:
     with pytest.raises(ValueError, match="key") as refused:
         Sealer(jwks)
 
@@ -165,28 +165,28 @@ def test_keys_that_would_not_do_are_refused_at_the_start_and_never_echoed(jwks: 
 
 
 class TestToAPublicKey:
-    """What portals send to intake, and how dead letters rest."""
+    """Encryption to a public key, as in portals' requests and in dead letters."""
 
     @given(st.binary())
-    def test_opens_with_the_private_key(self, content: bytes) -> None:
+    def test_content_opens_with_the_private_key(self, content: bytes) -> None:
         assert decrypt_with([keys.private(keys.OPERATOR_JWK), intake], encrypt_to(public, content)) == content
 
-    def test_a_portal_need_not_name_the_key(self) -> None:
+    def test_a_token_need_not_name_its_key(self) -> None:
         header = {"alg": "ECDH-ES", "enc": "A256GCM"}
         token = jwe.encrypt_compact(header, b"content", public, algorithms=["ECDH-ES", "A256GCM"])
 
         assert decrypt_with([keys.private(keys.OPERATOR_JWK), intake], token) == b"content"
 
-    def test_a_public_key_need_not_have_a_name(self) -> None:
+    def test_a_public_key_needs_no_key_id(self) -> None:
         nameless = ECKey.import_key({name: part for name, part in keys.INTAKE_JWK.items() if name not in ("d", "kid")})
 
         assert decrypt_with([intake], encrypt_to(nameless, b"content")) == b"content"
 
-    def test_opens_with_no_other_key(self) -> None:
+    def test_content_opens_with_no_other_private_key(self) -> None:
         with pytest.raises(Unsealable):
             decrypt_with([keys.private(keys.OPERATOR_JWK)], encrypt_to(public, b"content"))
 
-    def test_the_largest_portal_message_fits_and_opens_again_as_a_dead_letter(self) -> None:
+    def test_a_dead_letter_of_the_largest_portal_message_opens_again(self) -> None:
         content = b"x" * (4 * MAX_MESSAGE_BYTES * 4 // 3)
 
         assert decrypt_with([intake], encrypt_to(public, content)) == content

@@ -1,6 +1,5 @@
-"""What an operator types during an upgrade."""
+"""The operators' commands that the upgrade tests run."""
 
-import importlib.util
 import json
 import os
 from collections.abc import Mapping
@@ -12,12 +11,13 @@ from tests.process import run_warm
 
 
 def dead_letters(system: LocalSystem, *arguments: str) -> str:
-    """The operators' command about dead letters; what it printed."""
-    # The command has moved once; the older place serves until that move is merged everywhere.
-    moved = importlib.util.find_spec("chassis.deadletters") is None
-    command = ("services.ops", "dead-letters") if moved else ("chassis.deadletters",)
+    """Run a command `dead-letters …` and return what it prints."""
     key = Secrets(system.folder / "secrets.json")["dead_letters_key"]
-    return _run(command, arguments, {**system.environment("reservations"), "DEAD_LETTERS_PRIVATE_KEY": key})
+    return _run(
+        ("services.ops", "dead-letters"),
+        arguments,
+        {**system.environment("reservations"), "DEAD_LETTERS_PRIVATE_KEY": key},
+    )
 
 
 def open_letters(system: LocalSystem) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def open_letters(system: LocalSystem) -> list[dict[str, Any]]:
 
 
 def verify_history(system: LocalSystem) -> str:
-    """Fails if a history was tampered with."""
+    """Run `verify-history`, which fails if a history was changed."""
     return _run(("services.reservations", "verify-history"), (), system.environment("reservations"))
 
 

@@ -1,7 +1,7 @@
-"""What an earlier commit left in the middle of its work comes to the right end under the code at hand.
+"""A system that an earlier commit left in the middle of its work is upgraded to this code and finishes the work.
 
-Each folder of `snapshots` is a system that was cut off: see the README there. All of them are met as an operator and a
-portal meet them, so that a snapshot outlives every change of what is inside.
+Each folder of `snapshots` is the data of a system that was cut off: see the README there. The tests use only the
+interfaces of portals and operators, so that a snapshot stays valid when the inside of the services changes.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from tests.upgrade.stored import Expected, Story
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(300)]
 
 SNAPSHOTS = sorted(path.parent for path in (Path(__file__).parent / "snapshots").glob(f"*/{stored.EXPECTED}"))
-# With its offsets lost, every group reads everything once more: what was handled must be known as such.
+# Without the committed offsets every group reads all records again: the handled ones must be recognised.
 LOST = [pytest.param((path, False), id=f"{path.name}-offsets-lost", marks=pytest.mark.long) for path in SNAPSHOTS]
 KEPT = [pytest.param((path, True), id=path.name) for path in SNAPSHOTS]
-# However long ago a snapshot was taken, to the services it is the next minute.
+# A snapshot may be years old; to the services the next minute has come. Retention must not delete its rows.
 FOREVER = "P36500D"
 
 
@@ -88,7 +88,7 @@ def _migrations() -> str:
 
 
 def _put_in_place(snapshot: Path, folder: Path) -> Expected:
-    """What lies in the folder of a system beside its servers' data: its secrets, its simulators, its clock."""
+    """Restore the other files of the system's folder: secrets, data of the simulators, clock."""
     shutil.copyfile(snapshot / stored.SECRETS, folder / "secrets.json")
     for simulator in stored.SIMULATORS:
         stored.restore_simulator(simulator, snapshot, folder / simulator)
@@ -100,16 +100,16 @@ def _put_in_place(snapshot: Path, folder: Path) -> Expected:
 
 @pytest.fixture
 async def world(upgraded: Upgraded) -> AsyncIterator[World]:
-    met = World(upgraded.system.endpoints())
-    yield met
-    await met.close()
+    made = World(upgraded.system.endpoints())
+    yield made
+    await made.close()
 
 
 @pytest.mark.parametrize("name", ["under-way", "unread"])
 async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
     upgraded: Upgraded, world: World, name: str
 ) -> None:
-    """`under-way` has met a closed 1C; `unread` stands on its topic, not read by the gateway."""
+    """The check of `under-way` found 1C closed. The gateway has not read `unread` from its topic."""
     story = upgraded.story(name)
     assert story.status == "under-review"
 
@@ -121,7 +121,7 @@ async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
     await _has_sms(world, story, 1)
 
 
-async def test_a_live_reservation_is_shown_as_before(upgraded: Upgraded, world: World) -> None:
+async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, world: World) -> None:
     story = upgraded.story("live")
 
     lead = await world.lead(story.lead_id)
@@ -131,7 +131,7 @@ async def test_a_live_reservation_is_shown_as_before(upgraded: Upgraded, world: 
     await _entered(world, story)
 
 
-async def test_a_request_of_before_sent_again_is_answered_again(upgraded: Upgraded, world: World) -> None:
+async def test_a_request_repeated_after_the_upgrade_gets_the_same_answer(upgraded: Upgraded, world: World) -> None:
     for story in upgraded.expected.stories.values():
         answer = await world.submit(story.partner_id, story.client, story.key)
 
@@ -140,7 +140,7 @@ async def test_a_request_of_before_sent_again_is_answered_again(upgraded: Upgrad
         assert answer.json()["lead_id"] == story.lead_id
 
 
-async def test_what_is_over_stays_as_it_was(upgraded: Upgraded, world: World) -> None:
+async def test_an_expired_lead_and_a_sold_lead_are_unchanged(upgraded: Upgraded, world: World) -> None:
     for name in ("expired", "sold"):
         story = upgraded.story(name)
         lead = await world.lead(story.lead_id)
@@ -151,7 +151,7 @@ async def test_what_is_over_stays_as_it_was(upgraded: Upgraded, world: World) ->
         await _has_sms(world, story, story.sms)
 
 
-async def test_a_client_of_before_is_refused_to_another_and_a_new_one_is_confirmed(
+async def test_a_client_held_before_the_upgrade_is_rejected_and_a_new_client_is_confirmed(
     upgraded: Upgraded, world: World
 ) -> None:
     rng = random.Random()
@@ -167,8 +167,10 @@ async def test_a_client_of_before_is_refused_to_another_and_a_new_one_is_confirm
     ]
 
 
-async def test_a_parked_request_is_replayed_and_those_behind_it_follow(upgraded: Upgraded, world: World) -> None:
-    """Returns of one client, six months more by each: the two of before, and one that comes after the upgrade."""
+async def test_a_parked_request_is_replayed_and_later_requests_of_its_client_follow(
+    upgraded: Upgraded, world: World
+) -> None:
+    """Three returns of one client, six months each: two are parked before the upgrade, one is sent after it."""
     story, system = upgraded.story("parked"), upgraded.system
     for request_id in story.requests:
         assert (await world.request(request_id))["status"] == "pending"
@@ -182,7 +184,7 @@ async def test_a_parked_request_is_replayed_and_those_behind_it_follow(upgraded:
         letters = await asyncio.to_thread(open_letters, system)
         return letters if len(letters) > len(upgraded.expected.letters) else None
 
-    await until(behind, "the third one waits behind them")
+    await until(behind, "the third request is parked behind the two others")
     assert (await world.request(third))["status"] == "pending"
     await asyncio.to_thread(dead_letters, system, "replay", "--all", "--by", "olga")
 
@@ -208,10 +210,8 @@ async def test_a_waiting_sms_is_sent_once(upgraded: Upgraded, world: World) -> N
     await _entered(world, story)
 
 
-async def test_a_reservation_of_before_ends_on_its_day_and_nothing_happened_twice(
-    upgraded: Upgraded, world: World
-) -> None:
-    """The last: six months pass."""
+async def test_a_reservation_made_before_the_upgrade_expires_once_on_its_day(upgraded: Upgraded, world: World) -> None:
+    """The last test of the module: it moves the clock by six months."""
     for name in ("under-way", "unread"):
         await world.until_status(upgraded.story(name).lead_id, "confirmed")
     await _has_sms(world, upgraded.story("waiting"), 1)
@@ -236,7 +236,7 @@ async def _has_sms(world: World, story: Story, count: int) -> None:
 
 
 async def _has_text(world: World, story: Story, part: str) -> list[str]:
-    """All texts on the partner's telephone, once one of them has this part."""
+    """All SMS texts to the partner, as soon as one of them contains `part`."""
 
     async def look() -> list[str] | None:
         texts = await world.sms(story.realtor.phone)
@@ -246,7 +246,7 @@ async def _has_text(world: World, story: Story, part: str) -> list[str]:
 
 
 async def _entered(world: World, *stories: Story) -> None:
-    """1C's partner journal has each lead once."""
+    """1C's partner journal holds each lead once."""
     wanted = Counter(story.lead_id for story in stories)
 
     async def look() -> bool | None:
@@ -258,7 +258,7 @@ async def _entered(world: World, *stories: Story) -> None:
 
 
 async def _handed_over(world: World, story: Story) -> None:
-    """1C's general journal has the client once."""
+    """1C's general journal holds the client once."""
     digits = story.client.phone[-10:]
 
     async def look() -> list[dict[str, Any]] | None:

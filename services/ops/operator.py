@@ -1,0 +1,179 @@
+"""The commands `dead-letters list|show|replay|discard`."""
+
+import asyncio
+import base64
+import getpass
+import json
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from chassis.commands.console import print_rows
+from chassis.settings import KafkaSettings, load
+from services.ops.letters import Action, Letter, Unsealed, choose, in_replay_order, unseal
+from services.ops.settings import Settings
+from services.ops.topic import read_open_letters, resolve
+
+T = TypeVar("T")
+
+_HELP = (
+    "Dead letters: records that a service could not handle.\n\n"
+    "A letter is open until its record is replayed or discarded. The decision is published to the topic of the "
+    "letters, with who made it and why. A replay publishes the original record once more, to the partition it was read "
+    "from; the service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of "
+    "its client, so records are replayed oldest first. A record that fails again, or that is replayed out of order, "
+    "becomes a new letter."
+)
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
+
+Ids = Annotated[list[str] | None, typer.Argument(help="ids of letters, or their first characters")]
+OfService = Annotated[str | None, typer.Option("--service", help="only letters of this service")]
+OfReason = Annotated[str | None, typer.Option("--with-reason", help="only letters with this reason")]
+All = Annotated[bool, typer.Option("--all", help="every open letter that the other options leave")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be done, and do nothing")]
+By = Annotated[str, typer.Option(help="who decides; published with the decision (default: the user of this system)")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+
+
+@app.command("list")
+def list_(service: OfService = None, reason: OfReason = None, as_json: AsJson = False) -> None:
+    """List open letters, oldest first."""
+    letters = _chosen(None, service, reason, everything=True)
+    print_rows(
+        ("id", "service", "record", "reason", "attempts", "since"),
+        [_row(letter) for letter in letters],
+        _cells,
+        "json" if as_json else "table",
+        empty="no letter is open",
+    )
+    if not as_json:
+        typer.echo(f"{len(letters)} open")
+
+
+@app.command()
+def show(letter: Annotated[str, typer.Argument(help="id of a letter, or its first characters")]) -> None:
+    """Show the original record of one letter, decrypted. The record may hold a name and a phone."""
+    (found,) = _unsealed(_chosen([letter], None, None, everything=False))
+    original = found.original
+    content = {
+        **_row(found.letter),
+        "key": _text(original.key),
+        "headers": [[name, _text(value)] for name, value in original.headers],
+        "value": _text(original.value),
+        "parked": original.token is not None,
+    }
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def replay(
+    letters: Ids = None,
+    service: OfService = None,
+    reason: OfReason = None,
+    everything: All = False,
+    dry_run: DryRun = False,
+    by: By = "",
+) -> None:
+    """Publish records to their service once more, oldest first."""
+    _resolve("replayed", _chosen(letters, service, reason, everything=everything), by, "replay", dry_run=dry_run)
+
+
+@app.command()
+def discard(
+    because: Annotated[
+        str, typer.Option("--because", help="why the record will never be handled; published with the decision")
+    ],
+    letters: Ids = None,
+    service: OfService = None,
+    reason: OfReason = None,
+    everything: All = False,
+    dry_run: DryRun = False,
+    by: By = "",
+) -> None:
+    """Discard records for good. The records that are parked behind a discarded record may then be replayed."""
+    _resolve("discarded", _chosen(letters, service, reason, everything=everything), by, because, dry_run=dry_run)
+
+
+def _resolve(action: Action, letters: Sequence[Letter], by: str, reason: str, *, dry_run: bool) -> None:
+    unsealed = in_replay_order(_unsealed(letters))
+    outcome = f"would be {action}" if dry_run else action
+    for letter, original in unsealed:
+        parked = ", parked" if original.token is not None else ""
+        content = letter.content
+        typer.echo(f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): {outcome}")
+    if unsealed and not dry_run:
+        topic = load(Settings).dead_letters_topic
+        _run(resolve(load(KafkaSettings), topic, unsealed, action, by or getpass.getuser(), reason))
+
+
+def _chosen(ids: Sequence[str] | None, service: str | None, reason: str | None, *, everything: bool) -> list[Letter]:
+    if not ids and not everything:
+        sys.exit("name letters by their ids, or choose with --all (and --service, --with-reason)")
+    letters = _run(read_open_letters(load(KafkaSettings), load(Settings).dead_letters_topic))
+    try:
+        chosen = choose(letters, ids) if ids else letters
+    except ValueError as error:
+        sys.exit(str(error))
+    return [
+        letter
+        for letter in chosen
+        if service in (None, letter.content.service) and reason in (None, letter.content.reason)
+    ]
+
+
+def _unsealed(letters: Sequence[Letter]) -> list[Unsealed]:
+    secret = load(Settings).dead_letters_private_key
+    if secret is None:
+        sys.exit("setting DEAD_LETTERS_PRIVATE_KEY: the operators' private EC JWK is needed to open letters")
+    try:
+        key = ECKey.import_key(json.loads(secret.get_secret_value()))
+    except (ValueError, TypeError, JoseError):
+        sys.exit("setting DEAD_LETTERS_PRIVATE_KEY: must be a private EC JWK")
+    try:
+        return [unseal(letter, key) for letter in letters]
+    except ValueError as error:
+        sys.exit(f"setting DEAD_LETTERS_PRIVATE_KEY: {error}")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except (KafkaError, OSError, TimeoutError, ValueError) as error:
+        sys.exit(f"dead letters: {type(error).__name__}: {error}")
+
+
+def _row(letter: Letter) -> dict[str, Any]:
+    content = letter.content
+    return {
+        "id": letter.id,
+        "service": content.service,
+        "topic": content.original_topic,
+        "partition": content.partition,
+        "offset": content.offset,
+        "reason": content.reason,
+        "attempts": content.attempts,
+        "since": letter.created_at.isoformat(),
+    }
+
+
+def _cells(row: dict[str, Any]) -> Sequence[Any]:
+    record = f"{row['topic']}/{row['partition']}/{row['offset']}"
+    since = datetime.fromisoformat(row["since"]).astimezone(UTC)
+    return row["id"][:8], row["service"], record, row["reason"], row["attempts"], f"{since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _text(content: bytes | None) -> str | None:
+    """Bytes as text for people: UTF-8, else `base64:…`."""
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"base64:{base64.b64encode(content).decode()}"
