@@ -24,7 +24,7 @@ from chassis.clock import read_shift
 from deploy.local.parts import PORTAL, SERVICES
 from deploy.local.ports import Ports
 from deploy.local.system import LocalSystem
-from tests.e2e.world import Person, World, advance_clock, invent
+from tests.e2e.harness import Person, SystemHarness, advance_clock, invent
 from tests.infra import with_database
 from tests.process import until
 from tests.upgrade import stored
@@ -44,7 +44,7 @@ class Scene:
     """The stories of a snapshot, each of a partner and a client of its own."""
 
     def __init__(self, system: LocalSystem) -> None:
-        self.world = World(system.endpoints())
+        self.harness = SystemHarness(system.endpoints())
         self._system = system
         self._random = random.Random()
         self._stories: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ class Scene:
     async def begin(self, name: str) -> str:
         """Register a partner and submit a lead; its id."""
         realtor, client = invent(self._random), invent(self._random)
-        (await self.world.register_partner(f"partner-{name}", realtor)).raise_for_status()
+        (await self.harness.register_partner(f"partner-{name}", realtor)).raise_for_status()
         return await self._submit(name, realtor, client)
 
     async def confirmed(self, name: str) -> str:
@@ -63,18 +63,18 @@ class Scene:
         return lead_id
 
     async def held(self, lead_id: str) -> None:
-        await self.world.until_status(lead_id, "confirmed")
+        await self.harness.until_status(lead_id, "confirmed")
 
         async def entered() -> bool | None:
-            return True if any(entry["lead_id"] == lead_id for entry in await self.world.journal()) else None
+            return True if any(entry["lead_id"] == lead_id for entry in await self.harness.journal()) else None
 
         await until(entered, "the entry is in the partner journal")
 
     async def sms(self, name: str, count: int) -> None:
-        await self.world.until_sms(self._stories[name]["realtor"].phone, count)
+        await self.harness.until_sms(self._stories[name]["realtor"].phone, count)
 
     async def request(self, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = (await self.world.ask(path, body)).raise_for_status().json()
+        answer: dict[str, Any] = (await self.harness.post_request(path, body)).raise_for_status().json()
         self._stories[name]["requests"].append(answer["request_id"])
         return answer
 
@@ -92,15 +92,15 @@ class Scene:
         """As the portal sees them now."""
         found = {}
         for name, story in self._stories.items():
-            lead = await self.world.lead(story["lead_id"])
+            lead = await self.harness.lead(story["lead_id"])
             seen = {"status": lead["status"], "reserved_through": lead["reserved_through"]}
-            texts = await self.world.sms(story["realtor"].phone)
+            texts = await self.harness.sms(story["realtor"].phone)
             found[name] = Story(**{**story, "requests": tuple(story["requests"])}, **seen, sms=len(texts))
         return found
 
     async def _submit(self, name: str, realtor: Person, client: Person) -> str:
         key = str(uuid.uuid4())
-        answer = (await self.world.submit(f"partner-{name}", client, key)).raise_for_status().json()
+        answer = (await self.harness.submit(f"partner-{name}", client, key)).raise_for_status().json()
         self._stories[name] = {
             "partner_id": f"partner-{name}",
             "realtor": realtor,
@@ -123,7 +123,7 @@ async def act(system: LocalSystem) -> Expected:
         await _under_way(scene, system)
         stories = await scene.stories()
     finally:
-        await scene.world.close()
+        await scene.harness.close()
     for service in SERVICES:
         if system.pid(service) is not None:
             system.kill(service)
@@ -135,11 +135,11 @@ async def _is_over(scene: Scene, system: LocalSystem) -> None:
     """One reservation has expired and was handed over; one client has bought, and the reward is accrued."""
     lead_id = await scene.confirmed("expired")
     advance_clock(system.folder, "P6M2D")
-    await scene.world.until_status(lead_id, "expired")
+    await scene.harness.until_status(lead_id, "expired")
     digits = scene.client("expired").phone[-10:]
 
     async def handed_over() -> bool | None:
-        entries = await scene.world.general_journal()
+        entries = await scene.harness.general_journal()
         return True if any(digits in "".join(entry["phones"]) for entry in entries) else None
 
     await until(handed_over, "the general journal has the client")
@@ -148,9 +148,9 @@ async def _is_over(scene: Scene, system: LocalSystem) -> None:
     lead_id = await scene.confirmed("sold")
     sale = {"action": "sell", **scene.client("sold").plain, "amount": 9_500_000, "contract_number": "17/05"}
     await _control(system, "onec", "office", sale)
-    await scene.world.until_status(lead_id, "won")
+    await scene.harness.until_status(lead_id, "won")
     claim = await scene.request("sold", "reward-claims", {"lead_id": lead_id, "partner_id": "partner-sold"})
-    await scene.world.until_answered(claim["request_id"])
+    await scene.harness.until_request_done(claim["request_id"])
     settlement = await scene.request(
         "sold",
         f"reward-claims/{claim['claim_id']}/settlement",
@@ -162,7 +162,7 @@ async def _is_over(scene: Scene, system: LocalSystem) -> None:
             "decided_by": "vera",
         },
     )
-    await scene.world.until_answered(settlement["request_id"])
+    await scene.harness.until_request_done(settlement["request_id"])
     await scene.sms("sold", 4)
 
 

@@ -22,7 +22,7 @@ from chassis.settings import KafkaSettings
 from contracts.topics import TopicSpec
 from deploy.local.postgres import BINARIES
 from deploy.topics import provision, topic_specs
-from tests.e2e.world import Person
+from tests.e2e.harness import Person
 from tests.simulators.kit.rows import Rows
 
 DATABASES: Final = "databases"

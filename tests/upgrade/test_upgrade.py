@@ -22,10 +22,12 @@ from typing import Any
 import pytest
 from dateutil.relativedelta import relativedelta
 
-from deploy.local import Kafka, LocalSystem, Ports
+from deploy.local.kafka import Kafka
 from deploy.local.parts import DEFAULT, PREFIXES, SERVICES
+from deploy.local.ports import Ports
 from deploy.local.secrets_file import DATABASES
-from tests.e2e.world import World, advance_clock, invent
+from deploy.local.system import LocalSystem
+from tests.e2e.harness import SystemHarness, advance_clock, invent
 from tests.infra import DatabaseFactory, run
 from tests.process import until
 from tests.upgrade import stored
@@ -99,67 +101,69 @@ def _put_in_place(snapshot: Path, folder: Path) -> Expected:
 
 
 @pytest.fixture
-async def world(upgraded: Upgraded) -> AsyncIterator[World]:
-    made = World(upgraded.system.endpoints())
+async def harness(upgraded: Upgraded) -> AsyncIterator[SystemHarness]:
+    made = SystemHarness(upgraded.system.endpoints())
     yield made
     await made.close()
 
 
 @pytest.mark.parametrize("name", ["under-way", "unread"])
 async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
-    upgraded: Upgraded, world: World, name: str
+    upgraded: Upgraded, harness: SystemHarness, name: str
 ) -> None:
     """The check of `under-way` found 1C closed. The gateway has not read `unread` from its topic."""
     story = upgraded.story(name)
     assert story.status == "under-review"
 
-    lead = await world.until_status(story.lead_id, "confirmed", "rejected")
+    lead = await harness.until_status(story.lead_id, "confirmed", "rejected")
 
     assert lead["status"] == "confirmed"
     assert lead["reserved_through"] is not None
-    await _entered(world, story)
-    await _has_sms(world, story, 1)
+    await _entered(harness, story)
+    await _has_sms(harness, story, 1)
 
 
-async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, world: World) -> None:
+async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, harness: SystemHarness) -> None:
     story = upgraded.story("live")
 
-    lead = await world.lead(story.lead_id)
+    lead = await harness.lead(story.lead_id)
 
     assert (lead["status"], lead["reserved_through"]) == ("confirmed", story.reserved_through)
-    assert story.lead_id in [lead["lead_id"] for lead in await world.leads(story.partner_id)]
-    await _entered(world, story)
+    assert story.lead_id in [lead["lead_id"] for lead in await harness.leads(story.partner_id)]
+    await _entered(harness, story)
 
 
-async def test_a_request_repeated_after_the_upgrade_gets_the_same_answer(upgraded: Upgraded, world: World) -> None:
+async def test_a_request_repeated_after_the_upgrade_gets_the_same_answer(
+    upgraded: Upgraded, harness: SystemHarness
+) -> None:
     for story in upgraded.expected.stories.values():
-        answer = await world.submit(story.partner_id, story.client, story.key)
+        answer = await harness.submit(story.partner_id, story.client, story.key)
 
         assert answer.status_code == 202, answer.text
         assert answer.headers["Idempotent-Replayed"] == "true"
         assert answer.json()["lead_id"] == story.lead_id
 
 
-async def test_an_expired_lead_and_a_sold_lead_are_unchanged(upgraded: Upgraded, world: World) -> None:
+async def test_an_expired_lead_and_a_sold_lead_are_unchanged(upgraded: Upgraded, harness: SystemHarness) -> None:
     for name in ("expired", "sold"):
         story = upgraded.story(name)
-        lead = await world.lead(story.lead_id)
+        lead = await harness.lead(story.lead_id)
         assert (lead["status"], lead["reserved_through"]) == (story.status, story.reserved_through)
         for request_id in story.requests:
-            assert (await world.request(request_id))["status"] == "done"
-        await _entered(world, story)
-        await _has_sms(world, story, story.sms)
+            assert (await harness.request(request_id))["status"] == "done"
+        await _entered(harness, story)
+        await _has_sms(harness, story, story.sms)
 
 
 async def test_a_client_held_before_the_upgrade_is_rejected_and_a_new_client_is_confirmed(
-    upgraded: Upgraded, world: World
+    upgraded: Upgraded, harness: SystemHarness
 ) -> None:
     rng = random.Random()
-    (await world.register_partner("partner-new", invent(rng))).raise_for_status()
+    (await harness.register_partner("partner-new", invent(rng))).raise_for_status()
     statuses = {}
     for client in (upgraded.story("live").client, invent(rng)):
-        lead = (await world.submit("partner-new", client)).raise_for_status().json()
-        statuses[client] = await world.until_status(lead["lead_id"], "confirmed", "rejected")
+        lead = (await harness.submit("partner-new", client)).raise_for_status().json()
+        statuses[client] = await harness.until_status(lead["lead_id"], "confirmed", "rejected")
 
     assert [(lead["status"], lead["reason"]) for lead in statuses.values()] == [
         ("rejected", "client-taken"),
@@ -168,101 +172,103 @@ async def test_a_client_held_before_the_upgrade_is_rejected_and_a_new_client_is_
 
 
 async def test_a_parked_request_is_replayed_and_later_requests_of_its_client_follow(
-    upgraded: Upgraded, world: World
+    upgraded: Upgraded, harness: SystemHarness
 ) -> None:
     """Three returns of one client, six months each: two are parked before the upgrade, one is sent after it."""
     story, system = upgraded.story("parked"), upgraded.system
     for request_id in story.requests:
-        assert (await world.request(request_id))["status"] == "pending"
+        assert (await harness.request(request_id))["status"] == "pending"
     letters = await asyncio.to_thread(open_letters, system)
     assert {letter["id"] for letter in letters} == set(upgraded.expected.letters)
 
     body = {"partner_id": story.partner_id, "client": story.client.plain, "manager": "olga", "reason": "once more"}
-    third = (await world.ask("returns", body)).raise_for_status().json()["request_id"]
+    third = (await harness.post_request("returns", body)).raise_for_status().json()["request_id"]
 
     async def behind() -> list[dict[str, Any]] | None:
         letters = await asyncio.to_thread(open_letters, system)
         return letters if len(letters) > len(upgraded.expected.letters) else None
 
     await until(behind, "the third request is parked behind the two others")
-    assert (await world.request(third))["status"] == "pending"
+    assert (await harness.request(third))["status"] == "pending"
     await asyncio.to_thread(dead_letters, system, "replay", "--all", "--by", "olga")
 
     for request_id in (*story.requests, third):
-        assert (await world.until_answered(request_id))["status"] == "done"
+        assert (await harness.until_request_done(request_id))["status"] == "done"
     assert await asyncio.to_thread(open_letters, system) == []
-    lead = await world.lead(story.lead_id)
+    lead = await harness.lead(story.lead_id)
     assert lead["status"] == "confirmed"
     before, after = (date.fromisoformat(str(day)) for day in (story.reserved_through, lead["reserved_through"]))
     # Months are counted from the confirmation, whose day a short month cuts.
     assert abs(after - (before + relativedelta(months=18))) <= timedelta(days=1)
-    await _entered(world, story)
+    await _entered(harness, story)
     # A date that is untrue before it is sent is not sent.
-    texts = await _has_text(world, story, f"{after:%d.%m.%Y}")
+    texts = await _has_text(harness, story, f"{after:%d.%m.%Y}")
     assert len(texts) <= story.sms + 3, texts
 
 
-async def test_a_waiting_sms_is_sent_once(upgraded: Upgraded, world: World) -> None:
+async def test_a_waiting_sms_is_sent_once(upgraded: Upgraded, harness: SystemHarness) -> None:
     story = upgraded.story("waiting")
     assert story.sms == 0
 
-    await _has_sms(world, story, 1)
-    await _entered(world, story)
+    await _has_sms(harness, story, 1)
+    await _entered(harness, story)
 
 
-async def test_a_reservation_made_before_the_upgrade_expires_once_on_its_day(upgraded: Upgraded, world: World) -> None:
+async def test_a_reservation_made_before_the_upgrade_expires_once_on_its_day(
+    upgraded: Upgraded, harness: SystemHarness
+) -> None:
     """The last test of the module: it moves the clock by six months."""
     for name in ("under-way", "unread"):
-        await world.until_status(upgraded.story(name).lead_id, "confirmed")
-    await _has_sms(world, upgraded.story("waiting"), 1)
+        await harness.until_status(upgraded.story(name).lead_id, "confirmed")
+    await _has_sms(harness, upgraded.story("waiting"), 1)
 
     advance_clock(upgraded.system.folder, "P6M2D")
 
     for name in ("live", "waiting", "under-way", "unread"):
         story = upgraded.story(name)
-        await world.until_status(story.lead_id, "expired")
-        await _handed_over(world, story)
-        await _has_sms(world, story, 2)
-    sms = Counter((message["to"], message["text"]) for message in await world.messages())
+        await harness.until_status(story.lead_id, "expired")
+        await _handed_over(harness, story)
+        await _has_sms(harness, story, 2)
+    sms = Counter((message["to"], message["text"]) for message in await harness.messages())
     assert [text for text, times in sms.items() if times > 1] == []
-    await _entered(world, *upgraded.expected.stories.values())
+    await _entered(harness, *upgraded.expected.stories.values())
     await asyncio.to_thread(verify_history, upgraded.system)
     assert await asyncio.to_thread(open_letters, upgraded.system) == []
 
 
-async def _has_sms(world: World, story: Story, count: int) -> None:
-    texts = await world.until_sms(story.realtor.phone, count)
+async def _has_sms(harness: SystemHarness, story: Story, count: int) -> None:
+    texts = await harness.until_sms(story.realtor.phone, count)
     assert len(texts) == count, texts
 
 
-async def _has_text(world: World, story: Story, part: str) -> list[str]:
+async def _has_text(harness: SystemHarness, story: Story, part: str) -> list[str]:
     """All SMS texts to the partner, as soon as one of them contains `part`."""
 
     async def look() -> list[str] | None:
-        texts = await world.sms(story.realtor.phone)
+        texts = await harness.sms(story.realtor.phone)
         return texts if any(part in text for text in texts) else None
 
     return await until(look, f"an SMS with {part}")
 
 
-async def _entered(world: World, *stories: Story) -> None:
+async def _entered(harness: SystemHarness, *stories: Story) -> None:
     """1C's partner journal holds each lead once."""
     wanted = Counter(story.lead_id for story in stories)
 
     async def look() -> bool | None:
-        found = Counter(entry["lead_id"] for entry in await world.journal() if entry["lead_id"] in wanted)
+        found = Counter(entry["lead_id"] for entry in await harness.journal() if entry["lead_id"] in wanted)
         assert found <= wanted, found
         return True if found == wanted else None
 
     await until(look, "the entry is in the partner journal")
 
 
-async def _handed_over(world: World, story: Story) -> None:
+async def _handed_over(harness: SystemHarness, story: Story) -> None:
     """1C's general journal holds the client once."""
     digits = story.client.phone[-10:]
 
     async def look() -> list[dict[str, Any]] | None:
-        entries = await world.general_journal()
+        entries = await harness.general_journal()
         return [one for one in entries if digits in "".join("".join(one["phones"]).split())] or None
 
     assert len(await until(look, "the client is in the general journal")) == 1
