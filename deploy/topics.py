@@ -8,18 +8,19 @@ import asyncio
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from aiokafka.helpers import create_ssl_context
 
+from chassis.kafka_clients import client_options
 from chassis.settings import KafkaSettings, load
 from contracts.topics import TOPICS, TopicSpec, portal_requests
 
 LEADERS_WITHIN_SECONDS: Final = 20.0
+PROVISIONING_TIMEOUT_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ async def provision(
 
     With `ready`, wait until every created partition has a leader (at most 20 s, then TimeoutError).
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
+    # Creating many partitions takes a broker longer than any other request.
+    admin = AIOKafkaAdminClient(**{**client_options(settings), "request_timeout_ms": PROVISIONING_TIMEOUT_MS})
     await admin.start()
     try:
         existing = set(await admin.list_topics())
@@ -56,25 +58,6 @@ async def provision(
         return Provisioned(tuple(created), tuple(spec.name for spec in found), tuple(differences))
     finally:
         await admin.close()
-
-
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Connection options of any aiokafka client."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap_servers,
-        "security_protocol": settings.security_protocol,
-        "request_timeout_ms": 30_000,
-    }
-    if settings.security_protocol.startswith("SASL"):
-        password = settings.sasl_password
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
-        }
-    if settings.security_protocol.endswith("SSL"):
-        options["ssl_context"] = create_ssl_context(cafile=settings.ssl_cafile)
-    return options
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:

@@ -30,6 +30,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from chassis.kafka_clients import client_options
 from chassis.settings import KafkaSettings
 from contracts.topics import PORTAL_REQUESTS
 from deploy import topics
@@ -216,7 +217,7 @@ async def empty_topics(bootstrap: str) -> None:
     """Create or empty every topic of the system (see `fresh_topics`)."""
     settings = kafka_settings(bootstrap)
     specs = topics.topic_specs([PORTAL])
-    admin = AIOKafkaAdminClient(**topics.client_options(settings))
+    admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from logging import ERROR, INFO, WARNING
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -75,24 +74,28 @@ class Exchange:
 
 def log_exchange(exchange: Exchange, failure: OneCError | None) -> None:
     """Write the log line of an exchange: a warning if the request is repeated, an error if people must act."""
-    level = INFO
-    if failure is not None and not isinstance(failure, Exists):
-        level = ERROR if isinstance(failure, (NoRights, Refused)) else WARNING
-    log.log(
-        level,
-        "exchange",
-        operation=exchange.operation,
-        leads=list(exchange.leads),
-        set=exchange.set,
-        method=exchange.method,
-        status=exchange.status,
-        code=exchange.code,
+    if failure is None or isinstance(failure, Exists):
+        log.info("exchange", **_fields(exchange))
+    elif isinstance(failure, (NoRights, Refused)):
+        log.error("exchange", **_fields(exchange))
+    else:
+        log.warning("exchange", **_fields(exchange))
+
+
+def _fields(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "operation": exchange.operation,
+        "leads": list(exchange.leads),
+        "set": exchange.set,
+        "method": exchange.method,
+        "status": exchange.status,
+        "code": exchange.code,
         # The rest of 1C's message; the logger withholds every field named `text`.
-        said=exchange.text,
-        ms=exchange.ms,
-        attempt=exchange.attempt,
-        outcome=exchange.outcome,
-        next_at=exchange.next_at.isoformat() if exchange.next_at is not None else None,
-        correlation_id=exchange.correlation,
-        message=MESSAGES.get(exchange.outcome, exchange.outcome),
-    )
+        "said": exchange.text,
+        "ms": exchange.ms,
+        "attempt": exchange.attempt,
+        "outcome": exchange.outcome,
+        "next_at": exchange.next_at.isoformat() if exchange.next_at is not None else None,
+        "correlation_id": exchange.correlation,
+        "message": MESSAGES.get(exchange.outcome, exchange.outcome),
+    }
