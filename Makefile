@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-long test-kannel smoke bench check fmt lock install
+.PHONY: help run test test-long test-kannel smoke bench bench-compare check fmt lock install
 
 help:
 	@echo 'make run        start Kafka, PostgreSQL, the simulators and all services; Ctrl-C stops them, data stays in .local/'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-kannel  the SMS road by Kannel, with Debian'"'"'s Kannel where it is installed'
 	@echo 'make smoke      start the whole system on free ports, walk the main path, print each step and its time'
 	@echo 'make bench      what a lead costs beside two other programs (ONLY=pipeline|latency|http|onec|clocks|sms|soak, LEADS=n, ROUNDS=n, OPEN=n)'
+	@echo 'make bench-compare BEFORE=commit  the same beside an earlier commit, in one series; exit 1 if a figure is worse'
 	@echo 'make check      format, lint, types, import rules, fast tests'
 	@echo 'make fmt        put the code into format'
 	@echo 'make lock       write the lock files anew from pyproject.toml'
@@ -43,6 +44,9 @@ smoke: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(LEADS),--leads $(LEADS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-compare: $(INSTALLED)
+	@$(BIN)/python -m tests.bench.compare $(BEFORE) $(if $(ONLY),--only $(ONLY)) $(if $(LEADS),--leads $(LEADS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

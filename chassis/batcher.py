@@ -1,4 +1,4 @@
-"""Single requests that share one round trip: while one is under way, the next gathers."""
+"""Batcher: concurrent single requests share a transaction."""
 
 import asyncio
 import time
@@ -11,10 +11,12 @@ R = TypeVar("R")
 
 
 class Batcher(Generic[T, R]):
-    """`run` gets up to `limit` items and answers them in order; what it raises is raised to each who asked.
+    """Collects items of concurrent callers into batches for `run`.
 
-    `at_once` groups may be under way. They begin as far apart as one takes, or `pace_s`: nobody waits who comes alone,
-    and those who come in crowds share.
+    `run` gets at most `limit` items and returns their results in the same order; an exception of `run` is raised to
+    every caller of the batch. At most `at_once` batches run at the same time. Batches start at least as far apart as
+    the last batch took, and at most `pace_s` seconds apart: a lone request is not delayed, concurrent requests share
+    a batch.
     """
 
     def __init__(
@@ -29,42 +31,42 @@ class Batcher(Generic[T, R]):
         self._limit = limit
         self._pace_s = pace_s
         self._slots = asyncio.Semaphore(at_once)
-        self._began = 0.0
+        self._started_at = 0.0
         self._took_s = 0.0
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._gathering = False
-        self._groups: set[asyncio.Task[None]] = set()
+        self._collecting = False
+        self._batches: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: T) -> R:
-        """The answer for one item."""
+        """The result of one item. Raises what `run` raises."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        self._gather()
+        self._collect()
         return await future
 
-    def _gather(self) -> None:
-        if self._waiting and not self._gathering:
-            self._gathering = True
-            group = asyncio.create_task(self._group())
-            self._groups.add(group)
-            group.add_done_callback(self._groups.discard)
+    def _collect(self) -> None:
+        if self._waiting and not self._collecting:
+            self._collecting = True
+            batch = asyncio.create_task(self._run_batch())
+            self._batches.add(batch)
+            batch.add_done_callback(self._batches.discard)
 
-    async def _group(self) -> None:
-        # At least one turn of the loop: whoever asks in it comes along.
-        await asyncio.sleep(self._began + min(self._pace_s, self._took_s) - time.monotonic())
+    async def _run_batch(self) -> None:
+        # Sleeps for at least one turn of the event loop, in which further callers join the batch.
+        await asyncio.sleep(self._started_at + min(self._pace_s, self._took_s) - time.monotonic())
         async with self._slots:
-            self._began = began = time.monotonic()
-            group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
-            self._gathering = False
-            self._gather()
+            self._started_at = started_at = time.monotonic()
+            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            self._collecting = False
+            self._collect()
             try:
-                answers = await self._run([item for item, _ in group])
+                results = await self._run([item for item, _ in batch])
             except Exception as error:
-                for _, future in group:
+                for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
             else:
-                self._took_s = time.monotonic() - began
-                for (_, future), answer in zip(group, answers, strict=True):
+                self._took_s = time.monotonic() - started_at
+                for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
-                        future.set_result(answer)
+                        future.set_result(result)

@@ -1,6 +1,6 @@
-"""One business clock for all services of a system; a demonstration can move it for all of them at once.
+"""The business clock of all services of a system. A test or a demonstration can shift it for all of them at once.
 
-Business time (decisions, terms, quiet hours) is read here. Leases, backoff and quotas use real time and do not.
+Business time is used for decisions, terms and quiet hours. Leases, backoff and quotas use real time.
 """
 
 import json
@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings
 
 
 class ClockSettings(BaseSettings):
-    """`ALLOW_CLOCK_SHIFT` is for tests and demonstrations only; `CLOCK_FILE` is shared by one system's services."""
+    """`ALLOW_CLOCK_SHIFT` is for tests and demonstrations only. All services of a system share one `CLOCK_FILE`."""
 
     allow_clock_shift: bool = False
     clock_file: Path = Path(".local/clock.json")
@@ -25,7 +25,7 @@ class ClockSettings(BaseSettings):
 
 
 class Clock:
-    """`now()` is real time, or, where shifting is allowed, real time plus what the clock file says."""
+    """`now()` is real time; where shifting is allowed, real time plus the shift in the clock file."""
 
     def __init__(self, settings: ClockSettings | None = None) -> None:
         settings = settings or ClockSettings()
@@ -52,15 +52,15 @@ class Clock:
 
 
 def read_shift(file: Path) -> timedelta:
-    """How far the file says business time is ahead of real time."""
+    """How far business time is ahead of real time, according to the clock file."""
     return timedelta(seconds=json.loads(file.read_text())["shift_seconds"])
 
 
 def advance(file: Path, duration: str, zone: ZoneInfo) -> datetime:
-    """Move business time on by an ISO 8601 duration, months counted in `zone`. Returns the new business time.
+    """Advance business time by an ISO 8601 duration, with months counted in `zone`. Returns the new business time.
 
-    Raises ValueError for a text that is no duration or would turn time back, FileNotFoundError where no system
-    runs that allows it.
+    Raises ValueError for a text that is not a duration or is negative, and FileNotFoundError without a clock file: then
+    no running system allows the shift.
     """
     shift = read_shift(file)
     try:
@@ -81,14 +81,14 @@ def advance(file: Path, duration: str, zone: ZoneInfo) -> datetime:
 def main(
     advance_by: Annotated[str, typer.Option("--advance", help="ISO 8601 duration, for example P5M23D")],
 ) -> None:
-    """Move business time on in all services of the system whose clock file this is."""
+    """Advance business time in all services of the system that uses this clock file."""
     settings = ClockSettings()
     if not settings.allow_clock_shift:
-        sys.exit("refused: the clock may be moved only with ALLOW_CLOCK_SHIFT=true (tests and demonstrations)")
+        sys.exit("refused: the clock may be shifted only with ALLOW_CLOCK_SHIFT=true (tests and demonstrations)")
     try:
         moved = advance(settings.clock_file, advance_by, ZoneInfo(settings.clock_time_zone))
     except FileNotFoundError:
-        sys.exit(f"refused: no running system allows it (no clock file {settings.clock_file})")
+        sys.exit(f"refused: no running system allows a clock shift (there is no clock file {settings.clock_file})")
     except ValueError as error:
         sys.exit(f"refused: {error}")
     print(moved.isoformat())

@@ -1,7 +1,7 @@
-"""Named places where a test has this process killed, as if the power had gone.
+"""Named places at which a test kills this process, as a power cut would.
 
-`CRASH_AT=<point>:<n>` sends SIGKILL when the n-th message, event or call passes the point. Unarmed, passing costs a
-comparison.
+`CRASH_AT=<point>:<n>` sends SIGKILL to the process when the n-th message, event or call reaches the point. Without
+`CRASH_AT` a point costs one comparison.
 """
 
 import os
@@ -9,15 +9,15 @@ import signal
 from typing import Final
 
 COMMITTED: Final = "committed"
-"""An event's transaction is committed and the event has not been published."""
+"""An event's transaction is committed; the event is not published."""
 PUBLISHED: Final = "published"
-"""Kafka has acknowledged an event and its outbox row is still there."""
+"""Kafka has acknowledged an event; its outbox row still exists."""
 HANDLED: Final = "handled"
-"""A record's transaction is committed and its offset is not."""
+"""A record's transaction is committed; the record's offset is not."""
 CALLED: Final = "called"
-"""A foreign system has answered and the outcome is not stored."""
+"""A foreign system has answered; the outcome is not stored."""
 SINGLE: Final = "single"
-"""One input of a batch that failed has been tried by itself."""
+"""An input of a failed batch was retried by itself."""
 
 POINTS: Final = (COMMITTED, PUBLISHED, HANDLED, CALLED, SINGLE)
 
@@ -26,7 +26,7 @@ _left = 0
 
 
 def arm(order: str | None) -> None:
-    """Take `<point>:<n>` from the environment. Raises ValueError for anything else."""
+    """Arm the point that `order`, the value of `CRASH_AT`, names. Raises ValueError if it is not `<point>:<n>`."""
     global _armed, _left
     if order:
         point, _, number = order.partition(":")
@@ -35,8 +35,8 @@ def arm(order: str | None) -> None:
         _armed, _left = point, int(number)
 
 
-def passing(point: str, count: int = 1) -> None:
-    """`count` things pass `point`: the process may end here."""
+def reach(point: str, count: int = 1) -> None:
+    """`count` messages, events or calls reach `point`. Kills the process if the armed number is reached."""
     global _left
     if point == _armed:
         _left -= count

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka binary mode: the headers of a record, written and read."""
+"""CloudEvents 1.0 in Kafka's binary mode: the headers of a record, written and read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,12 +13,12 @@ from chassis.decision import Cause, Message, named_id
 
 Headers = list[tuple[str, bytes]]
 
-_SEEN = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
+_INBOX = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 
 class Outgoing(NamedTuple):
-    """An event ready for the wire. `stored` is its headers as the outbox keeps them, `summary` what the log says of it:
-    what is told, about which lead, in which story."""
+    """An encoded event. `stored` is its headers as JSON text, as the outbox stores them; `summary` is what the log
+    shows of it: type, id, subject (the lead), correlation id."""
 
     event_id: UUID
     topic: str
@@ -30,33 +30,34 @@ class Outgoing(NamedTuple):
 
     @property
     def headers(self) -> Headers:
-        """As the record has them. Made when it leaves: many are only written at first."""
+        """The headers of the Kafka record. Encoded only when the event is published: many are only stored at first."""
         return [(name, text.encode()) for name, text in self.texts]
 
     def size(self) -> int:
-        """Bytes of the value and the headers together, these as they are stored."""
+        """Bytes of the value and of the headers as the outbox stores them."""
         return len(self.value) + len(self.stored)
 
 
-# All events of a batch have one time.
-_text_of = lru_cache(16)(datetime.isoformat)
+# All events of a batch have the same time.
+_isoformat = lru_cache(16)(datetime.isoformat)
 
 
 def headers_from_json(text: str) -> list[tuple[str, str]]:
+    """The headers that `Outgoing.stored` holds."""
     return [(name, value) for name, value in orjson.loads(text)]
 
 
 def encode(
     message: Message, *, event_id: UUID, source: str, at: datetime, cause: Cause, sequence: int | None
 ) -> Outgoing:
-    """The record of one event. `sequence` counts what this producer says about this key."""
+    """The record of one event. `sequence` numbers the events that this service publishes with this key."""
     identity, subject = str(event_id), message.subject
     headers = [
         ("ce_specversion", "1.0"),
         ("ce_id", identity),
         ("ce_type", message.ce_type),
         ("ce_source", source),
-        ("ce_time", _text_of(at)),
+        ("ce_time", _isoformat(at)),
         ("ce_correlationid", cause.correlation),
         ("ce_causationid", cause.id),
         ("content-type", "application/json"),
@@ -84,12 +85,13 @@ def encode(
 
 
 def read_headers(raw: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Header values as text. Bytes that are not UTF-8 are replaced, null is left out: a record is never lost here."""
+    """Header values as text, by name. Bytes that are not UTF-8 are replaced and null values left out, so that no record
+    is lost over its headers."""
     return {name: value.decode(errors="replace") for name, value in raw if value is not None}
 
 
 def cause_of(headers: dict[str, str]) -> Cause:
-    """The cause that a consumed message is. Raises KeyError without a `ce_id`."""
+    """The cause that a consumed message is for what follows from it. Raises KeyError without a `ce_id`."""
     return Cause(
         id=headers["ce_id"],
         correlation=headers.get("ce_correlationid", headers["ce_id"]),
@@ -98,12 +100,12 @@ def cause_of(headers: dict[str, str]) -> Cause:
 
 
 def inbox_id(source: str, message_id: str) -> UUID:
-    """The inbox key of a message: the same (`ce_source`, `ce_id`) is the same message."""
-    return named_id(_SEEN, f"{source}\n{message_id}")
+    """The inbox id of a message. Messages with the same `ce_source` and `ce_id` are the same message."""
+    return named_id(_INBOX, f"{source}\n{message_id}")
 
 
 def _next_span(traceparent: str | None, event_id: UUID) -> str | None:
-    """W3C trace context: the same trace, this event as the parent span."""
+    """W3C trace context for an event: the same trace, with this event as the parent span."""
     if traceparent is None:
         return None
     parts = traceparent.split("-")

@@ -1,4 +1,4 @@
-"""Running a service's alembic migrations; two that start at once do not meet."""
+"""Running a service's alembic migrations. An advisory lock keeps two runs that start at once apart."""
 
 import asyncio
 from pathlib import Path
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.database.sql import driver_url
+from chassis.database.pool import driver_url
 
 _MIGRATION_LOCK = 0x7275D0
 
 
 def upgrade(database_url: str, scripts: Path) -> None:
-    """Bring the database to the newest revision under `scripts`."""
+    """Upgrade the database to the newest revision in the folder `scripts`."""
     config = Config()
     config.set_main_option("script_location", str(scripts))
     config.attributes["url"] = database_url
@@ -23,7 +23,7 @@ def upgrade(database_url: str, scripts: Path) -> None:
 
 
 def run() -> None:
-    """Called by each service's `migrations/env.py`."""
+    """Run the migrations that alembic has selected. Each service's `migrations/env.py` calls this."""
     asyncio.run(_run(context.config.attributes["url"]))
 
 

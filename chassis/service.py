@@ -11,33 +11,22 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from chassis.backoff import backoff_s
 from chassis.batcher import Batcher
 from chassis.clock import Clock
-from chassis.consumer.consumer import Decode, Poison, Record, WriteDeadLetter
+from chassis.consumer.records import Decode, Poison, Record, WriteDeadLetter
+from chassis.database.columns import table_of
+from chassis.database.errors import is_conflict, is_transient
+from chassis.database.pool import Connection, Database, Row, execute, rows
 from chassis.database.presence import OWNER_LOST
-from chassis.database.sql import (
-    Connection,
-    Database,
-    Row,
-    Rows,
-    as_json,
-    execute,
-    fetch,
-    fetch_each,
-    insert,
-    is_conflict,
-    is_transient,
-    row_of,
-    rows,
-    table_of,
-    together,
-)
+from chassis.database.reading import fetch, fetch_each
+from chassis.database.writing import Rows, as_json, row_of, write_rows
 from chassis.envelope import cause_of, inbox_id
 from chassis.observability.logging import scrub
-from chassis.processor.processor import Input, Outcome, Rule, Store
+from chassis.processor.model import Input, Outcome, Rule, Store
 from chassis.settings import ServiceSettings
 from chassis.timers import Timer
-from chassis.work.worker import Answer, Done, Job, Park, Perform, Retry, Work, call_each
+from chassis.work.model import Answer, Done, Job, Park, Perform, Retry, Work, call_each
 
 __all__ = [
     "OWNER_LOST",
@@ -66,20 +55,20 @@ __all__ = [
     "Timer",
     "Work",
     "as_json",
+    "backoff_s",
     "call_each",
     "cause_of",
     "execute",
     "fetch",
     "fetch_each",
     "inbox_id",
-    "insert",
     "is_conflict",
     "is_transient",
     "row_of",
     "rows",
     "scrub",
     "table_of",
-    "together",
+    "write_rows",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment; a missing or wrong one stops the start with a message naming it."""
+"""Settings, read from the environment. A missing or wrong setting stops the start with a message that names it."""
 
 import sys
 from datetime import timedelta
@@ -35,9 +35,9 @@ HexSecret = Annotated[SecretStr, AfterValidator(_is_secret)]
 class KafkaSettings(BaseSettings):
     """How to reach Kafka: `KAFKA_…`, the same for every service.
 
-    `group_instance_id` is a name that this copy of a service keeps over its restarts, and that no other copy has (a
-    pod's name in a StatefulSet): it then takes its partitions back at once, also after a crash. Without it they wait
-    for the session timeout of 10 s.
+    `group_instance_id` is a name that this process keeps over restarts and shares with no other process of the service,
+    such as a pod's name in a StatefulSet. With it, a restarted process gets its partitions back at once, also after a
+    crash. Without it, the partitions wait for the session timeout of 10 s.
     """
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_", hide_input_in_errors=True)
@@ -52,12 +52,13 @@ class KafkaSettings(BaseSettings):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service has, under its own prefix.
+    """Settings that every service has, under its own prefix.
 
-    `poison_share`: of the last thousand records of a topic no more than this share goes to the dead letters, or the
-    service stops reading. `inbox_kept_for` must exceed the topics' retention (30 days) and the dead letters' (90), or
-    a late repeat would be taken for new; `work_kept_for` is how long calls that were made can be looked up.
-    `personal_kept_for`: how long after its end the command `retention` leaves a client's sealed data.
+    `poison_share`: if more than this share of the last thousand records of a topic fails, the service stops reading.
+    `inbox_kept_for`: must exceed the retention of topics (30 days) and of dead letters (90 days), or a late repeat
+    would be taken for a new message. `work_kept_for`: how long finished work rows are kept for lookups.
+    `personal_kept_for`: the command `retention` erases a client's sealed data this long after the client's matters
+    ended.
     """
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
@@ -75,7 +76,7 @@ T = TypeVar("T", bound=BaseSettings)
 
 
 def load(settings: type[T]) -> T:
-    """The settings, or the end of the process with a line per mistake. Values are never echoed."""
+    """The settings. Prints a line for each mistake and exits with 2 if there is one. Values are never printed."""
     try:
         return settings()
     except ValidationError as error:

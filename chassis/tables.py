@@ -1,9 +1,9 @@
-"""The chassis' own tables, present in every service's database."""
+"""The chassis' own tables. Every service's database has them; its migrations create them."""
 
 from alembic import op
 from sqlalchemy import text
 
-# Kept as SQL, not as models: these are only ever touched by the batch statements beside them.
+# SQL, not models: only the statements of the chassis touch these tables.
 _V1 = (
     """
     CREATE TABLE streams (
@@ -58,7 +58,7 @@ _V1 = (
 )
 
 _V2 = (
-    # What was parked by an earlier version has no place in a queue and could never be replayed.
+    # Keys that version 1 parked have no queue and could never be replayed.
     "UPDATE streams SET parked_at = NULL WHERE parked_at IS NOT NULL",
     """
     CREATE TABLE parked (
@@ -71,29 +71,31 @@ _V2 = (
     "CREATE INDEX parked_key ON parked (key, id)",
     "CREATE INDEX outbox_left ON outbox (id) WHERE owner IS NULL",
     "CREATE INDEX work_finished ON work USING brin (finished_at)",
-    # These live by inserts and deletes: a share of their size says nothing about when to vacuum.
+    # Rows of these tables are inserted and soon deleted, so a share of the table's size is no measure of dead rows.
     "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)",
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )
 
 
 def create_v1() -> None:
-    """Create the chassis' tables; called by the first migration of each service."""
+    """Create the first version of the tables. The first migration of each service calls this."""
     for statement in _V1:
         op.execute(text(statement))
 
 
 def drop_v1() -> None:
+    """Undo `create_v1`."""
     op.execute(text("DROP TABLE work, outbox, inbox, streams"))
 
 
 def create_v2() -> None:
-    """Queues of parked keys, and what keeps tables that live by deletes small."""
+    """Add queues of parked keys, and the settings that keep the outbox and work tables small."""
     for statement in _V2:
         op.execute(text(statement))
 
 
 def drop_v2() -> None:
+    """Undo `create_v2`."""
     op.execute(text("DROP TABLE parked"))
     op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))

@@ -1,4 +1,4 @@
-"""What becomes due by business time: found in the service's own rows, decided like any other input."""
+"""Timers: what becomes due by business time is found in the service's own rows and decided like any other input."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,57 +8,60 @@ from datetime import datetime
 import structlog
 
 from chassis.clock import Clock
-from chassis.database.sql import Connection, Database, is_transient
-from chassis.outbox.publisher import Publisher
-from chassis.processor.processor import Input, Outcome, Processor
+from chassis.database.errors import is_transient
+from chassis.database.pool import Connection, Database
+from chassis.limits import TIMER_BATCH, TIMER_BATCHES_AT_ONCE, TIMER_EVERY_S
+from chassis.outbox.outbox import Outbox
+from chassis.processor.model import Input, Outcome
+from chassis.processor.processor import Processor
 
 log = structlog.get_logger(__name__)
-
-LOOK_EVERY_S = 0.5
-BATCH = 500
-AT_ONCE = 8  # batches: while the database works on some, another is decided
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """`due(tx, now, limit)` finds what is due; the rule decides again under the lock, so a late or doubled firing
-    does nothing. Never early; as late as `LOOK_EVERY_S` and what an outage adds. The longest overdue first, `AT_ONCE`
-    batches together."""
+    """A timer of a service. `due(tx, now, limit)` returns at most `limit` inputs that are due, the most overdue first.
+
+    The rule decides again under the lock of the key, so a late or repeated firing changes nothing. A timer never fires
+    early. It fires late by at most half a second, and by what an outage adds.
+    """
 
     name: str
     due: Callable[[Connection, datetime, int], Awaitable[Sequence[Input]]]
 
 
-async def run_timer(timer: Timer, database: Database, processor: Processor, publisher: Publisher, clock: Clock) -> None:
-    """Look and decide for as long as the service runs."""
+async def run_timer(timer: Timer, database: Database, processor: Processor, outbox: Outbox, clock: Clock) -> None:
+    """Fire the timer for as long as the service runs."""
     while True:
         if await _fire(timer, database, processor, clock):
-            with publisher.giving_way():
+            # A crowd is due. Its events are stored first, and published after the whole crowd was decided.
+            with outbox.claiming_paused():
                 while await _fire(timer, database, processor, clock):
                     pass
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(TIMER_EVERY_S)
 
 
 async def _fire(timer: Timer, database: Database, processor: Processor, clock: Clock) -> bool:
-    """What is due now; whether more may be."""
-    most = BATCH * AT_ONCE
+    """Decide what is due now. Returns whether more may be due."""
+    limit = TIMER_BATCH * TIMER_BATCHES_AT_ONCE
     try:
         async with database.single() as tx:
-            found = await timer.due(tx, clock.now(), most)
-        crowd = len(found) == most
-        batches = [found[first : first + BATCH] for first in range(0, len(found), BATCH)]
-        done = await asyncio.gather(
+            due = await timer.due(tx, clock.now(), limit)
+        crowd = len(due) == limit
+        # While the database works on some batches, others are decided.
+        batches = [due[first : first + TIMER_BATCH] for first in range(0, len(due), TIMER_BATCH)]
+        results = await asyncio.gather(
             *(processor.process(batch, deferred=crowd) for batch in batches), return_exceptions=True
         )
         outcomes: list[Outcome] = []
-        for one in done:
-            if isinstance(one, BaseException):
-                raise one
-            outcomes.extend(one)
-        # An error is shown in the log; do not spin on it.
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            outcomes.extend(result)
+        # The processor has logged any error. Firing again at once would only repeat it.
         return crowd and all(outcome.error is None for outcome in outcomes)
     except Exception as error:
         if not is_transient(error):
             raise
-        log.warning("timer waits", timer=timer.name, error=type(error).__name__)
+        log.warning("timer_retried", timer=timer.name, error=type(error).__name__)
         return False

@@ -1,4 +1,4 @@
-"""The commands every service has: `run` and `migrate`."""
+"""The command line that every service has: `run` and `migrate`."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,10 @@ from chassis.settings import KafkaSettings, ServiceSettings, load
 
 
 def service_cli(name: str, settings: type[ServiceSettings], build: Callable[..., Service]) -> typer.Typer:
-    """A command line for the service in the folder of `build`; `build(settings)` makes its wiring table."""
+    """The command line of service `name`.
+
+    `build(settings)` makes the wiring table; the service's `migrations/` folder is beside the module of `build`.
+    """
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=f"Truce: {name}")
     scripts = Path(build.__code__.co_filename).parent / "migrations"
 
@@ -33,7 +36,7 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
 
     @app.command()
     def migrate() -> None:
-        """Bring the service's database to the newest revision."""
+        """Upgrade the service's database to the newest revision."""
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
     return app

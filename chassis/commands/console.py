@@ -1,4 +1,4 @@
-"""What operators' commands share: a question to the service's database, and its answer for people or machines."""
+"""What operators' commands share: a query of the service's database, and its rows for people or for machines."""
 
 import asyncio
 import csv
@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chassis.database.sql import Database, Row, rows
+from chassis.database.pool import Database, Row, rows
 
 Form = Literal["table", "csv", "json"]
-_WIDE: Final = 240
+_PIPE_WIDTH: Final = 240
 
 
 def query(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:
-    """The rows of one statement. `name` is whom the database sees asking."""
+    """The rows of one statement. PostgreSQL shows the session as `<name>-operator`."""
 
-    async def asked() -> Sequence[Row]:
+    async def run() -> Sequence[Row]:
         database = Database(database_url, name=f"{name}-operator", pool_size=1)
         try:
             async with database.single() as tx:
@@ -28,7 +28,7 @@ def query(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:
         finally:
             await database.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(run())
 
 
 def print_rows(
@@ -36,9 +36,13 @@ def print_rows(
     found: Sequence[Mapping[str, Any]],
     cells: Callable[[Any], Sequence[Any]],
     form: Form,
+    *,
+    empty: str = "ничего нет",
 ) -> None:
-    """`found` for people, with `cells` of each under `columns`; for a spreadsheet the same; for machines whole, an
-    object a line."""
+    """Print rows as a table, as CSV, or as JSON with one whole object a line.
+
+    Table and CSV show `cells(row)` under `columns`. `empty` is printed instead of a table without rows.
+    """
     if form == "json":
         for row in found:
             typer.echo(json.dumps(dict(row), ensure_ascii=False, default=str))
@@ -53,6 +57,6 @@ def print_rows(
         table.add_column(column, overflow="fold")
     for row in found:
         table.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
-    # What goes into a file or a pipe has no edge to be cut at.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
-    console.print(table if found else "ничего нет")
+    # A file or a pipe has no width that cells must fit into.
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    console.print(table if found else empty)

@@ -1,30 +1,32 @@
-"""Personal data ends: what is sealed goes, and everything that was decided stays readable without it."""
+"""The commands `retention` and `erase`: sealed personal data is removed, decisions stay readable without it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 import structlog
 import typer
 
 from chassis.clock import Clock
-from chassis.database.sql import Connection, Database, rows
+from chassis.database.pool import Connection, Database, rows
 from chassis.settings import ServiceSettings, load
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 500
-_OLD: Final = """
+T = TypeVar("T")
+
+_PEOPLE_AT_ONCE: Final = 500
+_ENDED_BEFORE: Final = """
     SELECT {key} AS key FROM {table} GROUP BY {key}
     HAVING bool_and(coalesce({ended} < $1, false)) AND bool_or({column} <> '') LIMIT $2
 """
-_OF_ONE: Final = "SELECT DISTINCT {key} AS key FROM {table} WHERE {reference} = $1"
-_OPEN: Final = "SELECT 1 FROM {table} WHERE {key} = ANY($1::text[]) AND ({ended}) IS NULL LIMIT 1"
+_KEYS_OF: Final = "SELECT DISTINCT {key} AS key FROM {table} WHERE {reference} = $1"
+_NOT_ENDED: Final = "SELECT 1 FROM {table} WHERE {key} = ANY($1::text[]) AND ({ended}) IS NULL LIMIT 1"
 _ERASE: Final = "UPDATE {table} SET {column} = '' WHERE {key} = ANY($1::text[]) AND {column} <> '' RETURNING 1"
-# Calls that were made carry it too; those that wait cannot do without.
+# Finished work rows hold the sealed data, too. Waiting work rows still need it.
 _ERASE_WORK: Final = """
     UPDATE work SET payload = payload - '{column}'
     WHERE key = ANY($1::text[]) AND state = 'done' AND payload ? '{column}'
@@ -33,10 +35,10 @@ _ERASE_WORK: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Where a service keeps people's sealed data: `column` of a table whose `key` says whose they are.
+    """Where a service stores sealed personal data: in `column` of `table`; the column `key` identifies the person.
 
-    `reference`: the column of UUIDs by which people name a row. `ended`: SQL for when a row's matter was over, null
-    while it is not.
+    `reference`: a column of UUIDs by which an operator names a row. `ended`: an SQL expression for the time at which a
+    row's matter ended, null before.
     """
 
     table: str
@@ -46,11 +48,12 @@ class Sealed:
     ended: str
 
     def sql(self, text: str) -> str:
+        """A statement of this module for this table."""
         return text.format(**{name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 def add_commands(app: typer.Typer, name: str, settings: type[ServiceSettings], sealed: Sealed) -> None:
-    """`retention` and `erase` of one service."""
+    """Add `retention` and `erase` to the command line of service `name`."""
 
     @app.command()
     def retention(
@@ -71,42 +74,43 @@ def add_commands(app: typer.Typer, name: str, settings: type[ServiceSettings], s
         why: Annotated[str, typer.Option(help="почему: например, номер обращения")],
     ) -> None:
         """Стереть персональные данные одного человека сейчас."""
-        problem = asyncio.run(_with(load(settings), name, lambda database: _erase_one(database, sealed, reference)))
-        if problem is not None:
-            typer.echo(f"{name}: {problem}", err=True)
+        refusal = asyncio.run(_with(load(settings), name, lambda database: _erase_one(database, sealed, reference)))
+        if refusal is not None:
+            typer.echo(f"{name}: {refusal}", err=True)
             raise typer.Exit(1)
-        log.info("erased", reference=str(reference), who=who, why=why)
+        log.info("personal_data_erased", reference=str(reference), who=who, why=why)
         typer.echo(f"{name}: персональные данные по делу {reference} стёрты, решил {who}")
 
 
-async def _with(settings: ServiceSettings, name: str, work: Any) -> Any:
+async def _with(settings: ServiceSettings, name: str, action: Callable[[Database], Awaitable[T]]) -> T:
     database = Database(settings.database_url.get_secret_value(), name=f"{name}-operator", pool_size=1)
     try:
-        return await work(database)
+        return await action(database)
     finally:
         await database.close()
 
 
 async def _erase_old(database: Database, sealed: Sealed, before: datetime, dry_run: bool) -> int:
+    """Erase everybody whose matters all ended before `before`. Returns how many people."""
     count = 0
     while True:
         async with database.single() as tx:
-            limit = 1_000_000_000 if dry_run else AT_ONCE
-            keys = [row.key for row in await rows(tx, sealed.sql(_OLD), before, limit)]
+            limit = 1_000_000_000 if dry_run else _PEOPLE_AT_ONCE
+            keys = [row.key for row in await rows(tx, sealed.sql(_ENDED_BEFORE), before, limit)]
             if not dry_run:
                 await _erase(tx, sealed, keys)
         count += len(keys)
-        if dry_run or len(keys) < AT_ONCE:
+        if dry_run or len(keys) < _PEOPLE_AT_ONCE:
             return count
 
 
 async def _erase_one(database: Database, sealed: Sealed, reference: UUID) -> str | None:
-    """What is in the way, if anything is."""
+    """Erase one person. Returns why this is refused, or None."""
     async with database.single() as tx:
-        keys = [row.key for row in await rows(tx, sealed.sql(_OF_ONE), reference)]
+        keys = [row.key for row in await rows(tx, sealed.sql(_KEYS_OF), reference)]
         if not keys:
-            return f"{reference} здесь не знают"
-        if await rows(tx, sealed.sql(_OPEN), keys):
+            return f"дело {reference} не найдено"
+        if await rows(tx, sealed.sql(_NOT_ENDED), keys):
             return "ещё не всё закончено: стереть сейчас нельзя"
         await _erase(tx, sealed, keys)
     return None

@@ -1,8 +1,9 @@
-"""Who is alive: one identity per process, which ends when the process does.
+"""Presence: one identity for each running process, which ends when the process does.
 
-The identity is a session advisory lock on a connection of its own. A killed process loses it at once with its
-connection; a stopped or cut-off one when the server ends the session that stopped calling. What an identity owned
-(outbox rows on their way, claimed work) is then free for others, and a late writer finds that it owns nothing.
+The identity is a session advisory lock on a connection of its own. A killed process loses its connection, and with it
+the lock, at once; a frozen or cut-off process loses them when PostgreSQL ends the session that stopped its heartbeat.
+Rows that the identity owned (claimed events of the outbox, claimed work) then become free for other processes, and a
+late write of the former owner matches no row.
 """
 
 import asyncio
@@ -14,18 +15,22 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from chassis.database.sql import CONNECT_TIMEOUT_S, driver_url, is_transient
+from chassis.database.errors import is_transient
+from chassis.database.pool import driver_url
+from chassis.limits import CONNECT_TIMEOUT_S, HEARTBEAT_EVERY_S, IDENTITY_CERTAIN_FOR_S, SESSION_ENDS_AFTER_S
 
 log = structlog.get_logger(__name__)
 
-PING_EVERY_S = 2.0
-SESSION_ENDS_AFTER_S = 15
-SURE_FOR_S = 10.0
+OWNER_LOST = "freed"
+"""The note of a work row whose owner ended during the call: how far the call came is unknown."""
+
+_RETAKE_PAUSE_S = 0.5
 _LOCK_CLASS = 0x7275CE
 
-# Of the owners that its snapshot shows, those without a lock later on, when the locks are read: never one that came
-# after the snapshot. For the same reason rows are freed by the owners found here, and not of all that are not live.
-_DEAD = """
+# The owners are read by a snapshot, the locks after it: an owner that came after the snapshot is not among them. Rows
+# are then freed by the owners found here. "All owners that hold no lock now" would also name a process that has just
+# started and claimed.
+_DEAD_OWNERS = """
     SELECT array_agg(owner) FROM (
         SELECT owner FROM outbox WHERE owner IS NOT NULL UNION SELECT owner FROM work WHERE owner IS NOT NULL
     ) AS owned
@@ -36,13 +41,11 @@ _DEAD = """
     )
 """
 _FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner = ANY($1::integer[])"
-# How far a dead owner's calls came is open; the note says so until the row is put back for another reason.
-OWNER_LOST = "freed"
 _FREE_WORK = f"UPDATE work SET owner = NULL, note = '{OWNER_LOST}' WHERE owner = ANY($1::integer[])"
 
 
 class Presence:
-    """`id` is this process's identity, or None while it has none (no database, or just given up)."""
+    """The identity of this process. `id` is None while there is none: no database, or the identity was given up."""
 
     def __init__(self, dsn: str, name: str) -> None:
         self._dsn = dsn
@@ -50,49 +53,60 @@ class Presence:
         self._connection: asyncpg.Connection | None = None
         self._lost: list[Callable[[], None]] = []
         self._freed: list[Callable[[], None]] = []
-        self._confirmed = 0.0
+        self._confirmed_at = 0.0
         self.id: int | None = None
 
-    def sure(self) -> bool:
-        """Whether nobody can have taken over what the identity owns. A process that was frozen is not sure."""
-        return self.id is not None and time.monotonic() - self._confirmed < SURE_FOR_S
+    def is_certain(self) -> bool:
+        """Whether no other process can have taken over what the identity owns.
 
-    def on_lost(self, forget: Callable[[], None]) -> None:
-        """Call `forget` whenever the identity ends: what it owned may be somebody else's from now on."""
-        self._lost.append(forget)
+        False without an identity, and in a process that was frozen for so long that its session may have ended.
+        """
+        return self.id is not None and time.monotonic() - self._confirmed_at < IDENTITY_CERTAIN_FOR_S
 
-    def on_freed(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when rows of a dead identity were freed."""
-        self._freed.append(wake)
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever the identity ends. What it owned may belong to another process from then on."""
+        self._lost.append(callback)
+
+    def on_freed(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when rows of a dead identity were freed: this process may claim them."""
+        self._freed.append(callback)
 
     async def run(self) -> None:
-        """Hold an identity for as long as this runs, taking a new one after each loss."""
+        """Hold an identity for as long as this runs; after a loss, take a new one."""
         try:
             while True:
                 try:
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
                         await self._beat()
                 except Exception as error:
-                    # Frozen in the middle of an answer, the driver raises an error of its own; any of them is a loss.
+                    # A process that was frozen in the middle of an answer gets an internal error of the driver. Any
+                    # error of the database means that the identity is lost.
                     if not (is_transient(error) or isinstance(error, asyncpg.PostgresError)):
                         raise
-                    log.warning("presence lost", error=type(error).__name__)
+                    log.warning("presence_lost", error=type(error).__name__)
                     self.give_up()
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(_RETAKE_PAUSE_S)
                 else:
-                    await asyncio.sleep(PING_EVERY_S if self.id is not None else 0)
+                    await asyncio.sleep(HEARTBEAT_EVERY_S if self.id is not None else 0)
         finally:
             self.give_up()
 
     def give_up(self) -> None:
-        """End the identity now: on any doubt about what was committed under it."""
+        """End the identity now. To be called whenever it is unknown what was committed under it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
         if self.id is not None:
             self.id = None
-            for forget in self._lost:
-                forget()
+            for callback in self._lost:
+                callback()
+
+    async def close(self) -> None:
+        """End the identity and close its connection."""
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if self._connection is not None:
+                await self._connection.close(timeout=CONNECT_TIMEOUT_S)
+        self.give_up()
 
     async def _beat(self) -> None:
         if self._connection is None:
@@ -100,18 +114,18 @@ class Presence:
         connection = self._connection
         if connection is None:
             return
-        asked = time.monotonic()
-        dead = await connection.fetchval(_DEAD, _LOCK_CLASS)
-        self._confirmed = asked
+        sent_at = time.monotonic()
+        dead = await connection.fetchval(_DEAD_OWNERS, _LOCK_CLASS)
+        self._confirmed_at = sent_at
         if not dead:
             return
         freed = 0
         for statement in (_FREE_OUTBOX, _FREE_WORK):
             freed += int((await connection.execute(statement, dead)).rpartition(" ")[2])
         if freed:
-            log.warning("freed what a dead process owned", rows=freed)
-            for wake in self._freed:
-                wake()
+            log.warning("dead_owner_freed", rows=freed)
+            for callback in self._freed:
+                callback()
 
     async def _take(self) -> None:
         connection = await asyncpg.connect(
@@ -124,13 +138,7 @@ class Presence:
             },
         )
         self._connection = connection
-        asked = time.monotonic()
+        sent_at = time.monotonic()
         candidate = random.randint(1, 2**31 - 1)
         if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, candidate):
-            self.id, self._confirmed = candidate, asked
-
-    async def close(self) -> None:
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            if self._connection is not None:
-                await self._connection.close(timeout=CONNECT_TIMEOUT_S)
-        self.give_up()
+            self.id, self._confirmed_at = candidate, sent_at

@@ -1,43 +1,46 @@
-"""The admin port: is it alive, can it be relied on, what does it count."""
+"""The admin port: liveness, readiness, metrics."""
 
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from chassis.observability.metrics import exposition
+
 Check = Callable[[], str | None]
 
 
 class Health:
-    """`ready` checks say why a service cannot be relied on now; `live` checks why only a restart would help.
+    """Health checks of a service. A check returns the reason of a failure, or None.
 
-    A check returns its reason, or None while all is well.
+    A failed readiness check means: do not rely on the service now. A failed liveness check means: only a restart helps.
     """
 
-    def __init__(self) -> None:
-        self._ready: dict[str, Check] = {}
-        self._live: dict[str, Check] = {}
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._readiness: dict[str, Check] = {}
+        self._liveness: dict[str, Check] = {}
 
-    def add_ready(self, name: str, check: Check) -> None:
-        self._ready[name] = check
+    def add_readiness(self, name: str, check: Check) -> None:
+        self._readiness[name] = check
 
-    def add_live(self, name: str, check: Check) -> None:
-        self._live[name] = check
+    def add_liveness(self, name: str, check: Check) -> None:
+        self._liveness[name] = check
 
     def app(self) -> Starlette:
-        """`/health/live`, `/health/ready`, `/metrics`."""
+        """`/health/live`, `/health/ready` (200, or 503 with the reasons) and `/metrics`."""
 
         async def live(_: Request) -> Response:
-            return _report(self._live)
+            return _report(self._liveness)
 
         async def ready(_: Request) -> Response:
-            return _report(self._ready | self._live)
+            return _report(self._readiness | self._liveness)
 
         async def metrics(_: Request) -> Response:
-            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+            return Response(exposition(self._service), media_type=CONTENT_TYPE_LATEST)
 
         return Starlette(
             routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
@@ -46,6 +49,6 @@ class Health:
 
 def _report(checks: Mapping[str, Check]) -> Response:
     reasons = {name: reason for name, check in checks.items() if (reason := check()) is not None}
-    return JSONResponse(
-        {"status": "unwell", "reasons": reasons} if reasons else {"status": "ok"}, 503 if reasons else 200
-    )
+    if reasons:
+        return JSONResponse({"status": "failing", "reasons": reasons}, 503)
+    return JSONResponse({"status": "ok"})

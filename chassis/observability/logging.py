@@ -1,8 +1,8 @@
-"""JSON logs, one object a line, for our own events and the libraries' alike. Never a phone, never a name.
+"""Logs: one JSON object a line, for our own events and for libraries. Never a phone, never a name.
 
-Three lines of defence: we do not log content; a field named like content is withheld; what looks like a telephone
-number is cut out of any text. An exception shows its type and place; its message only where it is a server's or a
-socket's, since others quote what they choked on.
+Three defences: the code logs no content; a field named like content is withheld; whatever looks like a telephone
+number is cut out of every text. Of an exception the log shows the types and the places in the code. It shows the
+message only of errors that a server or a socket raised, because other exceptions quote their input.
 """
 
 import logging
@@ -16,6 +16,8 @@ import asyncpg
 import orjson
 import structlog
 from aiokafka.errors import KafkaError
+
+from chassis import kafka_quirks
 
 _WITHHELD: Final = frozenset(
     (
@@ -37,19 +39,21 @@ _NUMBER: Final = re.compile(
     r"|[78][\s(\-]*\d{3}[\s)\-]*\d{3}[\s\-]*\d{2}[\s\-]*\d{2}"
     r"|\(?9\d{2}\)?[\s\-]*\d{3}[\s\-]*\d{2}[\s\-]*\d{2})(?![\w-])"
 )
-_NOISY: Final = ("httpx", "httpcore", "aiokafka", "asyncio", "uvicorn", "faststream", "alembic", "sqlalchemy")
-_SPEAKING: Final = (OSError, KafkaError, TimeoutError)
+# httpx logs whole URLs at INFO.
+_QUIET_LOGGERS: Final = ("httpx", "httpcore", "asyncio", "uvicorn", "alembic", "sqlalchemy")
+_SAFE_MESSAGES: Final = (OSError, KafkaError, TimeoutError)
+_MAX_EXCEPTION_LINES: Final = 40
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Route structlog and the standard library's logging to standard output."""
+    """Send structlog's and the standard library's log records to standard output as JSON lines."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_service(service),
         _show_exception,
-        _scrub,
+        _scrub_event,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json)],
@@ -68,16 +72,30 @@ def configure(service: str, level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # httpx logs whole URLs at INFO, aiokafka every rebalance twice.
-    for name in _NOISY:
+    for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns at each start that it creates no topics, which is what we ask of it.
-    logging.getLogger("faststream").setLevel(logging.ERROR)
+    kafka_quirks.quiet_loggers()
 
 
 def scrub(text: str) -> str:
-    """The text without what looks like a telephone number."""
+    """The text, with `[number]` in place of everything that looks like a telephone number."""
     return _NUMBER.sub("[number]", text)
+
+
+def describe(error: BaseException) -> list[str]:
+    """An exception and its causes as lines: type, message where it is safe, and the places in the code."""
+    lines: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(lines) < _MAX_EXCEPTION_LINES:
+        lines.append(f"{type(current).__qualname__}{_safe_message(current)}")
+        lines.extend(
+            f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(current.__traceback__)
+        )
+        if isinstance(current, BaseExceptionGroup):
+            for inner in current.exceptions:
+                lines.extend(describe(inner))
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return lines
 
 
 def _to_json(event: Any, **_: Any) -> bytes:
@@ -103,30 +121,15 @@ def _show_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
     return event
 
 
-def describe(error: BaseException) -> list[str]:
-    """The chain of an exception: types, the server's own words where it has any, and where it was raised."""
-    lines: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(lines) < 40:
-        lines.append(f"{type(current).__qualname__}{_words(current)}")
-        lines.extend(
-            f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(current.__traceback__)
-        )
-        if isinstance(current, BaseExceptionGroup):
-            for inner in current.exceptions:
-                lines.extend(describe(inner))
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return lines
-
-
-def _words(error: BaseException) -> str:
+def _safe_message(error: BaseException) -> str:
     if isinstance(error, asyncpg.PostgresError):
-        # The server's first line only: a DETAIL line quotes the row, and the driver itself quotes the parameters.
+        # The server's first line only: its DETAIL line quotes the row. Errors of the driver itself have no severity,
+        # and their message quotes the parameters.
         return f" {error.sqlstate}" + (f": {error.message}" if error.severity else "")
-    return f": {error}" if isinstance(error, _SPEAKING) else ""
+    return f": {error}" if isinstance(error, _SAFE_MESSAGES) else ""
 
 
-def _scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _scrub_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     texts: list[str] = []
     for key, value in event.items():
         if key in _WITHHELD:
@@ -135,7 +138,7 @@ def _scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
             texts.append(value)
         elif isinstance(value, list):
             texts.extend(item for item in value if isinstance(item, str))
-    # Nearly every line is clean, and one search tells.
+    # Nearly every line holds no number, and one search over all its texts shows that.
     if _NUMBER.search("\n".join(texts)):
         for key, value in event.items():
             if isinstance(value, str) and key != "timestamp":

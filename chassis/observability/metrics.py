@@ -1,21 +1,57 @@
-"""What a service counts. Counted by the batch, so that a message costs nothing here."""
+"""Metrics of the chassis. They are updated once a batch, so that a single message costs nothing here.
 
-from prometheus_client import Counter, Gauge, Histogram
+Names follow Prometheus' conventions. The label `service` is not declared here: `exposition` adds it to every sample.
+"""
 
-CONSUMED = Counter("truce_consumed_total", "Records taken from a topic", ["topic"])
-SKIPPED = Counter("truce_skipped_total", "Records of a kind or version this service does not know", ["topic"])
-REPEATED = Counter("truce_repeated_total", "Messages that were seen before")
-DEAD_LETTERS = Counter("truce_dead_letters_total", "Messages sent to the dead letters", ["reason"])
-PUBLISHED = Counter("truce_published_total", "Events acknowledged by Kafka")
-OUTBOX_OLDEST = Gauge("truce_outbox_oldest_seconds", "Age of the oldest event that has not left")
-BATCH_SECONDS = Histogram(
-    "truce_batch_seconds",
-    "One transaction, from its first statement to its commit",
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+RECORDS_CONSUMED: Final = Counter("truce_records_consumed_total", "Records read from a topic", ["topic", "group"])
+RECORDS_SKIPPED: Final = Counter(
+    "truce_records_skipped_total", "Records of a kind or version that this service does not read", ["topic"]
+)
+CONSUMER_LAG: Final = Gauge("truce_consumer_lag_records", "Records of a topic not handled yet", ["topic", "group"])
+MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
+DEAD_LETTERS: Final = Counter("truce_dead_letters_total", "Messages sent to the dead letters", ["reason"])
+TRANSACTION_SECONDS: Final = Histogram(
+    "truce_transaction_duration_seconds",
+    "Transactions of batches, from the first statement to the commit, retries one by one included",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
-BATCH_MESSAGES = Histogram(
-    "truce_batch_messages", "Messages in one transaction", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+TRANSACTION_MESSAGES: Final = Histogram(
+    "truce_transaction_messages", "Messages in one transaction", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
-TASKS = Counter("truce_tasks_total", "Calls to foreign systems, by outcome", ["kind", "outcome"])
-LAG = Gauge("truce_lag_messages", "Records on the topics that were not handled yet")
-PARKED_WORK = Counter("truce_parked_work_total", "Calls that were given up: a person decides", ["kind"])
+EVENTS_PUBLISHED: Final = Counter("truce_events_published_total", "Events that Kafka acknowledged", ["topic"])
+OUTBOX_OLDEST_SECONDS: Final = Gauge(
+    "truce_outbox_oldest_event_age_seconds", "Age of the oldest event that Kafka has not acknowledged"
+)
+WORK_ATTEMPTS: Final = Counter("truce_work_attempts_total", "Calls to foreign systems", ["kind", "outcome"])
+WORK_PARKED: Final = Counter("truce_work_parked_total", "Work that was parked: a person decides", ["kind"])
+
+
+class _WithService(Collector):
+    """The samples of all metrics of the process, each with the label `service`."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in REGISTRY.collect():
+            metric.samples = [_labelled(sample, self._service) for sample in metric.samples]
+            yield metric
+
+
+def _labelled(sample: Sample, service: str) -> Sample:
+    return sample._replace(labels={"service": service, **sample.labels})
+
+
+def exposition(service: str) -> bytes:
+    """All metrics of this process in Prometheus' text format, every sample labelled with `service`."""
+    registry = CollectorRegistry()
+    registry.register(_WithService(service))
+    return generate_latest(registry)

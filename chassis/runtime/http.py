@@ -1,4 +1,4 @@
-"""A uvicorn server inside the service's own loop; signals stay with the service."""
+"""A uvicorn server inside the service's own event loop. Signals stay with the service."""
 
 import contextlib
 import socket
@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-GRACE_S = 10
-# Longer than clients and proxies keep theirs (5 to 60 s): a request on its way never meets a connection just ended.
-KEEP_ALIVE_S = 75
+from chassis.limits import HTTP_GRACE_S
+
+# Longer than clients and proxies keep theirs (5 to 60 s), so that no request arrives on a connection just closed.
+_KEEP_ALIVE_S = 75
+_BACKLOG = 512
 
 
 class HttpServer:
-    """Serves one ASGI app. A taken port ends the process with a message."""
+    """Serves one ASGI application. A taken port ends the process with a message."""
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._socket = _listen(host, port)
@@ -23,21 +25,22 @@ class HttpServer:
                 app,
                 log_config=None,
                 access_log=False,
-                proxy_headers=False,  # nothing here asks who is behind a proxy
+                proxy_headers=False,  # no code here uses the client's address
                 lifespan="off",
                 loop="none",
                 server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                backlog=512,
+                timeout_graceful_shutdown=HTTP_GRACE_S,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                backlog=_BACKLOG,
             )
         )
 
     async def run(self) -> None:
-        """Until `stop`; what is being answered is answered."""
+        """Serve until `stop`; then finish the requests in progress."""
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
+        """Accept no more requests."""
         self._server.should_exit = True
 
 
@@ -54,6 +57,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         sys.exit(f"cannot listen on {host}:{port}: {error.strerror}")
-    listener.listen(512)
+    listener.listen(_BACKLOG)
     listener.setblocking(False)
     return listener

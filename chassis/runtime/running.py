@@ -1,9 +1,8 @@
-"""A service: what comes in, how it is decided, what goes out. And how all of it runs, and stops."""
+"""How a service runs, and how it stops: nothing new comes in, what came in is finished, events leave."""
 
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import signal
 import time
@@ -11,19 +10,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
-from pydantic import BaseModel
 
 from chassis.batcher import Batcher
 from chassis.clock import Clock
-from chassis.consumer.consumer import Consumer, Stalled, decode_events
+from chassis.database.pool import Database
 from chassis.database.presence import Presence
-from chassis.database.sql import Database
+from chassis.kafka_clients import client_options
+from chassis.limits import (
+    DRAIN_S,
+    REQUEST_PACE_S,
+    REQUEST_TRANSACTIONS_AT_ONCE,
+    STOP_AT_MOST_S,
+    STOP_GRACE_S,
+    UNDELIVERED_ALARM_S,
+)
 from chassis.observability.health import Health
-from chassis.outbox.publisher import Publisher
-from chassis.processor.processor import Input, Outcome, Processor
+from chassis.outbox.outbox import Outbox
+from chassis.processor.model import Input, Outcome
+from chassis.processor.processor import Processor
+from chassis.runtime.consumers import Consumers
 from chassis.runtime.http import HttpServer
 from chassis.runtime.retention import run_retention
 from chassis.service import Runtime, Service
@@ -33,113 +38,107 @@ from chassis.work.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-STOP_GRACE_S = 20.0
-STOP_AT_MOST_S = 90.0
-OVERDUE_S = 60.0
-REQUEST_GROUPS = 2
-REQUEST_PACE_S = 0.02
-TOPICS_SEEN_WITHIN_MS = 20_000  # a portal's new topic is read by then
+Tasks = Sequence[asyncio.Task[None]]
 
 
 async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
-    """Run until SIGTERM or SIGINT; then finish what is in hand. Raises what the service cannot live with."""
+    """Run a service until SIGTERM or SIGINT. Raises the error of a component that failed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # What is loaded by now stays: looking through all of it for garbage again and again took a tenth of a service's
-    # time. A batch makes thousands of objects and lets go of nearly all, so younger ones are looked at less often.
+    # Objects that exist by now stay: collecting them again and again took a tenth of a service's time. A batch makes
+    # thousands of objects and drops nearly all of them, so young objects are collected less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await _Running(service, kafka, clock).run(stop)
+    await _RunningService(service, kafka, clock).run(stop)
 
 
-class _Running:
+class _RunningService:
     def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock) -> None:
         self._service = service
-        self._kafka = kafka
         self._clock = clock
         url = service.settings.database_url.get_secret_value()
         self._database = Database(url, name=service.name)
         self._presence = Presence(url, service.name)
-        self._publisher = Publisher(self._database, self._presence, client_options(kafka))
+        self._outbox = Outbox(self._database, self._presence, client_options(kafka))
         self._processor = Processor(
             self._database,
-            self._publisher,
+            self._outbox,
             self._presence,
             clock,
             source=f"/truce/{service.name}",
             rules=service.rules,
             produces=service.produces,
         )
-        self._requests = Batcher[Input, Outcome](self._processor.process, at_once=REQUEST_GROUPS, pace_s=REQUEST_PACE_S)
+        self._consumers = Consumers(service, self._processor, kafka)
         self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
-        self._consumers: list[Consumer] = []
-        self._broker: KafkaBroker | None = None
-        self._servers = [self._admin_server()]
-        self._runtime = Runtime(self._database, self._reply, clock, lambda: self._publisher.oldest_waiting_s)
+        self._requests = Batcher[Input, Outcome](
+            self._processor.process, at_once=REQUEST_TRANSACTIONS_AT_ONCE, pace_s=REQUEST_PACE_S
+        )
+        self._runtime = Runtime(self._database, self._reply, clock, lambda: self._outbox.oldest_age_s)
+        settings = service.settings
+        self._admin = HttpServer(self._health().app(), settings.admin_host, settings.admin_port)
+        self._public: list[HttpServer] = []
         if service.http is not None:
-            self._servers.append(HttpServer(service.http.app(self._runtime), service.http.host, service.http.port))
+            self._public.append(HttpServer(service.http.app(self._runtime), service.http.host, service.http.port))
 
     async def run(self, stop: asyncio.Event) -> None:
-        log.info("starting")
-        settings = self._service.settings
+        log.info("service_starting")
         stopping = asyncio.create_task(stop.wait())
-        servers = [asyncio.create_task(server.run()) for server in self._servers]
+        public = [asyncio.create_task(server.run()) for server in self._public]
         workers = [asyncio.create_task(worker.run()) for worker in self._workers]
-        background = [
-            asyncio.ensure_future(work)
-            for work in (
-                self._presence.run(),
-                self._publisher.run(),
-                self._consume(),
-                run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
-                *(
-                    run_timer(timer, self._database, self._processor, self._publisher, self._clock)
-                    for timer in self._service.timers
-                ),
-                *(run(self._runtime) for run in self._service.background),
-            )
-        ]
+        tasks = [stopping, *public, *workers, *self._background()]
         try:
-            done, _ = await asyncio.wait(
-                [stopping, *servers, *workers, *background], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                log.critical("cannot go on", exc_info=task.exception())
-            log.info("stopping")
-            # A process that neither works nor ends is the worst; one that is killed loses nothing.
-            asyncio.get_running_loop().call_later(STOP_AT_MOST_S, _end)
-            await self._finish(servers, workers)
+                log.critical("component_failed", exc_info=task.exception())
+            log.info("service_stopping")
+            # A process that neither works nor ends blocks its successor; a killed process loses nothing.
+            asyncio.get_running_loop().call_later(STOP_AT_MOST_S, _end_process)
+            await self._finish(public, workers)
         finally:
-            for task in [stopping, *servers, *workers, *background]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(stopping, *servers, *workers, *background, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
-        log.info("stopped")
+        log.info("service_stopped")
         for task in done - {stopping}:
             task.result()
-            raise RuntimeError("a part of the service ended by itself")
+            raise RuntimeError("a component of the service ended by itself")
 
-    async def _finish(self, servers: Sequence[asyncio.Task[None]], workers: Sequence[asyncio.Task[None]]) -> None:
-        """Nothing new comes in; what came in is finished and leaves."""
-        for server in self._servers[1:]:
+    def _background(self) -> list[asyncio.Future[Any]]:
+        service, settings = self._service, self._service.settings
+        components = (
+            self._admin.run(),
+            self._presence.run(),
+            self._outbox.run(),
+            self._consumers.run(),
+            run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
+            *(run_timer(timer, self._database, self._processor, self._outbox, self._clock) for timer in service.timers),
+            *(run(self._runtime) for run in service.background),
+        )
+        return [asyncio.ensure_future(component) for component in components]
+
+    async def _finish(self, public: Tasks, workers: Tasks) -> None:
+        """Stop taking anything new, finish what was taken, publish its events."""
+        for server in self._public:
             server.stop()
         for worker in self._workers:
             worker.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
-                await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
-                if servers[1:]:
-                    await asyncio.wait(servers[1:])
+                await self._consumers.stop()
+                if public:
+                    await asyncio.wait(public)
                 if workers:
                     await asyncio.wait(workers)
-        await self._publisher.drain(STOP_GRACE_S / 2)
+        await self._outbox.drain(DRAIN_S)
 
     async def _close(self) -> None:
-        await self._leave()
-        await self._publisher.close()
+        await self._consumers.leave()
+        await self._outbox.close()
         for close in self._service.on_stop:
             await close()
         await self._presence.close()
@@ -151,148 +150,25 @@ class _Running:
             raise outcome.error
         return outcome.reply
 
-    async def _consume(self) -> None:
-        """Read, for as long as the service runs; with a new client whenever the one at hand has gone silent."""
-        while True:
-            await self._join()
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for consumer in self._consumers:
-                        group.create_task(consumer.run())
-            except* Stalled as stalled:
-                log.error("the Kafka client has gone silent, taking a new one", topics=str(stalled.exceptions[0]))
-            await self._leave()
+    def _health(self) -> Health:
+        health = Health(self._service.name)
+        health.add_readiness("database", lambda: None if self._presence.id is not None else "no connection")
+        health.add_readiness("publishing", self._publishing_reason)
+        health.add_readiness("consuming", self._consumers.not_ready_reason)
+        for name, reason in self._service.readiness.items():
+            health.add_readiness(name, reason)
+        health.add_liveness("progress", self._consumers.stuck_reason)
+        return health
 
-    async def _leave(self) -> None:
-        broker, self._broker = self._broker, None
-        if broker is not None:
-            with contextlib.suppress(Exception):  # whatever it says, it is thrown away
-                async with asyncio.timeout(STOP_GRACE_S / 2):
-                    await broker.stop()
-
-    async def _join(self) -> None:
-        """Join the groups, for as long as it takes Kafka to answer."""
-        delay = 0.2
-        while True:
-            broker = self._new_broker()
-            consumers = self._new_consumers(broker)
-            try:
-                await broker.start()
-                break
-            except (KafkaError, OSError) as error:
-                log.warning("Kafka does not answer", error=type(error).__name__)
-                with contextlib.suppress(Exception):  # half started: whatever it says, it is thrown away
-                    await broker.stop()
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
-        self._broker, self._consumers = broker, consumers
-        log.info("consuming", topics=[consumer.name for consumer in consumers])
-
-    def _new_broker(self) -> KafkaBroker:
-        return KafkaBroker(
-            self._kafka.bootstrap_servers,
-            client_id=self._service.name,
-            security=_security(self._kafka),
-            allow_auto_create_topics=False,
-            metadata_max_age_ms=TOPICS_SEEN_WITHIN_MS,
-            graceful_timeout=STOP_GRACE_S,
-            apply_types=False,
-            logger=logging.getLogger("faststream"),
-        )
-
-    def _new_consumers(self, broker: KafkaBroker) -> list[Consumer]:
-        service = self._service
-        events: dict[str, list[type[BaseModel]]] = {}
-        for rule in service.rules:
-            if rule.topic is not None:
-                events.setdefault(rule.topic, []).append(rule.body)
-        consumers = []
-        if events:
-            models = [model for of_topic in events.values() for model in of_topic]
-            consumers.append(
-                Consumer(
-                    broker,
-                    self._processor,
-                    group=service.name,
-                    decode=decode_events(models),
-                    dead_letter=service.dead_letter,
-                    service=service.name,
-                    poison_share=service.settings.poison_share,
-                    instance=self._kafka.group_instance_id or None,
-                    topics=tuple(events),
-                )
-            )
-        consumers.extend(
-            Consumer(
-                broker,
-                self._processor,
-                group=f"{service.name}.requests",
-                decode=external.decode,
-                dead_letter=service.dead_letter,
-                service=service.name,
-                poison_share=service.settings.poison_share,
-                # A static member that leads its group and comes back is not asked to look for topics made meanwhile
-                # (KAFKA-13435), and a portal's new topic is just that.
-                instance=None,
-                pattern=external.pattern,
-            )
-            for external in service.external
-        )
-        return consumers
-
-    def _admin_server(self) -> HttpServer:
-        health = Health()
-        health.add_ready("database", lambda: None if self._presence.id is not None else "no connection")
-        health.add_ready("publishing", self._publishing)
-        health.add_ready("consuming", self._consuming)
-        for name, why_not in self._service.readiness.items():
-            health.add_ready(name, why_not)
-        health.add_live("progress", self._stuck)
-        return HttpServer(health.app(), self._service.settings.admin_host, self._service.settings.admin_port)
-
-    def _publishing(self) -> str | None:
-        failing = self._publisher.failing_since
+    def _publishing_reason(self) -> str | None:
+        failing = self._outbox.failing_since
         if failing is not None:
-            return f"events have not left for {time.monotonic() - failing:.0f} s"
-        if self._publisher.oldest_waiting_s > OVERDUE_S:
-            return f"the oldest event waits for {self._publisher.oldest_waiting_s:.0f} s"
+            return f"Kafka has acknowledged no event for {time.monotonic() - failing:.0f} s"
+        if self._outbox.oldest_age_s > UNDELIVERED_ALARM_S:
+            return f"the oldest event was stored {self._outbox.oldest_age_s:.0f} s ago and is not published"
         return None
 
-    def _consuming(self) -> str | None:
-        if not self._consumers:
-            return "Kafka has not answered yet"
-        return next((reason for consumer in self._consumers if (reason := consumer.unwell())), None)
 
-    def _stuck(self) -> str | None:
-        return next((reason for consumer in self._consumers if (reason := consumer.stuck())), None)
-
-
-def _end() -> None:
-    log.critical("does not stop by itself, ended", after_s=STOP_AT_MOST_S)
+def _end_process() -> None:
+    log.critical("stop_timed_out", after_s=STOP_AT_MOST_S)
     os._exit(1)
-
-
-def client_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """How any aiokafka client of ours connects."""
-    from faststream.kafka.security import parse_security
-
-    return {
-        "bootstrap_servers": kafka.bootstrap_servers,
-        "request_timeout_ms": 15_000,
-        **parse_security(_security(kafka)),
-    }
-
-
-def _security(kafka: KafkaSettings) -> BaseSecurity:
-    import ssl
-
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile) if kafka.security_protocol.endswith("SSL") else None
-    if not kafka.security_protocol.startswith("SASL"):
-        return BaseSecurity(ssl_context=context, use_ssl=context is not None)
-    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-    return kinds[kafka.sasl_mechanism](
-        username=kafka.sasl_username or "",
-        password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else "",
-        ssl_context=context,
-        use_ssl=context is not None,
-    )

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from chassis.service import Database, Rows, Runtime, insert, is_transient, rows, together
+from chassis.service import Database, Rows, Runtime, is_transient, rows, write_rows
 from services.onec_gateway.onec.client import Exchange
 from services.onec_gateway.store import ExchangeRow
 
@@ -54,7 +54,7 @@ class ExchangeJournal:
             batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
             try:
                 async with database.single() as tx:
-                    await together(tx, [insert(Rows(ExchangeRow, [_row(one) for one in batch], new=True))])
+                    await write_rows(tx, Rows(ExchangeRow, [_row(one) for one in batch], new=True))
             except Exception as error:
                 if not is_transient(error):
                     # They stand in the log, and a row that cannot be kept must not stop the exchange with 1C.

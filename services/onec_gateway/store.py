@@ -25,10 +25,9 @@ from chassis.service import (
     execute,
     fetch,
     fetch_each,
-    insert,
     row_of,
     rows,
-    together,
+    write_rows,
 )
 from contracts.partners import Partner
 from contracts.portal import Agreement
@@ -443,7 +442,7 @@ class Sightings:
     async def _write(self, values: Rows) -> None:
         if values.values:
             async with self._database.single() as tx:
-                await together(tx, [insert(values)])
+                await write_rows(tx, values)
 
 
 async def overdue(tx: Connection, now: datetime, limit: int, *, after: timedelta) -> list[Input]:

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.envelope import Headers, read_headers
-from chassis.runtime.running import client_options
+from chassis.kafka_clients import client_options
 from chassis.settings import KafkaSettings, load
 from contracts.dead_letters import REPLAY
 

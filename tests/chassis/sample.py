@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 
 from chassis import tables
 from chassis.commands.cli import service_cli
-from chassis.database.sql import driver_url
+from chassis.database.pool import driver_url
 from chassis.decision import Cause, Decision, Event, Task
 from chassis.service import (
     Answer,

@@ -50,7 +50,7 @@ async def test_what_was_taken_over_from_a_frozen_process_is_not_called_for_by_it
 
         process.send_signal(signal.SIGCONT)
 
-        await sample.until_logged(0, "presence lost")
+        await sample.until_logged(0, "presence_lost")
         calls = await sample.query("SELECT name, in_doubt FROM calls ORDER BY id")
         assert sorted(call["name"] for call in calls[1:]) == [f"name-{number}" for number in range(5)]
         assert [call["in_doubt"] for call in calls] == [False] + [True] * 5
@@ -71,7 +71,7 @@ async def test_what_was_taken_over_from_a_frozen_process_is_not_told_by_it_when_
         await sample.hearing(0)
         await sample.say(*messages(names=5, each=1))
         await sample.until("SELECT count(*) FROM outbox", 5)
-        await sample.until_logged(0, "publishing failed, will be repeated")
+        await sample.until_logged(0, "publishing_failed")
         process.send_signal(signal.SIGSTOP)
         proxy.stall()
         await sample.hearing(2**20)
@@ -80,7 +80,7 @@ async def test_what_was_taken_over_from_a_frozen_process_is_not_told_by_it_when_
 
         process.send_signal(signal.SIGCONT)
 
-        await sample.until_logged(0, "presence lost")
+        await sample.until_logged(0, "presence_lost")
         proxy.heal()
         await sample.until_health(200, instance=0)
         await sample.say(*messages(names=5, each=2))
@@ -93,13 +93,13 @@ async def test_what_waits_to_be_told_leaves_once_though_its_owner_lost_it_meanwh
     await sample.hearing(0)
     await sample.say(*messages(names=5, each=1))
     await sample.until("SELECT count(*) FROM outbox", 5)
-    await sample.until_logged(0, "publishing failed, will be repeated")
+    await sample.until_logged(0, "publishing_failed")
 
     await sample.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name LIKE '% presence'"
     )
-    await sample.until_logged(0, "presence lost")
+    await sample.until_logged(0, "presence_lost")
     await sample.hearing(2**20)
 
     await sample.say(*messages(names=5, each=2))

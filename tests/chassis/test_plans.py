@@ -7,30 +7,30 @@ import asyncpg
 import pytest
 
 from chassis.migrations import upgrade
-from chassis.outbox import publisher
-from chassis.processor import processor
-from chassis.work import worker
+from chassis.outbox import statements as outbox
+from chassis.processor import admission, ledger
+from chassis.work import statements as work
 from tests.chassis.conftest import MIGRATIONS
 
 pytestmark = pytest.mark.infra
 
 STATEMENTS = {
-    "claim work": (worker._CLAIM, "'call', 500, 7"),
+    "claim work": (work.CLAIM, "'call', 500, 7"),
     "ask for work": (
-        processor._ADD_WORK,
+        ledger._INSERT_WORK,
         """'[{"kind": "call", "ref": "new", "key": "k1", "payload": {}, "cause": {}, "delay": 0, "mine": true}]', 7""",
     ),
     "admit": (
-        processor._ADMIT,
+        admission._ADMIT,
         "array['k1', 'k2', 'new'], array[gen_random_uuid()], array[20001::bigint, 20002], 5",
     ),
     "put events out": (
-        publisher._INSERT,
+        outbox._INSERT,
         "json_build_array(json_build_object('event_id', gen_random_uuid(), 'topic', 't', 'key', 'k1', 'headers', 'h',"
         " 'value', '')), 7",
     ),
-    "count events": (publisher._ADVANCE, "array['k1'], array[1]"),
-    "claim events": (publisher._CLAIM, "7, 500"),
+    "count events": (outbox._ADVANCE_SEQUENCES, "array['k1'], array[1]"),
+    "claim events": (outbox.CLAIM, "7, 500"),
 }
 TYPES = {"claim work": "(text, bigint, integer)", "claim events": "(integer, bigint)"}
 

@@ -227,7 +227,7 @@ async def test_sigterm_finishes_what_is_in_hand(sample: Sample) -> None:
     assert [tuple(row) for row in work] == [("done", None, False), *[("waiting", None, False)] * 2]
     assert len(await sample.query("SELECT FROM outbox")) == 0
     assert sum(map(len, (await sample.stories(4)).values())) == 4
-    assert [line["event"] for line in sample.log(0)][-1] == "stopped"
+    assert [line["event"] for line in sample.log(0)][-1] == "service_stopped"
 
 
 async def test_health_goes_red_while_a_consumer_is_stuck_and_green_again(sample: Sample) -> None:
@@ -249,7 +249,7 @@ async def test_a_story_can_be_followed_through_the_log(sample: Sample) -> None:
     await sample.say({"name": "name-0", "n": 0})
     await sample.stories(1)
 
-    (told,) = [line for line in sample.log(0) if line["event"] == "told"]
+    (told,) = [line for line in sample.log(0) if line["event"] == "events_recorded"]
     (event,) = told["events"]
     assert event["type"] == "told.v1"
     assert event["correlation"]
@@ -263,7 +263,7 @@ async def test_logs_carry_no_content(sample: Sample) -> None:
     await sample.dead(1)
 
     text = (sample.folder / "0.log").read_text()
-    assert "cannot be handled" in text
+    assert "input_failed" in text
     assert "Ferdinand" not in text
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chassis.database.sql import Database
+from chassis.database.pool import Database
 from services.intake.http.access import Keyring
 from tests.intake.conftest import migrated, portals
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from chassis.clock import advance
-from chassis.timers import AT_ONCE, BATCH
+from chassis.limits import TIMER_BATCH, TIMER_BATCHES_AT_ONCE
 from tests.process import until
 from tests.reservations.harness import MOSCOW, Harness
 
@@ -108,7 +108,7 @@ async def test_after_a_three_day_outage_all_overdue_clocks_fire_once_oldest_firs
     )
     ends = [row["reserved_until"] for row in order]
     # In order, except among the batches that are decided at the same time.
-    apart = BATCH * AT_ONCE
+    apart = TIMER_BATCH * TIMER_BATCHES_AT_ONCE
     assert all(end <= in_order for end, in_order in zip(ends, sorted(ends)[apart:], strict=False))
 
 

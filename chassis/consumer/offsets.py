@@ -1,0 +1,72 @@
+"""Offsets of handled records: committed by a task of their own, for all partitions at once, after the transactions.
+
+A committed offset only tells where to start reading again: the inbox absorbs repeats.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+
+from chassis.consumer.records import Record
+from chassis.limits import REQUEST_TIMEOUT_S
+
+log = structlog.get_logger(__name__)
+
+
+class Offsets:
+    """The next offset of each assigned partition, as far as records were handled."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._handled: dict[TopicPartition, int] = {}
+        self._uncommitted: dict[TopicPartition, int] = {}
+
+    def mark_handled(self, record: Record) -> None:
+        """The record's transaction is committed."""
+        partition = TopicPartition(record.topic, record.partition)
+        self._handled[partition] = self._uncommitted[partition] = record.offset + 1
+
+    def forget(self, partitions: set[TopicPartition] | None = None) -> None:
+        """Forget partitions that were revoked; None: all."""
+        for partition in list(self._handled) if partitions is None else partitions:
+            self._handled.pop(partition, None)
+            self._uncommitted.pop(partition, None)
+
+    async def commit(self, consumer: Any) -> None:
+        """Commit what was handled since the last commit. A failure is only logged: the next commit repeats it."""
+        if consumer is None or not self._uncommitted:
+            return
+        assigned = consumer.assignment()
+        offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in assigned}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await consumer.commit(offsets)
+        except Exception as error:  # in an outage the client raises more than its own errors
+            log.info("offsets_not_committed", topics=self._name, error=type(error).__name__)
+            return
+        for partition, offset in offsets.items():
+            if self._uncommitted.get(partition) == offset:
+                del self._uncommitted[partition]
+
+    async def lag(self, consumer: Any) -> dict[str, int] | None:
+        """Records that are not handled yet, by topic. None if Kafka does not answer."""
+        partitions: Sequence[TopicPartition] = list(consumer.assignment())
+        if not partitions:
+            return {}
+        behind: dict[str, int] = {}
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                ends = await consumer.end_offsets(partitions)
+                for partition in partitions:
+                    handled = self._handled.get(partition)
+                    position = await consumer.position(partition) if handled is None else handled
+                    behind[partition.topic] = behind.get(partition.topic, 0) + max(0, ends[partition] - position)
+        except Exception as error:  # as above
+            log.info("lag_not_measured", topics=self._name, error=type(error).__name__)
+            return None
+        return behind

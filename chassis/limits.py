@@ -1,0 +1,95 @@
+"""Limits of the chassis that depend on one another. Importing this module asserts the relations between them.
+
+Names end in the unit: `_S` seconds, `_MS` milliseconds, `_BYTES` bytes. An operator changes none of them; what an
+operator changes is in `chassis.settings`.
+"""
+
+from typing import Final
+
+# --- database
+
+CONNECT_TIMEOUT_S: Final = 5
+STATEMENT_TIMEOUT_S: Final = 30
+IDLE_IN_TRANSACTION_S: Final = 15
+"""PostgreSQL ends a session that is idle inside a transaction for this long, and so frees the rows it has locked."""
+
+# --- presence: the identity of a process
+
+HEARTBEAT_EVERY_S: Final = 2.0
+IDENTITY_CERTAIN_FOR_S: Final = 10.0
+"""So long after the last heartbeat the process may still rely on its identity."""
+SESSION_ENDS_AFTER_S: Final = 15
+"""PostgreSQL ends the session of a process that stopped its heartbeat, and others take over what the process owned."""
+
+# --- outbox
+
+MAX_EVENT_BYTES: Final = 256 * 1024
+MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_REQUEST_BYTES: Final = 4 * MAX_BATCH_BYTES
+FLUSH_EVENTS: Final = 1000
+QUEUE_EVENTS: Final = 20_000
+"""Above this many queued events a transaction leaves its events to the deferred path."""
+CLAIM_EVENTS: Final = 500
+CLAIM_EVENTS_EVERY_S: Final = 1.0
+DELETE_PUBLISHED_EVERY_S: Final = 0.5
+ACKNOWLEDGEMENT_TIMEOUT_S: Final = 30.0
+UNDELIVERED_ALARM_S: Final = 60.0
+"""A service is not ready when its oldest event is older."""
+
+# --- consumer
+
+BATCH_RECORDS: Final = 500
+BUSY_RECORDS: Final = 60
+"""A poll that returns at least this many records means that the consumer is busy."""
+POLL_MS: Final = 500
+CALM_PACE_S: Final = 0.015
+BUSY_PACE_S: Final = 0.25
+COMMIT_OFFSETS_EVERY_S: Final = 0.25
+MEASURE_LAG_EVERY_S: Final = 5.0
+REQUEST_TIMEOUT_S: Final = 20
+SLOW_BATCH_S: Final = 10.0
+"""A service is not ready while a batch takes longer."""
+SILENT_CLIENT_S: Final = 20.0
+"""Records are waiting and none was handled for this long: the Kafka client is replaced."""
+STUCK_CONSUMER_S: Final = 60.0
+"""The same for this long, in spite of new clients: the service is not alive, and its supervisor restarts it."""
+POISON_WINDOW_RECORDS: Final = 1000
+POISON_TOLERATED_RECORDS: Final = 50
+TOPIC_DISCOVERY_MS: Final = 20_000
+"""A new topic that matches a subscription's pattern is read after at most this long."""
+
+# --- work
+
+CLAIM_WORK_EVERY_S: Final = 1.0
+CLAIMED_AHEAD: Final = 500
+SETTLED_TOGETHER: Final = 500
+GATHER_ANSWERS_S: Final = 0.003
+
+# --- timers
+
+TIMER_EVERY_S: Final = 0.5
+TIMER_BATCH: Final = 500
+TIMER_BATCHES_AT_ONCE: Final = 8
+
+# --- requests over HTTP
+
+REQUEST_TRANSACTIONS_AT_ONCE: Final = 2
+REQUEST_PACE_S: Final = 0.02
+
+# --- start and stop
+
+STOP_GRACE_S: Final = 20.0
+DRAIN_S: Final = STOP_GRACE_S / 2
+HTTP_GRACE_S: Final = 10
+STOP_AT_MOST_S: Final = 90.0
+"""A process that has not stopped by then ends itself: a killed process loses nothing, a hanging one blocks others."""
+
+assert HEARTBEAT_EVERY_S < IDENTITY_CERTAIN_FOR_S < SESSION_ENDS_AFTER_S, "an identity ends before others take over"
+assert CONNECT_TIMEOUT_S < SESSION_ENDS_AFTER_S, "a heartbeat fails before its session ends"
+assert IDLE_IN_TRANSACTION_S <= SESSION_ENDS_AFTER_S, "a frozen process loses its row locks before its identity"
+assert MAX_EVENT_BYTES <= MAX_BATCH_BYTES <= MAX_REQUEST_BYTES
+assert CLAIM_EVENTS <= FLUSH_EVENTS < QUEUE_EVENTS
+assert BUSY_RECORDS < BATCH_RECORDS
+assert SLOW_BATCH_S < SILENT_CLIENT_S < STUCK_CONSUMER_S, "a client is replaced before the service is restarted"
+assert HTTP_GRACE_S < STOP_GRACE_S
+assert STOP_GRACE_S + DRAIN_S < STOP_AT_MOST_S

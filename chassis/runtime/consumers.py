@@ -1,0 +1,117 @@
+"""The consumers of a service: joined to their groups, and replaced when the Kafka client has gone silent."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+import structlog
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from pydantic import BaseModel
+
+from chassis.backoff import backoff_s
+from chassis.consumer.consumer import ClientSilent, Consumer
+from chassis.consumer.records import decode_events
+from chassis.kafka_clients import new_broker
+from chassis.kafka_quirks import stop_broker
+from chassis.processor.processor import Processor
+from chassis.service import Service
+from chassis.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+
+class Consumers:
+    """One consumer for the topics inside the system, and one for each pattern of external topics."""
+
+    def __init__(self, service: Service, processor: Processor, kafka: KafkaSettings) -> None:
+        self._service = service
+        self._processor = processor
+        self._kafka = kafka
+        self._broker: KafkaBroker | None = None
+        self._consumers: Sequence[Consumer] = ()
+
+    async def run(self) -> None:
+        """Consume for as long as the service runs. Raises what breaks the handling of a batch."""
+        while True:
+            await self._join()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for consumer in self._consumers:
+                        group.create_task(consumer.run())
+            except* ClientSilent as silent:
+                log.error("kafka_client_replaced", topics=str(silent.exceptions[0]))
+            await self.leave()
+
+    async def stop(self) -> None:
+        """Finish the current batches and commit their offsets."""
+        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+
+    async def leave(self) -> None:
+        """Leave the groups."""
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await stop_broker(broker)
+
+    def not_ready_reason(self) -> str | None:
+        """Why consuming cannot be relied on now, or None."""
+        if not self._consumers:
+            return "Kafka has not answered yet"
+        return next((reason for consumer in self._consumers if (reason := consumer.not_ready_reason())), None)
+
+    def stuck_reason(self) -> str | None:
+        """Why only a restart will help, or None."""
+        return next((reason for consumer in self._consumers if (reason := consumer.stuck_reason())), None)
+
+    async def _join(self) -> None:
+        """Join the groups; retry until Kafka answers."""
+        for attempt in itertools.count(1):
+            broker = new_broker(self._kafka, self._service.name)
+            consumers = self._new_consumers(broker)
+            try:
+                await broker.start()
+            except (KafkaError, OSError) as error:
+                log.warning("kafka_unavailable", error=type(error).__name__)
+                await stop_broker(broker)
+                await asyncio.sleep(backoff_s(attempt, 0.2, 5.0))
+            else:
+                self._broker, self._consumers = broker, consumers
+                log.info("consuming", topics=[consumer.name for consumer in consumers])
+                return
+
+    def _new_consumers(self, broker: KafkaBroker) -> list[Consumer]:
+        service = self._service
+        models: dict[str, list[type[BaseModel]]] = {}
+        for rule in service.rules:
+            if rule.topic is not None:
+                models.setdefault(rule.topic, []).append(rule.body)
+        consumers = []
+        if models:
+            consumers.append(
+                Consumer(
+                    broker,
+                    self._processor,
+                    group=service.name,
+                    decode=decode_events([model for of_topic in models.values() for model in of_topic]),
+                    dead_letter=service.dead_letter,
+                    service=service.name,
+                    poison_share=service.settings.poison_share,
+                    instance=self._kafka.group_instance_id or None,
+                    topics=tuple(models),
+                )
+            )
+        consumers.extend(
+            Consumer(
+                broker,
+                self._processor,
+                group=f"{service.name}.requests",
+                decode=external.decode,
+                dead_letter=service.dead_letter,
+                service=service.name,
+                poison_share=service.settings.poison_share,
+                instance=None,
+                pattern=external.pattern,
+            )
+            for external in service.external
+        )
+        return consumers
