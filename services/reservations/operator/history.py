@@ -15,7 +15,7 @@ from chassis.settings import load
 from services.reservations.app import NAME
 from services.reservations.domain.history import Entry, Head, flaws
 from services.reservations.domain.wording import describe, renamed
-from services.reservations.operator.shared import AsJson, builder_zone, select, shown
+from services.reservations.operator.shared import AsJson, builder_zone, format_moment, select
 from services.reservations.settings import Settings
 
 CLIENTS_AT_ONCE: Final = 1000
@@ -59,7 +59,7 @@ def _explain(lead: Annotated[UUID, typer.Option(help="номер лида")], as
         return
     for entry in entries:
         other = "" if entry["lead"] == str(lead) else f" (лид {entry['lead']})"
-        typer.echo(f"{shown(datetime.fromisoformat(entry['at']), zone)}  {describe(entry)}{other}")
+        typer.echo(f"{format_moment(datetime.fromisoformat(entry['at']), zone)}  {describe(entry)}{other}")
 
 
 def _verify_history(as_json: AsJson = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from chassis.commands.console import Form, print_rows
-from services.reservations.operator.shared import AsJson, builder_zone, select, shown
+from services.reservations.operator.shared import AsJson, builder_zone, format_moment, select
 
 _LEDGER: Final = """
     SELECT number, at, partner_id, kind, amount, currency, balance, contract_number, lead_id, claim_id, deal,
@@ -92,7 +92,7 @@ def _ledger(
     def cells(row: dict[str, Any]) -> tuple[Any, ...]:
         return (
             row["number"],
-            shown(row["at"], zone),
+            format_moment(row["at"], zone),
             row["partner_id"],
             {"accrual": "начислено", "correction": "исправление", "reversal": "снято"}[row["kind"]],
             row["amount"],

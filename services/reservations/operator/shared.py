@@ -26,6 +26,6 @@ def builder_zone() -> ZoneInfo:
     return ZoneInfo(load(Settings).time_zone)
 
 
-def shown(moment: datetime, zone: ZoneInfo) -> str:
-    """Return a moment as text in the builder's time zone, with the year and seconds."""
+def format_moment(moment: datetime, zone: ZoneInfo) -> str:
+    """Format a moment in the builder's time zone, with the year."""
     return f"{moment.astimezone(zone):%d.%m.%Y %H:%M:%S}"
