@@ -1,1 +1,1 @@
-"""Owns the clocks of reservations that the gateway granted: opens them, and ends them on time."""
+"""The service that owns the clocks of granted reservations: opens them, sends reminders, extends and ends them."""

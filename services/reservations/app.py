@@ -1,4 +1,4 @@
-"""What comes into reservations, and what goes out."""
+"""The wiring table of reservations: every message in, every message out, and the timers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,30 +31,21 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.reservations import domain
-from services.reservations.handlers import terms_reached, waits_over
+from services.reservations.domain import lifecycle, requests, sales, verdicts
+from services.reservations.domain.model import TermReached, WaitOver
+from services.reservations.domain.policy import Policy
+from services.reservations.domain.terms import Term
 from services.reservations.settings import Settings
-from services.reservations.store import Clients
-from services.reservations.terms import Term
+from services.reservations.store.clients import ClientStore
+from services.reservations.timers import terms_reached, waits_over
 
 NAME = "reservations"
 
 
 def build(settings: Settings) -> Service:
-    """The wiring table."""
-    clients = Clients(settings.history_secret)
-    policy = domain.Policy(
-        rule=settings.term,
-        term=Term.parse(settings.term),
-        zone=ZoneInfo(settings.time_zone),
-        history_key=settings.history_secret,
-        reminders=tuple(settings.reminders),
-        extension_limit=settings.extension_limit,
-        extension_window=settings.extension_window,
-        withdraw_within=settings.withdraw_within,
-        sale_grace=settings.sale_grace,
-        claim_waits=settings.claim_waits,
-    )
+    """Build the service from its settings; nothing is connected yet."""
+    clients = ClientStore(settings.history_secret)
+    policy = _policy(settings)
 
     def rule(body: type, decide: Callable[..., Any], topic: str | None = None) -> Rule[Any]:
         return Rule(body, clients, partial(decide, policy=policy), topic=topic)
@@ -63,18 +54,18 @@ def build(settings: Settings) -> Service:
         name=NAME,
         settings=settings,
         rules=(
-            rule(LeadConfirmed, domain.lead_confirmed, topics.VERDICTS),
-            rule(LeadRejected, domain.lead_rejected, topics.VERDICTS),
-            rule(ReinstatementConfirmed, domain.reinstatement_confirmed, topics.VERDICTS),
-            rule(ReinstatementRejected, domain.reinstatement_rejected, topics.VERDICTS),
-            rule(DealClosed, domain.deal_closed, topics.VERDICTS),
-            rule(DealCancelled, domain.deal_cancelled, topics.VERDICTS),
-            rule(ReturnRequested, domain.requested, topics.LEADS),
-            rule(WithdrawalRequested, domain.requested, topics.LEADS),
-            rule(RewardClaimed, domain.requested, topics.LEADS),
-            rule(RewardSettlementRequested, domain.requested, topics.LEADS),
-            rule(domain.TermReached, domain.term_reached),
-            rule(domain.WaitOver, domain.wait_over),
+            rule(LeadConfirmed, verdicts.lead_confirmed, topics.VERDICTS),
+            rule(LeadRejected, verdicts.lead_rejected, topics.VERDICTS),
+            rule(ReinstatementConfirmed, verdicts.reinstatement_confirmed, topics.VERDICTS),
+            rule(ReinstatementRejected, verdicts.reinstatement_rejected, topics.VERDICTS),
+            rule(DealClosed, sales.deal_closed, topics.VERDICTS),
+            rule(DealCancelled, sales.deal_cancelled, topics.VERDICTS),
+            rule(ReturnRequested, requests.requested, topics.LEADS),
+            rule(WithdrawalRequested, requests.requested, topics.LEADS),
+            rule(RewardClaimed, requests.requested, topics.LEADS),
+            rule(RewardSettlementRequested, requests.requested, topics.LEADS),
+            rule(TermReached, lifecycle.term_reached),
+            rule(WaitOver, requests.wait_over),
         ),
         produces={
             topics.RESERVATIONS: (
@@ -94,4 +85,18 @@ def build(settings: Settings) -> Service:
         },
         timers=(Timer("term-reached", terms_reached), Timer("wait-over", waits_over)),
         dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        term=Term.parse(settings.term),
+        zone=ZoneInfo(settings.time_zone),
+        history_key=settings.history_secret,
+        reminders=tuple(settings.reminders),
+        extension_limit=settings.extension_limit,
+        extension_window=settings.extension_window,
+        withdraw_within=settings.withdraw_within,
+        sale_grace=settings.sale_grace,
+        claim_waits=settings.claim_waits,
     )

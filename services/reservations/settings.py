@@ -1,4 +1,4 @@
-"""`RESERVATIONS_…`, and what all services share."""
+"""Settings of reservations: `RESERVATIONS_…`, and those that all services share."""
 
 from datetime import timedelta
 from functools import cached_property
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import HexSecret, ServiceSettings, Zone
-from services.reservations.terms import Term
+from services.reservations.domain.terms import Term
 
 
 def _is_term(text: str) -> str:
@@ -19,18 +19,20 @@ def _is_term(text: str) -> str:
 def _are_days(text: str) -> str:
     days = [part.strip() for part in text.split(",") if part.strip()]
     if not all(day.isdigit() and int(day) > 0 for day in days):
-        raise ValueError("not numbers of days such as 30,7,1")
+        raise ValueError("not a comma-separated list of days such as 30,7,1")
     return text
 
 
 class Settings(ServiceSettings):
-    """`term` is an ISO 8601 duration; one with hours or minutes (a demonstration) is not rounded to a day.
+    """`term`: how long a reservation lasts, an ISO 8601 duration; a term in hours or minutes, for a demonstration, is
+    not rounded to a day. `time_zone`: the builder's.
 
-    `reminder_days`: so many days before the end the partner is reminded, comma-separated, empty for never.
-    `extension_limit`: how often a client may be returned; none for any number. `extension_window`: how shortly before
-    the end a live reservation may be extended; none for any time. `withdraw_within`: how long the partner itself may
-    withdraw a lead. `sale_grace`: how late the news of a sale inside the term may come. `claim_waits`: how long a claim
-    waits for it. `history_key`: with it histories are proved; whoever has the database must not have it.
+    `reminder_days`: how many days before the end the partner is reminded, comma-separated, empty for no reminders.
+    `extension_limit`: how often a client may be returned; unset for no limit. `extension_window`: how long before the
+    end a live reservation may be extended; unset for any time. `withdraw_within`: how long after the confirmation the
+    partner may withdraw a lead by itself. `sale_grace`: how long after the end the news of a sale inside the term
+    counts. `claim_waits`: how long a reward claim waits for the news of its sale. `history_key`: secret key of the
+    history hashes; a person who can write to the database must not have it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RESERVATIONS_", hide_input_in_errors=True)

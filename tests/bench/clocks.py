@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from chassis.decision import Cause
 from chassis.envelope import encode
 from contracts.verdicts import LeadConfirmed
-from services.reservations.history import Head, appended
+from services.reservations.domain.history import Head, appended
 from tests.bench.bed import OURS, PARTNER, Bed, Running
 
 BATCH: Final = 500
@@ -41,8 +41,8 @@ _FILL: Final = """
         INSERT INTO heads (client_key, count, hash, seal) SELECT client_key, 1, $6, $6 FROM made
     )
     INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, opened_at, confirmed_at,
-                              reserved_through, reserved_until, rule, zone, since, next_due, next_step, status,
-                              extensions, returns, earlier, cause)
+                              reserved_through, reserved_until, term, zone, term_set_on, next_due, next_step, status,
+                              extensions, returns, earlier_terms, cause)
     SELECT gen_random_uuid(), lead_id, client_key, 'partner-1', repeat('e', $5), until - interval '180 days',
            until - interval '180 days', until::date, until, 'P6M', 'Europe/Moscow', (until - interval '180 days')::date,
            until, 0, 'live', 0, 0, '[]', jsonb_build_object('id', lead_id, 'correlation', lead_id, 'traceparent', NULL)

@@ -1,4 +1,4 @@
-"""The builder's calendar beside two others: PostgreSQL's and dateutil's."""
+"""The builder's calendar compared with PostgreSQL's and dateutil's."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,11 @@ from dateutil.relativedelta import relativedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reservations.terms import Term
+from services.reservations.domain.terms import Term
 
 pytestmark = pytest.mark.infra
 
-# Moved by an hour in spring and autumn, at midnight too, by half an hour, or not at all.
+# Zones that change their clocks by an hour, at midnight, by half an hour, or not at all.
 ZONES = (
     "Europe/Moscow",
     "Europe/Berlin",
@@ -27,7 +27,7 @@ ZONES = (
 AT_ONCE = 500
 SIX_MONTHS = Term.parse("P6M")
 
-# The day after the last, at its start. PostgreSQL's dates clamp to the month's end by themselves.
+# The last day, and the start of the day after it. PostgreSQL clamps dates to the end of the month as well.
 _ORACLE = """
     SELECT n, ((anchor AT TIME ZONE zone)::date + interval '6 months')::date AS through,
            (((anchor AT TIME ZONE zone)::date + interval '6 months')::date + 1)::timestamp AT TIME ZONE zone AS until
@@ -36,11 +36,11 @@ _ORACLE = """
 
 
 def _anchor(chance: bytes) -> tuple[datetime, str]:
-    """Within forty years; around each possible change of clocks, ends of months and leap days as often as elsewhere."""
+    """Return an anchor within forty years, often near a clock change, the end of a month or a leap day."""
     number, where = int.from_bytes(chance[:6], "big"), int.from_bytes(chance[6:8], "big")
     zone, kind = ZONES[where % len(ZONES)], where // len(ZONES) % 4
     moment = datetime(2005, 1, 1, tzinfo=UTC) + timedelta(seconds=number % (40 * 365 * 86400))
-    # Local days begin up to half a day off UTC's.
+    # Local days begin up to twelve hours before or after those of UTC.
     near = timedelta(seconds=number % (3 * 86400)) - timedelta(days=1, hours=12)
     match kind:
         case 1:
@@ -58,8 +58,8 @@ _MANY = st.binary(min_size=8 * AT_ONCE, max_size=8 * AT_ONCE).map(
 
 
 @pytest.mark.parametrize("anchors", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
-def test_terms_end_as_postgresql_and_dateutil_say(postgres_admin_url: str, anchors: int) -> None:
-    """A chain of chances is drawn at once, and eight bytes of it are an anchor: drawn one by one they take minutes."""
+def test_terms_end_as_in_postgresql_and_dateutil(postgres_admin_url: str, anchors: int) -> None:
+    """Hypothesis draws the bytes of many anchors at once: drawing the anchors one by one takes minutes."""
     seen = 0
 
     with asyncio.Runner() as runner:

@@ -1,4 +1,4 @@
-"""alembic's entry."""
+"""Entry point of alembic."""
 
 from chassis.migrations import run
 

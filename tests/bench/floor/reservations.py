@@ -13,8 +13,8 @@ from chassis.envelope import Outgoing, encode
 from contracts import topics
 from contracts.reservations import ReservationOpened
 from contracts.verdicts import LeadConfirmed
-from services.reservations.history import Head, appended
-from services.reservations.terms import Term
+from services.reservations.domain.history import Head, appended
+from services.reservations.domain.terms import Term
 from tests.bench.floor.runtime import Db, Stream, admit, columns, decode
 
 SOURCE = "/truce/reservations"
@@ -25,8 +25,8 @@ KEY = bytes.fromhex(os.environ.get("RESERVATIONS_HISTORY_KEY", ""))
 # A client with a live reservation is skipped, because a unique index allows one live reservation.
 _OPEN = """
     INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, opened_at, confirmed_at,
-                              reserved_through, reserved_until, rule, zone, since, next_due, next_step, status,
-                              extensions, returns, earlier, cause)
+                              reserved_through, reserved_until, term, zone, term_set_on, next_due, next_step, status,
+                              extensions, returns, earlier_terms, cause)
     SELECT reservation_id, lead_id, client_key, partner_id, client, confirmed_at, confirmed_at, reserved_through,
            reserved_until, 'P6M', 'Europe/Moscow', confirmed_at::date, reserved_until, 30, 'live', 0, 0, '[]',
            cause::jsonb

@@ -11,9 +11,9 @@ from chassis.decision import derived_id
 from contracts import topics
 from contracts.reservations import ReservationOpened
 from contracts.verdicts import LeadConfirmed
-from services.reservations.history import Head, appended
-from services.reservations.store import HeadRow, HistoryRow, ReservationRow
-from services.reservations.terms import Term
+from services.reservations.domain.history import Head, appended
+from services.reservations.domain.terms import Term
+from services.reservations.store.tables import HeadRow, HistoryRow, ReservationRow
 from tests.bench.plain.common import application, cause, is_kind, publish, seen, sessions
 
 SOURCE = "/truce/reservations"
@@ -56,15 +56,15 @@ async def lead_confirmed(verdict: LeadConfirmed, message: KafkaMessage) -> None:
             ReservationRow(
                 **event.model_dump(exclude={"history_count", "history_head"}),
                 opened_at=verdict.confirmed_at,
-                rule="P6M",
+                term="P6M",
                 zone=ZONE.key,
-                since=verdict.confirmed_at.date(),
+                term_set_on=verdict.confirmed_at.date(),
                 next_due=until,
                 next_step=30,
                 status="live",
                 extensions=0,
                 returns=0,
-                earlier=[],
+                earlier_terms=[],
                 cause=asdict(cause(message)),
             )
         )

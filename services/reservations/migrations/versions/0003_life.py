@@ -14,7 +14,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # Reservations of before have Moscow's calendar and six months, the only ones that there were in earnest.
+    # The former version had one term, six months, and one time zone, Moscow, outside of demonstrations.
     for column in (
         sa.Column("opened_at", _MOMENT),
         sa.Column("rule", sa.Text, nullable=False, server_default="P6M"),
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("earlier", JSONB, nullable=False, server_default="[]"),
     ):
         op.add_column("reservations", column)
-    # Due at once: the rule then finds the next reminder by itself.
+    # Every live reservation is due at once: the rule of the clock then sets the next reminder.
     op.execute(
         "UPDATE reservations SET opened_at = confirmed_at, next_due = least(reserved_until, confirmed_at),"
         " since = (confirmed_at AT TIME ZONE 'Europe/Moscow')::date,"
@@ -91,7 +91,7 @@ def upgrade() -> None:
         "CREATE VIEW ledger_balances AS SELECT l.*,"
         " sum(amount) OVER (PARTITION BY partner_id, currency ORDER BY number) AS balance FROM ledger l"
     )
-    # Nothing that proves or accounts is edited; what may forget a client are commands, and they touch neither.
+    # Histories and the ledger are never edited. The commands that erase personal data touch neither table.
     op.execute(
         "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"

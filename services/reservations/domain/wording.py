@@ -1,4 +1,4 @@
-"""An entry of a client's history in words, for people who argue about a client."""
+"""Texts about a client's history, in Russian: one line an entry, for people who argue about a client."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -19,37 +19,49 @@ REASONS: Final = {
     "already-claimed": "вознаграждение за эту продажу уже заявлено или решено",
     "deal-cancelled": "сделка отменена",
 }
-_ASKED: Final = {
+_REQUESTS: Final = {
     "return-lead.v1": "вернуть клиента",
     "withdraw-lead.v1": "отозвать заявку",
     "claim-reward.v1": "вознаграждение",
     "settle-reward.v1": "решить о вознаграждении",
 }
+# Stored entries are never rewritten, or their hashes would not hold. Entries written before the database's revision
+# 0004 have these names.
+_FORMER_KEYS: Final = {"rule": "term", "asked": "request_type"}
+_FORMER_KINDS: Final = {"return-asked": "reinstatement-requested"}
 
 
-def told(entry: Mapping[str, Any]) -> str:
-    """One line; for an entry of a kind that is not known here, its bare facts."""
-    match entry:
-        case {"what": "opened", "partner": partner, "through": through, "rule": rule, "zone": zone}:
-            return f"Закреплён за партнёром {partner} по {_day(through)}: срок {rule} от подтверждения, пояс {zone}"
+def renamed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of any age under the names that new entries have."""
+    current = {_FORMER_KEYS.get(key, key): value for key, value in entry.items()}
+    if (kind := current.get("what")) in _FORMER_KINDS:
+        current["what"] = _FORMER_KINDS[kind]
+    return current
+
+
+def describe(entry: Mapping[str, Any]) -> str:
+    """Return the text of an entry of any age. An entry of an unknown kind is listed key by key."""
+    match current := renamed(entry):
+        case {"what": "opened", "partner": partner, "through": through, "term": term, "zone": zone}:
+            return f"Закреплён за партнёром {partner} по {_day(through)}: срок {term} от подтверждения, пояс {zone}"
         case {"what": "rejected", "partner": partner, "reason": reason}:
             return f"Заявка партнёра {partner} отклонена: {_why(reason)}"
         case {"what": "reminded", "left": left}:
             return f"Напоминание: осталось дней — {left}"
         case {"what": "expired", "through": through}:
             return f"Закрепление по {_day(through)} истекло, клиент у застройщика"
-        case {"what": "extended", "who": who, "why": why, "through": through, "rule": rule}:
-            return f"Продлён по {_day(through)}: ещё {rule} от того же начала; решил {who}: {why}"
-        case {"what": "return-asked", "who": who, "why": why}:
+        case {"what": "extended", "who": who, "why": why, "through": through, "term": term}:
+            return f"Продлён по {_day(through)}: ещё {term} от того же начала; решил {who}: {why}"
+        case {"what": "reinstatement-requested", "who": who, "why": why}:
             return f"Запрошен возврат после истечения: {who}: {why}"
-        case {"what": "reinstated", "through": through, "rule": rule}:
-            return f"Возвращён партнёру по {_day(through)}: новый срок {rule} с этого дня"
-        case {"what": "refused", "asked": asked, "reason": reason}:
-            return f"Отказано ({_ASKED.get(asked, asked)}): {_why(reason)}"
+        case {"what": "reinstated", "through": through, "term": term}:
+            return f"Возвращён партнёру по {_day(through)}: новый срок {term} с этого дня"
+        case {"what": "refused", "request_type": request_type, "reason": reason}:
+            return f"Отказано ({_REQUESTS.get(request_type, request_type)}): {_why(reason)}"
         case {"what": "withdrawn", "who": who, "why": why}:
             return f"Заявка отозвана, клиент свободен: {who}: {why}"
         case {"what": "won", "contract": contract, "sold_on": sold_on, "amount": amount, "currency": currency}:
-            late = ", известие пришло после истечения" if entry.get("corrects") else ""
+            late = ", известие пришло после истечения" if current.get("corrects") else ""
             return f"Продан в срок закрепления: договор {contract} от {_day(sold_on)}, {amount} {currency}{late}"
         case {"what": "sold-inside", "contract": contract, "sold_on": sold_on}:
             return f"Ещё одна продажа в срок закрепления: договор {contract} от {_day(sold_on)}"
@@ -65,7 +77,7 @@ def told(entry: Mapping[str, Any]) -> str:
             return f"Вознаграждение {amount} {currency} начислено: решил {who}: {why}"
         case {"what": "declined", "who": who, "why": why}:
             return f"В вознаграждении отказано: решил {who}: {_why(why)}"
-    return ", ".join(f"{name}: {value}" for name, value in entry.items())
+    return ", ".join(f"{name}: {value}" for name, value in current.items())
 
 
 def _day(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One client's life, driven message by message through the rules."""
+"""The domain without I/O: one client, driven through the rules message by message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,17 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.reservations import domain
-from services.reservations.facts import Client, Reservation
-from services.reservations.history import Entry
-from services.reservations.terms import Term
+from services.reservations.domain import lifecycle, requests, sales, verdicts
+from services.reservations.domain.history import Entry
+from services.reservations.domain.model import ClientState, Reservation, TermReached, WaitOver
+from services.reservations.domain.policy import Policy
+from services.reservations.domain.terms import Term
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 KEY = "k1:" + "0" * 64
 SECRET = bytes(range(32))
 NOON = datetime(2026, 3, 14, 9, tzinfo=UTC)
-POLICY = domain.Policy("P6M", Term.parse("P6M"), MOSCOW, SECRET)
+POLICY = Policy(Term.parse("P6M"), MOSCOW, SECRET)
 LEAD, CLAIM = UUID(int=1), UUID(int=77)
 DAY = timedelta(days=1)
 
@@ -46,31 +47,35 @@ def confirmed(lead: UUID = LEAD, at: datetime = NOON, partner: str = "p1") -> Le
 
 
 @dataclass
-class Life:
-    """`now` moves as the test says; everything told is kept, and so is the whole history and ledger."""
+class DomainDriver:
+    """Feeds messages about one client to the rules and keeps everything that they return.
 
-    policy: domain.Policy = POLICY
+    `now` is the time of the next decision and moves only as the test sets it. `published` are the messages of all
+    events, `causes` their causes, `entries` the whole history, `ledger` all ledger entries.
+    """
+
+    policy: Policy = POLICY
     now: datetime = NOON
-    client: Client = field(default_factory=lambda: Client(KEY))
-    told: list[Any] = field(default_factory=list)
+    client: ClientState = field(default_factory=lambda: ClientState(KEY))
+    published: list[Any] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     ledger: list[Any] = field(default_factory=list)
 
-    def decided(self, rule: Any, message: Any, cause: Cause | None = None) -> list[Any]:
-        """What this one message made the service tell."""
-        cause = cause or Cause(str(uuid4()), "story")
-        decision: Decision[Client] = rule(self.client, message, cause, self.now, policy=self.policy)
+    def decide(self, rule: Any, message: Any, cause: Cause | None = None) -> list[Any]:
+        """Decide one message; return the messages that are published."""
+        cause = cause or Cause(str(uuid4()), "correlation")
+        decision: Decision[ClientState] = rule(self.client, message, cause, self.now, policy=self.policy)
         events: Sequence[Event] = decision.events
-        self.entries += decision.state.written
-        self.ledger += decision.state.booked
-        self.client = decision.state._replace(written=(), booked=())
-        self.told += [event.message for event in events]
+        self.entries += decision.state.new_history
+        self.ledger += decision.state.new_ledger
+        self.client = decision.state._replace(new_history=(), new_ledger=())
+        self.published += [event.message for event in events]
         self.causes += [event.cause or cause for event in events]
         return [event.message for event in events]
 
     def confirm(self, lead: UUID = LEAD, partner: str = "p1") -> list[Any]:
-        return self.decided(domain.lead_confirmed, confirmed(lead, self.now, partner))
+        return self.decide(verdicts.lead_confirmed, confirmed(lead, self.now, partner))
 
     def reject(self, lead: UUID, partner: str = "p1") -> list[Any]:
         message = LeadRejected(
@@ -82,17 +87,17 @@ class Life:
             rejected_at=self.now,
             reason="held-by-partner",
         )
-        return self.decided(domain.lead_rejected, message)
+        return self.decide(verdicts.lead_rejected, message)
 
-    def give_back(self, lead: UUID = LEAD, partner: str = "p1", request: UUID | None = None) -> list[Any]:
+    def return_client(self, lead: UUID = LEAD, partner: str = "p1", request: UUID | None = None) -> list[Any]:
         message = ReturnRequested(
             **self._request(lead, partner, request), manager="manager-3", reason="ипотека на рассмотрении"
         )
-        return self.decided(domain.requested, message)
+        return self.decide(requests.requested, message)
 
     def withdraw(self, lead: UUID = LEAD, partner: str = "p1", manager: str | None = None) -> list[Any]:
         message = WithdrawalRequested(**self._request(lead, partner, None), manager=manager, reason="ошибка в номере")
-        return self.decided(domain.requested, message)
+        return self.decide(requests.requested, message)
 
     def sell(
         self,
@@ -101,14 +106,14 @@ class Life:
         lead: UUID = LEAD,
         amount: str = "12450000.00",
     ) -> list[Any]:
-        return self.decided(domain.deal_closed, DealClosed(**self._deal(deal, lead, on, amount), noticed_at=self.now))
+        return self.decide(sales.deal_closed, DealClosed(**self._deal(deal, lead, on, amount), noticed_at=self.now))
 
-    def void(self, deal: str = "d1", lead: UUID = LEAD, cause: Cause | None = None) -> list[Any]:
+    def cancel_sale(self, deal: str = "d1", lead: UUID = LEAD, cause: Cause | None = None) -> list[Any]:
         message = DealCancelled(**self._deal(deal, lead, None, "12450000.00"), cancelled_at=self.now)
-        return self.decided(domain.deal_cancelled, message, cause)
+        return self.decide(sales.deal_cancelled, message, cause)
 
     def claim(self, lead: UUID = LEAD, partner: str = "p1", claim: UUID = CLAIM) -> list[Any]:
-        return self.decided(domain.requested, RewardClaimed(**self._request(lead, partner, None), claim_id=claim))
+        return self.decide(requests.requested, RewardClaimed(**self._request(lead, partner, None), claim_id=claim))
 
     def settle(
         self,
@@ -126,43 +131,46 @@ class Life:
             reason="2 % по договору",
             decided_by="accountant-1",
         )
-        return self.decided(domain.requested, message)
+        return self.decide(requests.requested, message)
 
-    def granted(self) -> list[Any]:
-        """The arbiter agrees to the last request to reinstate."""
-        asks = self._asks()
+    def confirm_reinstatement(self) -> list[Any]:
+        """The gateway confirms the last requested reinstatement."""
+        requested = self._last_reinstatement()
         message = ReinstatementConfirmed(
-            lead_id=asks.lead_id,
+            lead_id=requested.lead_id,
             client_key=KEY,
-            partner_id=asks.partner_id,
-            request_id=asks.request_id,
+            partner_id=requested.partner_id,
+            request_id=requested.request_id,
             confirmed_at=self.now,
         )
-        return self.decided(domain.reinstatement_confirmed, message)
+        return self.decide(verdicts.reinstatement_confirmed, message)
 
-    def denied(self, reason: Literal["held-by-partner", "already-sold"] = "held-by-partner") -> list[Any]:
-        asks = self._asks()
+    def reject_reinstatement(self, reason: Literal["held-by-partner", "already-sold"] = "held-by-partner") -> list[Any]:
+        requested = self._last_reinstatement()
         message = ReinstatementRejected(
-            lead_id=asks.lead_id,
+            lead_id=requested.lead_id,
             client_key=KEY,
-            partner_id=asks.partner_id,
-            request_id=asks.request_id,
+            partner_id=requested.partner_id,
+            request_id=requested.request_id,
             rejected_at=self.now,
             reason=reason,
         )
-        return self.decided(domain.reinstatement_rejected, message)
+        return self.decide(verdicts.reinstatement_rejected, message)
 
-    def clock(self, at: datetime | None = None, lead: UUID = LEAD) -> list[Any]:
-        """The clock fires at that moment, or as soon as it would by itself."""
+    def fire_clock(self, at: datetime | None = None, lead: UUID = LEAD) -> list[Any]:
+        """Fire the clock at that moment, or as soon as it would fire by itself."""
         self.now = at if at is not None else max(self.now, self.reservation(lead).next_due)
-        return self.decided(domain.term_reached, domain.TermReached(lead))
+        return self.decide(lifecycle.term_reached, TermReached(lead))
+
+    def end_wait(self, request: UUID) -> list[Any]:
+        """Fire the clock of a waiting request."""
+        return self.decide(requests.wait_over, WaitOver(request))
 
     def reservation(self, lead: UUID = LEAD) -> Reservation:
         return self.client.reservations[lead]
 
-    def _asks(self) -> ReinstatementRequested:
-        asks: ReinstatementRequested = [one for one in self.told if isinstance(one, ReinstatementRequested)][-1]
-        return asks
+    def _last_reinstatement(self) -> ReinstatementRequested:
+        return [message for message in self.published if isinstance(message, ReinstatementRequested)][-1]
 
     def _request(self, lead: UUID, partner: str, request: UUID | None) -> dict[str, Any]:
         return {
@@ -188,6 +196,28 @@ class Life:
         }
 
 
-def names(told: Sequence[Any]) -> list[str]:
-    """What was told, by the names of the messages."""
-    return [type(one).__name__ for one in told]
+def names(messages: Sequence[Any]) -> list[str]:
+    """Return the class names of messages."""
+    return [type(message).__name__ for message in messages]
+
+
+def reserved() -> DomainDriver:
+    """A client with a live reservation."""
+    driver = DomainDriver()
+    driver.confirm()
+    return driver
+
+
+def expired() -> DomainDriver:
+    """A client whose reservation has expired."""
+    driver = reserved()
+    driver.fire_clock(driver.reservation().reserved_until)
+    return driver
+
+
+def sold() -> DomainDriver:
+    """A client who bought thirty days into the reservation."""
+    driver = reserved()
+    driver.now += 30 * DAY
+    driver.sell()
+    return driver

@@ -1,0 +1,96 @@
+"""Rules for sales that the gateway found in 1C, and for their cancellation."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from chassis.decision import Cause, Decision
+from contracts.verdicts import DealCancelled, DealClosed
+from services.reservations.domain import lifecycle, rewards
+from services.reservations.domain.model import ClientState, Deal, Reservation
+from services.reservations.domain.policy import Policy
+from services.reservations.domain.requests import advance
+
+
+def deal_closed(
+    client: ClientState, message: DealClosed, _: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Win the reservation if the sale's own date is inside it; otherwise the sale is the builder's own."""
+    if message.deal in client.deals:
+        return Decision(client)
+    recorder = policy.recorder(now)
+    reservation = client.reservations.get(message.lead_id)
+    inside = reservation is not None and _is_inside(reservation, message, policy)
+    deal = Deal(
+        message.deal,
+        message.lead_id,
+        message.amount,
+        message.currency,
+        message.contract_number,
+        message.sold_on,
+        inside,
+    )
+    client = client.with_deal(deal)
+    details = {
+        "deal": deal.ref,
+        "contract": deal.contract_number,
+        "sold_on": deal.sold_on.isoformat(),
+        "amount": f"{deal.amount:.2f}",
+        "currency": deal.currency,
+    }
+    if reservation is None or not inside or reservation.status not in ("live", "expired"):
+        what = "sold-inside" if inside else "sold-outside"
+        return advance(recorder.record(client, what, message.lead_id, **details), policy, recorder)
+    client, won = lifecycle.win(client, reservation, deal, details, recorder)
+    return advance(client, policy, recorder, (won,))
+
+
+def deal_cancelled(
+    client: ClientState, message: DealCancelled, cause: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """Take back what was accrued for the sale and reopen the reservation that it won.
+
+    The reservation stays won if another sale inside it stands, and stays closed if the client's personal data is
+    erased. If its term is over by now, it is reopened and expires at once. Raises SecondLiveReservation.
+    """
+    deal = client.deals.get(message.deal)
+    if deal is None or deal.cancelled:
+        return Decision(client)
+    recorder = policy.recorder(now)
+    client = client.with_deal(replace(deal, cancelled=True))
+    client = recorder.record(client, "sale-void", deal.lead_id, deal=deal.ref)
+    client, events = rewards.reverse(client, deal, recorder)
+    reservation = client.reservations.get(deal.lead_id)
+    if reservation is None or reservation.client is None or reservation.deal != deal.ref:
+        return advance(client, policy, recorder, events)
+    if (other := _standing_sale(client, deal)) is not None:
+        return advance(client.with_reservation(reservation._replace(deal=other.ref)), policy, recorder, events)
+    lifecycle.require_none_live(client, deal.lead_id)
+    client, reopened = lifecycle.reopen(client, reservation, cause, policy, recorder)
+    events = (*events, reopened)
+    if now >= reservation.reserved_until:
+        client, expired = lifecycle.expire(client, client.reservations[deal.lead_id], recorder)
+        events = (*events, expired)
+    return advance(client, policy, recorder, events)
+
+
+def _is_inside(reservation: Reservation, sale: DealClosed, policy: Policy) -> bool:
+    """Decide by the date of the sale, whenever its news comes; after an expiry the news counts only within the
+    grace."""
+    if reservation.status == "withdrawn":
+        return False
+    if reservation.status == "expired" and sale.noticed_at > reservation.reserved_until + policy.sale_grace:
+        return False
+    current = (policy.local_day(reservation.confirmed_at), reservation.reserved_through)
+    return any(first <= sale.sold_on <= last for first, last in (*reservation.earlier_terms, current))
+
+
+def _standing_sale(client: ClientState, cancelled: Deal) -> Deal | None:
+    """Return another sale inside the same reservation that is not cancelled."""
+    return next(
+        (
+            deal
+            for deal in client.deals.values()
+            if deal.lead_id == cancelled.lead_id and deal.inside and not deal.cancelled
+        ),
+        None,
+    )

@@ -1,0 +1,1 @@
+"""Operators' commands: histories and their proof, and reports on partners."""

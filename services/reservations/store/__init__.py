@@ -1,0 +1,1 @@
+"""Clients' states in PostgreSQL."""
