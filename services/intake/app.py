@@ -15,14 +15,13 @@ from contracts.leads import (
     WithdrawalRequested,
 )
 from contracts.partners import Partner
-from contracts.reservations import ReservationRequestRefused
+from contracts.reservations import AnyReservation, ReservationRequestRefused
 from contracts.verdicts import LeadRejected
 from services.intake.decoding import RequestDecoder
 from services.intake.domain.lead_requests import LeadRequest, take_lead_request
 from services.intake.domain.model import PartnerRegistration, Submission
 from services.intake.domain.partners import register_partner
 from services.intake.domain.projection import (
-    AnyReservation,
     AnyReward,
     record_refusal,
     record_rejection,

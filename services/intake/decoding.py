@@ -87,7 +87,7 @@ class RequestDecoder:
 
     def open_client(self, lead: Lead) -> Person | None:
         """The client of a lead, None after erasure. Raises Unsealable."""
-        return self._sealer.open(lead.client, str(lead.lead_id)) if lead.client else None
+        return self._sealer.open(lead.client, str(lead.lead_id)) if lead.client is not None else None
 
     def name_of(self, lead: Lead) -> FoldedName:
         """The folded name of a lead's client, empty after erasure. Raises Unsealable."""

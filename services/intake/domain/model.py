@@ -93,8 +93,8 @@ class RecordedRequest:
 class Lead:
     """A lead as its portal sees it: recorded facts, from which the status follows in whatever order they arrived.
 
-    `client` is the sealed client, an empty text after erasure. `reservation_events` are the events of its reservation
-    as (ISO 8601 time, name, detail), oldest first. `history_count` is the highest history count among the recorded
+    `client` is the sealed client, None once the personal data is erased. `reservation_events` are the events of the
+    lead's reservation as (ISO 8601 time, name, detail), oldest first. `history_count` is the highest history count among the recorded
     reservation events, -1 before the first: an event with a lower count is older and does not change the status.
     """
 
@@ -103,7 +103,7 @@ class Lead:
     portal: str
     partner_id: str
     client_key: str
-    client: str
+    client: str | None
     received_at: datetime
     rejected_at: datetime | None = None
     reason: str | None = None

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from chassis.decision import Cause, Decision
 from contracts.reservations import (
+    AnyReservation,
     ReservationClosed,
     ReservationExpired,
     ReservationExtended,
@@ -23,14 +24,6 @@ from contracts.reservations import (
 from contracts.verdicts import LeadRejected
 from services.intake.domain.model import ClientState
 
-AnyReservation = (
-    ReservationOpened
-    | ReservationExpired
-    | ReservationExtended
-    | ReservationReinstated
-    | ReservationClosed
-    | ReservationReopened
-)
 AnyReward = RewardClaimAccepted | RewardAccrued | RewardDeclined
 
 

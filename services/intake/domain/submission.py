@@ -54,7 +54,7 @@ def submit_lead(state: ClientState, submission: Submission, _: Cause, now: datet
         lead_id=lead.lead_id,
         client_key=lead.client_key,
         partner_id=lead.partner_id,
-        client=lead.client,
+        client=submission.client,
         received_at=received_at,
         number=number,
         consent=submission.consent,

@@ -1,12 +1,14 @@
 """Leads: rows to values and back."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from chassis.service import Connection, fetch
 from services.intake.domain.model import Lead
 from services.intake.store.tables import LeadRow
+
+_ERASED: Final = ""  # what the command `erase` leaves in the column `client`
 
 
 async def fetch_leads(tx: Connection, lead_ids: Iterable[UUID]) -> dict[UUID, Lead]:
@@ -25,6 +27,7 @@ async def fetch_leads_of_clients(tx: Connection, client_keys: Iterable[str]) -> 
 
 def lead_of(row: Mapping[str, Any]) -> Lead:
     fields = {name: value for name, value in row.items() if name != "status"}
+    fields["client"] = row["client"] or None
     fields["reservation_events"] = tuple((at, name, detail) for at, name, detail in row["reservation_events"])
     return Lead(**fields)
 
@@ -36,7 +39,7 @@ def row_of_lead(lead: Lead) -> dict[str, Any]:
         "portal": lead.portal,
         "partner_id": lead.partner_id,
         "client_key": lead.client_key,
-        "client": lead.client,
+        "client": lead.client or _ERASED,
         "status": lead.status,
         "received_at": lead.received_at,
         "rejected_at": lead.rejected_at,
