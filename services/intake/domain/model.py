@@ -94,7 +94,7 @@ class Lead:
     """A lead as its portal sees it: recorded facts, from which the status follows in whatever order they arrived.
 
     `client` is the sealed client, None once the personal data is erased. `reservation_events` are the events of the
-    lead's reservation as (ISO 8601 time, name, detail), oldest first. `history_count` is the highest history count among
+    lead's reservation as (ISO 8601 time, name, detail), oldest first. `history_count` is the highest history count of
     the recorded reservation events, -1 before the first: an event with a lower count is older and does not change the
     status.
     """
