@@ -45,7 +45,11 @@ _FREE_WORK = f"UPDATE work SET owner = NULL, note = '{OWNER_LOST}' WHERE owner =
 
 
 class Presence:
-    """The identity of this process. `id` is None while there is none: no database, or the identity was given up."""
+    """The identity of this process: the owner of the outbox and work rows that it claims.
+
+    `id` is a random number under an advisory lock. It is None while PostgreSQL is unreachable and right after the
+    identity was given up; then a new one is taken.
+    """
 
     def __init__(self, dsn: str, name: str) -> None:
         self._dsn = dsn

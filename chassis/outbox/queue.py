@@ -50,7 +50,10 @@ class DispatchQueue:
         return self.events >= QUEUE_EVENTS
 
     def put(self, owner: int, events: list[Queued]) -> Dispatch:
-        """Queue the events of a transaction that is about to commit."""
+        """Queue the events of a transaction in memory, before its commit: so the queue has the order of the commits.
+
+        The caller then releases the dispatch, or discards it if the commit failed.
+        """
         dispatch = Dispatch(owner, events, len(events))
         self._queue.append(dispatch)
         self.events += len(events)

@@ -44,7 +44,7 @@ class ReceiptWriter:
         self._header = {"alg": ALGORITHM, "kid": key.kid}
 
     def write(self, lead: Lead, client: Person) -> Receipt:
-        """The receipt of a lead; `client` is the person that was submitted."""
+        """Sign the receipt of a lead and return it. It commits to `client`, the person as decoded, and names nobody."""
         salt = self._salt(lead.lead_id)
         digest = hashlib.sha256(salt + client.phone.encode() + fold_name(client.full_name).encode()).digest()
         payload = orjson.dumps(

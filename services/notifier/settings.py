@@ -10,7 +10,8 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import Port, ServiceSettings, Zone
 from contracts.sealing import Sealer
-from services.notifier.domain.model import Limits, Policy
+from services.notifier.domain.model import Limits
+from services.notifier.domain.quiet_hours import Policy
 from services.notifier.domain.wording import NAMES, TEXTS
 
 ProviderName = Literal["smsc", "kannel", "console"]

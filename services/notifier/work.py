@@ -1,4 +1,7 @@
-"""Sending SMS: each work row of kind `sms` is one call to a provider, or the lookup of an earlier call's effect."""
+"""Sending SMS: each work row of kind `sms` is one call to a provider.
+
+If the answer to an earlier call was lost, the call is a lookup of what became of the SMS: see `domain/in_doubt.py`.
+"""
 
 import asyncio
 import time
@@ -17,22 +20,18 @@ from contracts.sealing import Sealer, Unsealable
 from services.notifier.domain import wording
 from services.notifier.domain.answers import (
     Accepted,
-    Attempt,
     Disabled,
     InDoubt,
-    LookUpAgain,
     LookupAnswer,
-    LookupPolicy,
     Refused,
     Repeated,
     SendAnswer,
-    Settle,
     SettledStatus,
     Unreachable,
-    count_lookup,
-    next_step,
 )
-from services.notifier.domain.model import SUPERSEDED, Policy, Sms, SmsPostponed, SmsSettled, message_id_of
+from services.notifier.domain.in_doubt import Attempt, LookUpAgain, LookupPolicy, Settle, count_lookup, next_step
+from services.notifier.domain.model import SUPERSEDED, Sms, SmsPostponed, SmsSettled, message_id_of
+from services.notifier.domain.quiet_hours import Policy
 from services.notifier.provider_pool import ProviderPool
 from services.notifier.providers.base import Provider
 from services.notifier.store.attempts import Begun, OutgoingSms

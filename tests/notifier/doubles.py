@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
-from services.notifier.domain.answers import Attempt, DisabledFor, Health, Healthy, LookupAnswer, SendAnswer
+from services.notifier.domain.answers import DisabledFor, Health, Healthy, LookupAnswer, SendAnswer
+from services.notifier.domain.in_doubt import Attempt
 from services.notifier.domain.model import SUPERSEDED, Limits, Sms
 from services.notifier.store.attempts import Begun, OutgoingSms
 from tests.notifier.samples import NOON, REALTOR

@@ -28,7 +28,7 @@ from contracts.reservations import (
 )
 from contracts.sealing import Sealer
 from contracts.verdicts import LeadCheckDelayed, LeadRejected
-from services.notifier.domain.model import Policy
+from services.notifier.domain.quiet_hours import Policy
 from services.notifier.domain.wording import NAMES
 
 NOON: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)

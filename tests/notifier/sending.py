@@ -9,7 +9,8 @@ from chassis.decision import Cause
 from chassis.service import Answer, Done, Job
 from contracts.base import ClientMessage
 from contracts.sealing import Sealer
-from services.notifier.domain.answers import Attempt, LookupAnswer, LookupPolicy, SendAnswer
+from services.notifier.domain.answers import LookupAnswer, SendAnswer
+from services.notifier.domain.in_doubt import Attempt, LookupPolicy
 from services.notifier.domain.model import ClientState, Limits, Sms, SmsSettled
 from services.notifier.provider_pool import ProviderPool
 from services.notifier.providers.base import Provider

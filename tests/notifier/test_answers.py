@@ -3,14 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.answers import (
+from services.notifier.domain.answers import Found, Missing, NoAnswer, NoLookup
+from services.notifier.domain.in_doubt import (
     Attempt,
-    Found,
     LookUpAgain,
     LookupPolicy,
-    Missing,
-    NoAnswer,
-    NoLookup,
     SendAgain,
     Settle,
     count_lookup,

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest_asyncio
 
 from chassis.service import Database, execute, write_rows
-from services.notifier.domain.answers import Attempt
+from services.notifier.domain.in_doubt import Attempt
 from services.notifier.domain.model import SUPERSEDED, ClientState, Limits, PartnerState, Sms
 from services.notifier.store.attempts import PostgresAttemptLog
 from services.notifier.store.clients import ClientStore

@@ -9,7 +9,8 @@ from chassis.decision import Decision
 from contracts.base import ClientMessage
 from services.notifier.domain import outcomes, scheduling
 from services.notifier.domain.answers import SettledStatus
-from services.notifier.domain.model import ClientState, Policy, SmsPostponed, SmsSettled, message_id_of
+from services.notifier.domain.model import ClientState, SmsPostponed, SmsSettled, message_id_of
+from services.notifier.domain.quiet_hours import Policy
 from tests.notifier.decisions import due, notify, resend, settle, statuses
 from tests.notifier.samples import (
     MOSCOW,

@@ -11,16 +11,8 @@ from structlog.testing import capture_logs
 
 from chassis.service import Done, Park, Retry
 from contracts.sealing import Sealer
-from services.notifier.domain.answers import (
-    Accepted,
-    Attempt,
-    Disabled,
-    InDoubt,
-    Refused,
-    Repeated,
-    SendAnswer,
-    Unreachable,
-)
+from services.notifier.domain.answers import Accepted, Disabled, InDoubt, Refused, Repeated, SendAnswer, Unreachable
+from services.notifier.domain.in_doubt import Attempt
 from services.notifier.domain.model import Limits, SmsPostponed
 from services.notifier.providers.smsc import Smsc
 from tests.notifier.doubles import InMemoryAttemptLog, ScriptedProvider

@@ -8,7 +8,6 @@ import pytest
 from chassis.service import Retry
 from services.notifier.domain.answers import (
     Accepted,
-    Attempt,
     Disabled,
     Found,
     InDoubt,
@@ -19,6 +18,7 @@ from services.notifier.domain.answers import (
     SendAnswer,
     Unreachable,
 )
+from services.notifier.domain.in_doubt import Attempt
 from services.notifier.providers.smsc import Smsc
 from tests.notifier.doubles import ScriptedProvider
 from tests.notifier.samples import opened

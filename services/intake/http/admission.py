@@ -1,4 +1,7 @@
-"""What every request that changes something passes before its rule: an idempotency key, a trace, a working outbox."""
+"""Preconditions of every request that changes something: an idempotency key, a trace, and events that reach Kafka.
+
+While Kafka is down, or the database, requests are refused with 503.
+"""
 
 import os
 from typing import Annotated, Any

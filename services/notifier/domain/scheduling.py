@@ -6,18 +6,9 @@ from datetime import datetime
 from chassis.decision import Cause, Decision, Task, derived_id
 from contracts.base import ClientMessage
 from services.notifier.domain import wording
-from services.notifier.domain.model import (
-    SMS,
-    SUPERSEDED,
-    TOO_LATE,
-    ClientState,
-    Policy,
-    Resend,
-    Sms,
-    SmsDue,
-    SmsPostponed,
-)
+from services.notifier.domain.model import SMS, SUPERSEDED, TOO_LATE, ClientState, Resend, Sms, SmsDue, SmsPostponed
 from services.notifier.domain.notices import notice_of
+from services.notifier.domain.quiet_hours import Policy
 
 
 def notify(

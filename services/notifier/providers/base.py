@@ -1,4 +1,7 @@
-"""What every adapter of an SMS provider does. An adapter tells certain answers apart from answers in doubt."""
+"""What every adapter of an SMS provider does. An adapter tells certain answers apart from answers in doubt.
+
+CONTRIBUTING.md says how to add a provider.
+"""
 
 from typing import Protocol
 from uuid import UUID

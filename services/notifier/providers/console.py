@@ -25,7 +25,7 @@ class Console:
         return Accepted()
 
     async def lookup(self, message_id: UUID, phone: str) -> LookupAnswer:  # noqa: ARG002  # the id is enough
-        """`delivered` if this object printed the SMS."""
+        """`delivered` if this process has printed the SMS since its start, else that the SMS is missing."""
         return Found("shown", "delivered") if message_id in self._printed else Missing()
 
     async def check(self) -> Health:

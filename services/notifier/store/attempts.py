@@ -6,7 +6,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from chassis.service import Batcher, Database, execute, rows
-from services.notifier.domain.answers import Attempt
+from services.notifier.domain.in_doubt import Attempt
 from services.notifier.domain.model import Limits, Sms
 from services.notifier.store.clients import SMS_FIELDS
 

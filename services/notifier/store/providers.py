@@ -25,7 +25,10 @@ _RECORD: Final = """
 
 
 class PostgresProviderLog:
-    """`provider_pool.ProviderLog` in PostgreSQL."""
+    """Which providers are disabled and until when, and their last check, in the table `providers`.
+
+    All processes of the service share it, and it survives restarts. Implements `provider_pool.ProviderLog`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

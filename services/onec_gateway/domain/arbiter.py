@@ -23,7 +23,7 @@ from services.onec_gateway.domain import tasks
 from services.onec_gateway.domain.evidence import changed_sighting, new_collisions, with_checked_enquiries
 from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen, Ruled
 from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Reinstatement, Verdict
-from services.onec_gateway.domain.rules import Pending, must_wait_for_reservations, verdict_on
+from services.onec_gateway.domain.verdict_rules import Pending, must_wait_for_reservations, verdict_on
 
 Refusal = Literal["held-by-partner", "already-sold"]
 

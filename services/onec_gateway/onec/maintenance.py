@@ -56,9 +56,9 @@ def parse_calendar(text: str) -> tuple[Window, ...]:
 class Maintenance:
     """The planned hours (`calendar`) and the locks that 1C itself reports.
 
-    `local_now` returns the infobase's local time. While the infobase is locked, a probe is sent every
-    `probe_every_s` seconds; in the hours of the calendar nothing is sent at all. `locked_until` is the time of the
-    next probe in seconds of a monotonic clock, or None while the infobase is not locked.
+    `local_now` returns the infobase's local time. While the infobase is locked, a separate request (a probe) is sent
+    every `probe_every_s` seconds; in the hours of the calendar nothing is sent at all. `locked_until` is the time of
+    the next probe in seconds of a monotonic clock, or None while the infobase is not locked.
     """
 
     calendar: Sequence[Window] = ()

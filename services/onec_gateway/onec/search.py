@@ -164,8 +164,9 @@ class Search:
     async def deals_since(
         self, call: Call, *, number: str | None, date: datetime | None, limit: int
     ) -> list[FoundDeal]:
-        """Sales with a number above `number` or dated at or after `date`, ordered by number, read in portions of
-        `limit`. Empty if the mapping has no section for sales."""
+        """Sales with a number above `number` or dated at or after `date`, ordered by number. Both are needed: numbers
+        restart each year. All of them are returned; each request to 1C reads at most `limit`. Empty if the mapping has
+        no section for sales."""
         names = self._names.deals
         if names is None:
             return []

@@ -47,7 +47,7 @@ class ClientStore:
         }
 
     def save(self, changes: Mapping[str, tuple[ClientState, ClientState]]) -> Sequence[Rows]:
-        """Return the rows to write for `changes`: client key → (state before, state after)."""
+        """Return the rows that the processor must write. `changes`: client key → (state before, state after)."""
         whole: list[Reservation] = []
         updates: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         fact_rows: list[dict[str, Any]] = []
