@@ -50,8 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Each worker starts servers of its own. Property tests try fewer examples in `make test` than in `make test-long`.
     """
-    hypothesis.settings.register_profile("change", max_examples=40)
-    hypothesis.settings.register_profile("long", max_examples=300)
+    # How long an example takes depends on the machine, and is not a rule.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("change", max_examples=40, deadline=None, suppress_health_check=slow)
+    hypothesis.settings.register_profile("long", max_examples=300, deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("change" if "not long" in config.option.markexpr else "long")
     worker = getattr(config, "workerinput", None)
     if worker is not None:

@@ -133,10 +133,8 @@ class Outbox:
             self.failing_since = None
 
     async def _send(self, batch: Sequence[Queued]) -> list[Queued]:
-        if not self._presence.is_certain():
-            # The process was frozen: others may have published these events and later events of the same keys.
-            return list(batch)
-        published, left = await self._sender.send(batch)
+        # After a freeze others may have published these events, and later events of the same keys.
+        published, left = await self._sender.send(batch, self._presence.is_certain)
         self._published.extend(published)
         return left
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -25,8 +25,10 @@ class Sender:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
 
-    async def send(self, events: Sequence[Queued]) -> tuple[list[int], list[Queued]]:
+    async def send(self, events: Sequence[Queued], may_send: Callable[[], bool]) -> tuple[list[int], list[Queued]]:
         """Send one batch to each partition and wait for the acknowledgements.
+
+        `may_send` is asked last, after a connection was made: if it returns False, nothing is sent.
 
         Returns the row ids of the acknowledged events, and the events that are still to be sent, in order: those that
         did not fit into the batches, or all events after a failure.
@@ -55,6 +57,8 @@ class Sender:
                         left.append(item)
                     else:
                         sent.setdefault(where, []).append(item)
+                if not may_send():
+                    return [], list(events)
                 # One batch a partition at a time: if a batch failed and a later one of its partition passed, the order
                 # would be lost.
                 futures = []

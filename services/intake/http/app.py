@@ -9,7 +9,7 @@ from services.intake.http.access import Keyring
 from services.intake.http.body_limit import limit_body
 from services.intake.http.docs import add_docs_routes
 from services.intake.http.fast_path import FastPath, SubmitRoute
-from services.intake.http.keys import add_key_routes
+from services.intake.http.jwks import add_key_routes
 from services.intake.http.lead_requests import add_lead_request_routes, add_request_routes
 from services.intake.http.leads import add_lead_routes
 from services.intake.http.partners import add_partner_routes
