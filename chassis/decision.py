@@ -32,7 +32,7 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The message that caused a decision: its id, the correlation id of its story, and its trace.
+    """The message that caused a decision: its id, the correlation id of its chain of causes, and its trace.
 
     Frozen plain text, so that a domain can store it beside a fact and name it as the cause of a later event.
     """

@@ -79,7 +79,7 @@ def encode(
             "type": message.ce_type,
             "id": identity,
             "subject": subject or "",
-            "correlation": cause.correlation,
+            "correlation_id": cause.correlation,
         },
     )
 
@@ -91,7 +91,7 @@ def read_headers(raw: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
 
 
 def cause_of(headers: dict[str, str]) -> Cause:
-    """The cause that a consumed message is for what follows from it. Raises KeyError without a `ce_id`."""
+    """The cause for events and tasks that follow from a consumed message. Raises KeyError without a `ce_id`."""
     return Cause(
         id=headers["ce_id"],
         correlation=headers.get("ce_correlationid", headers["ce_id"]),

@@ -50,7 +50,7 @@ def batch_subscription(
       meanwhile: `poll` replaces it.
     - FastStream logs what a handler raises and continues behind the batch, which loses the batch: `handle` must not
       raise.
-    - A static member (`instance`) that leads its group and comes back is not told to look for new topics (KAFKA-13435):
+    - A static member (`instance`) that leads its group and comes back does not discover new topics (KAFKA-13435):
       with a pattern, `instance` must be None.
     """
     assert pattern is None or instance is None

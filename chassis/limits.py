@@ -17,7 +17,7 @@ IDLE_IN_TRANSACTION_S: Final = 15
 
 HEARTBEAT_EVERY_S: Final = 2.0
 IDENTITY_CERTAIN_FOR_S: Final = 10.0
-"""So long after the last heartbeat the process may still rely on its identity."""
+"""For this long after the last heartbeat the process may rely on its identity."""
 SESSION_ENDS_AFTER_S: Final = 15
 """PostgreSQL ends the session of a process that stopped its heartbeat, and others take over what the process owned."""
 
@@ -34,7 +34,7 @@ CLAIM_EVENTS_EVERY_S: Final = 1.0
 DELETE_PUBLISHED_EVERY_S: Final = 0.5
 ACKNOWLEDGEMENT_TIMEOUT_S: Final = 30.0
 UNDELIVERED_ALARM_S: Final = 60.0
-"""A service is not ready when its oldest event is older."""
+"""A service is not ready while its oldest unpublished event is older than this."""
 
 # --- consumer
 
@@ -48,11 +48,11 @@ COMMIT_OFFSETS_EVERY_S: Final = 0.25
 MEASURE_LAG_EVERY_S: Final = 5.0
 REQUEST_TIMEOUT_S: Final = 20
 SLOW_BATCH_S: Final = 10.0
-"""A service is not ready while a batch takes longer."""
+"""A service is not ready while a batch takes longer than this."""
 SILENT_CLIENT_S: Final = 20.0
 """Records are waiting and none was handled for this long: the Kafka client is replaced."""
 STUCK_CONSUMER_S: Final = 60.0
-"""The same for this long, in spite of new clients: the service is not alive, and its supervisor restarts it."""
+"""No waiting record was handled for this long, although the client was replaced: the service is not alive."""
 POISON_WINDOW_RECORDS: Final = 1000
 POISON_TOLERATED_RECORDS: Final = 50
 TOPIC_DISCOVERY_MS: Final = 20_000
@@ -82,7 +82,8 @@ STOP_GRACE_S: Final = 20.0
 DRAIN_S: Final = STOP_GRACE_S / 2
 HTTP_GRACE_S: Final = 10
 STOP_AT_MOST_S: Final = 90.0
-"""A process that has not stopped by then ends itself: a killed process loses nothing, a hanging one blocks others."""
+"""A process that has not stopped after this time ends itself: a killed process loses nothing, a hanging one
+blocks others."""
 
 assert HEARTBEAT_EVERY_S < IDENTITY_CERTAIN_FOR_S < SESSION_ENDS_AFTER_S, "an identity ends before others take over"
 assert CONNECT_TIMEOUT_S < SESSION_ENDS_AFTER_S, "a heartbeat fails before its session ends"

@@ -1,8 +1,9 @@
 """What the author of a service imports: the wiring table, rules, work, timers, and the database by the batch.
 
 `app.py`, `store/`, `work.py` and `timers.py` of a service import this module and `chassis.decision`. A service's
-commands also import `chassis.commands`, its settings `chassis.settings` and `chassis.clock`. Everything else under
-`chassis/` is private to the chassis; import-linter checks it.
+commands also import `chassis.commands`, its settings `chassis.settings` and `chassis.clock`. Migrations import
+`chassis.migrations` and `chassis.tables`; `services.ops` also imports `chassis.envelope` and `chassis.kafka_clients`.
+import-linter forbids the other packages of `chassis/`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

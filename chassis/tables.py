@@ -71,7 +71,7 @@ _V2 = (
     "CREATE INDEX parked_key ON parked (key, id)",
     "CREATE INDEX outbox_left ON outbox (id) WHERE owner IS NULL",
     "CREATE INDEX work_finished ON work USING brin (finished_at)",
-    # Rows of these tables are inserted and soon deleted, so a share of the table's size is no measure of dead rows.
+    # Rows are deleted soon after their insertion, so vacuum starts after a number of dead rows, not after a share.
     "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)",
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )

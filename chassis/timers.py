@@ -1,4 +1,4 @@
-"""Timers: what becomes due by business time is found in the service's own rows and decided like any other input."""
+"""Timers: a timer finds due rows in the service's database by business time and decides them as inputs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +34,7 @@ async def run_timer(timer: Timer, database: Database, processor: Processor, outb
     """Fire the timer for as long as the service runs."""
     while True:
         if await _fire(timer, database, processor, clock):
-            # A crowd is due. Its events are stored first, and published after the whole crowd was decided.
+            # A backlog is due. Its events are stored deferred, and published after the whole backlog was decided.
             with outbox.claiming_paused():
                 while await _fire(timer, database, processor, clock):
                     pass
@@ -48,7 +48,7 @@ async def _fire(timer: Timer, database: Database, processor: Processor, clock: C
         async with database.single() as tx:
             due = await timer.due(tx, clock.now(), limit)
         crowd = len(due) == limit
-        # While the database works on some batches, others are decided.
+        # The database works on some batches while Python decides others.
         batches = [due[first : first + TIMER_BATCH] for first in range(0, len(due), TIMER_BATCH)]
         results = await asyncio.gather(
             *(processor.process(batch, deferred=crowd) for batch in batches), return_exceptions=True

@@ -57,7 +57,7 @@ class RegisterPartner(Message):
 class SubmitLead(Message):
     """A client that a partner submits.
 
-    `client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainPerson` to intake's public key, or a plain object where
+    `client` is a compact JWE (`ECDH-ES`, `A256GCM`) of a `PlainPerson` to intake's public key, or a plain object: over
     the operator allows it. Without `consent` the lead is refused (`no-consent`).
     """
 

@@ -65,6 +65,9 @@ def read_calls(source: str, where: str) -> tuple[list[Call], list[str]]:
             problems.append(f"{place}: `**` hides the fields of {event}; name each field")
             continue
         calls.append(Call(event, level, fields, place))
+    problems.extend(
+        f"{where}:{line}: a log method is used without a call; use log.<level>()" for line in _indirect(tree, loggers)
+    )
     return calls, problems
 
 
@@ -129,16 +132,33 @@ def _row(cells: Sequence[str], line: str) -> Row:
     return Row(event, known, tuple(name.strip("()") for name in names), optional)
 
 
+def _indirect(tree: ast.Module, loggers: set[str]) -> list[int]:
+    """The lines that use a logger in a way that hides an event: `say = log.error`, `getattr(log, level)`, an alias."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    lines: list[int] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in LEVELS:
+            on_logger = _last_name(node.value) in loggers or _is_factory(getattr(node.value, "func", node.value))
+            if on_logger and (id(node) not in called or isinstance(node.value, ast.Call)):
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Call) and _last_name(node.func) == "getattr" and _last_name(node.args[0]) in loggers:
+            lines.append(node.lineno)
+    return lines
+
+
 def _logger_names(tree: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is_factory(node.value.func):
-            names |= {name for target in node.targets if (name := _last_name(target)) is not None}
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(node.value, ast.Call):
+            continue
+        if _is_factory(node.value.func):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {name for target in targets if (name := _last_name(target)) is not None}
     return names
 
 
 def _is_factory(function: ast.expr) -> bool:
-    return _last_name(function) == "get_logger"
+    return _last_name(function) in ("get_logger", "getLogger")
 
 
 def _last_name(node: ast.expr) -> str | None:

@@ -93,6 +93,17 @@ def test_a_call_without_a_constant_event_and_named_fields_is_a_problem(call: str
     assert problem in problems[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["say = log.error if grave else log.warning", "getattr(log, level)('x')", "structlog.get_logger().info('x')"],
+)
+def test_a_log_method_that_is_not_called_on_the_logger_is_a_problem(line: str) -> None:
+    _, problems = read_calls(f"import structlog\nlog = structlog.get_logger()\n{line}\n", "x.py")
+
+    assert problems
+    assert all("use log.<level>()" in problem for problem in problems)
+
+
 def test_calls_of_other_objects_are_no_log_events() -> None:
     assert read_calls('console.info("some text")\nlog.append("some text")\nmath.log(2)', "x.py") == ([], [])
 

@@ -1,4 +1,4 @@
-"""What operators' commands share: a query of the service's database, and its rows for people or for machines."""
+"""Shared by operators' commands: a query of the service's database, and its rows as a table, CSV or JSON."""
 
 import asyncio
 import csv

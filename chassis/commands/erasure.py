@@ -26,7 +26,7 @@ _ENDED_BEFORE: Final = """
 _KEYS_OF: Final = "SELECT DISTINCT {key} AS key FROM {table} WHERE {reference} = $1"
 _NOT_ENDED: Final = "SELECT 1 FROM {table} WHERE {key} = ANY($1::text[]) AND ({ended}) IS NULL LIMIT 1"
 _ERASE: Final = "UPDATE {table} SET {column} = '' WHERE {key} = ANY($1::text[]) AND {column} <> '' RETURNING 1"
-# Finished work rows hold the sealed data, too. Waiting work rows still need it.
+# The payloads of finished work rows hold the sealed data, too. Waiting and parked rows still need theirs.
 _ERASE_WORK: Final = """
     UPDATE work SET payload = payload - '{column}'
     WHERE key = ANY($1::text[]) AND state = 'done' AND payload ? '{column}'

@@ -1,6 +1,6 @@
 """Offsets of handled records: committed by a task of their own, for all partitions at once, after the transactions.
 
-A committed offset only tells where to start reading again: the inbox absorbs repeats.
+A committed offset is only the position from which reading starts again: the inbox drops repeats.
 """
 
 import asyncio

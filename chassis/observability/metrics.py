@@ -1,4 +1,4 @@
-"""Metrics of the chassis. They are updated once a batch, so that a single message costs nothing here.
+"""Metrics of the chassis. They are updated once a batch, so that their cost does not grow with the messages.
 
 Names follow Prometheus' conventions. The label `service` is not declared here: `exposition` adds it to every sample.
 """

@@ -1,4 +1,4 @@
-"""The transactional outbox: events leave in the order of commit, per key, and without waiting for a poll.
+"""The transactional outbox publishes the events of each key in the order of commit, without polling the table first.
 
 Two paths, one order:
 
@@ -124,13 +124,16 @@ class Outbox:
             # After a change of identity the events may belong to another process.
             while batch and owner == self._presence.id:
                 left = await self._send(batch)
-                if left and self.failing_since is None:
-                    self.failing_since = time.monotonic()
                 if len(left) == len(batch):
+                    self.failing_since = self.failing_since or time.monotonic()
                     failures += 1
                     await asyncio.sleep(backoff_s(failures, 0.1, 5.0))
+                else:
+                    # Kafka has acknowledged events; the rest did not fit into one batch.
+                    self.failing_since, failures = None, 0
                 batch = left
-            self.failing_since = None
+            if not batch:
+                self.failing_since = None
 
     async def _send(self, batch: Sequence[Queued]) -> list[Queued]:
         # After a freeze others may have published these events, and later events of the same keys.

@@ -73,7 +73,7 @@ class DispatchQueue:
         await self._idle.wait()
 
     async def next_batch(self) -> tuple[int | None, list[Queued]]:
-        """The owner and at most some 1,000 events of committed dispatches; waits until there are some.
+        """The owner and about 1,000 events of committed dispatches, each whole. Waits until there are some.
 
         The batch is empty if its dispatches were discarded.
         """

@@ -28,7 +28,7 @@ class Sender:
     async def send(self, events: Sequence[Queued], may_send: Callable[[], bool]) -> tuple[list[int], list[Queued]]:
         """Send one batch to each partition and wait for the acknowledgements.
 
-        `may_send` is asked last, after a connection was made: if it returns False, nothing is sent.
+        `may_send` is called last, after a connection was made: if it returns False, nothing is sent.
 
         Returns the row ids of the acknowledged events, and the events that are still to be sent, in order: those that
         did not fit into the batches, or all events after a failure.

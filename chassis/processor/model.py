@@ -1,4 +1,4 @@
-"""What the processor works with: inputs, rules, stores, outcomes."""
+"""The types of the processor: inputs, rules, stores, outcomes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,5 +105,5 @@ class Claimer(Protocol):
         ...
 
     def accept(self, tasks: Sequence[ClaimedTask]) -> None:
-        """Take committed tasks: those claimed for this process, and a hint that the others are waiting."""
+        """Take tasks that are committed. Those with this process as owner are claimed; the others wait in the table."""
         ...

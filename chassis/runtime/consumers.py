@@ -1,4 +1,4 @@
-"""The consumers of a service: joined to their groups, and replaced when the Kafka client has gone silent."""
+"""The consumers of a service: they join their groups, and are replaced when their Kafka client goes silent."""
 
 import asyncio
 import itertools

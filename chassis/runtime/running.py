@@ -1,4 +1,4 @@
-"""How a service runs, and how it stops: nothing new comes in, what came in is finished, events leave."""
+"""Runs a service, and stops it: it takes no new input, finishes what it has taken, and publishes the events."""
 
 import asyncio
 import contextlib

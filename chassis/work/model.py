@@ -1,4 +1,4 @@
-"""What the author of work deals with: jobs, answers, and the kind of work."""
+"""The types of a service's work: jobs, their answers, and kinds of work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -16,10 +16,10 @@ log = structlog.get_logger(__name__)
 class Job:
     """A claimed work row.
 
-    `attempt` counts from 1. `in_doubt`: an earlier attempt may have taken effect, so look before repeating the call.
-    `note`: the reason of the last retry, or `OWNER_LOST` if the process that made the call ended during it. Before each
-    call ask `is_ours()`: False if another process may have taken the row over. `may_call()` is also False while the
-    service stops.
+    `attempt` counts from 1. `in_doubt`: an earlier attempt may have taken effect, so find out its effect before
+    repeating the call. `note`: the reason of the last retry, or `OWNER_LOST` if the process that made the call ended
+    during it. Check `is_ours()` before each call: it is False if another process may have taken the row over.
+    `may_call()` is also False while the service stops.
     """
 
     id: int

@@ -1,8 +1,9 @@
 """The worker: calls to foreign systems. Durable rows are claimed, called outside any transaction, and settled in one.
 
 A claim is committed before the call. If the process is killed during the call, the row remains marked `in_doubt`, and
-the next attempt must look before it repeats the call. Of each key one row at a time is claimed, in the order of
-creation. Rows are claimed ahead of the calls, and answers that arrive together are settled together.
+the next attempt must find out whether the call took effect before it repeats the call. Of each key one row at a time is
+claimed, in the order of creation. Rows are claimed ahead of the calls, and answers that arrive together are settled
+together.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ CHECK_EVERY_S: Final = 60.0
 
 
 class ProviderLog(Protocol):
-    """What all copies of the service share about the providers. In the service it is `store.PostgresProviderLog`."""
+    """What all copies of the service share about the providers. See `store.providers.PostgresProviderLog`."""
 
     async def disabled(self) -> Mapping[str, DisabledFor]:
         """Name → error code and remaining seconds of every provider that is disabled now."""

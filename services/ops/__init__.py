@@ -1,1 +1,1 @@
-"""Operators' commands and, later, pages. For the internal network only."""
+"""Operators' commands for the dead letters. For the internal network only."""

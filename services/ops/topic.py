@@ -1,6 +1,7 @@
 """The topic `dead-letters` as operators use it: letters are read, records are replayed or discarded."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -40,8 +41,12 @@ async def read_open_letters(kafka: KafkaSettings, topic: str) -> list[Letter]:
     resolved: set[str] = set()
     async for headers, value in _records(kafka, topic):
         if headers.get("ce_type") == DeadLetter.ce_type:
-            created_at = datetime.fromisoformat(headers["ce_time"])
-            letters.append(Letter(headers["ce_id"], created_at, DeadLetter.model_validate_json(value)))
+            try:
+                created_at = datetime.fromisoformat(headers["ce_time"])
+                letters.append(Letter(headers["ce_id"], created_at, DeadLetter.model_validate_json(value)))
+            except (KeyError, ValueError) as error:
+                # A letter that this version cannot read must not hide the others.
+                print(f"a letter is not shown, this version cannot read it: {type(error).__name__}", file=sys.stderr)
         elif headers.get("ce_type") == DeadLetterResolved.ce_type:
             resolved.add(DeadLetterResolved.model_validate_json(value).letter)
     # A letter that was published twice has the same id twice.

@@ -255,7 +255,7 @@ async def test_the_log_names_the_type_and_the_correlation_of_each_event(sample: 
     (recorded,) = [line for line in sample.log(0) if line["event"] == "events_recorded"]
     (event,) = recorded["events"]
     assert event["type"] == "counted.v1"
-    assert event["correlation"]
+    assert event["correlation_id"]
 
 
 async def test_logs_hold_no_content_of_messages(sample: Harness) -> None:

@@ -13,6 +13,7 @@ from chassis.clock import Clock
 from chassis.service import Database, Runtime
 from services.intake.http.app import build_api
 from services.intake.http.problem_texts import REFUSALS, TITLES
+from services.intake.http.problems import refused
 from services.intake.http.validation import FALLBACK, FIELD_NAMES, field_errors
 from tests.intake.in_process import DECODER, NO_DATABASE, SETTINGS, never_decide, serving
 
@@ -170,6 +171,16 @@ def test_faulty_part_of_a_client_is_the_only_error_about_the_client() -> None:
     assert found == [
         {"field": "client.full_name", "code": "missing", "message": "Имя и фамилия: обязательное поле, заполните его"}
     ]
+
+
+@pytest.mark.parametrize("code", ["forbidden", "a-reason-of-a-later-version"])
+def test_a_recorded_refusal_without_a_field_of_its_own_is_answered_with_422(code: str) -> None:
+    """A request refused on the topic may be repeated over HTTP: it gets the recorded reason again."""
+    problem = refused(code)
+
+    assert (problem.status, problem.code) == (422, code)
+    assert problem.errors
+    assert problem.errors[0]["message"].startswith("Запрос: ")
 
 
 def test_every_refusal_names_its_field_and_says_what_to_do() -> None:

@@ -12,7 +12,7 @@ TITLES: Final[dict[str, str]] = {
     "idempotency-key-required": "Нужен заголовок Idempotency-Key: до 255 видимых символов ASCII",
     "id-conflict": "Этот Idempotency-Key уже использован с другим содержанием",
     "unavailable": "Сейчас запрос принять нельзя, повторите позже: ничего не потеряно",
-    "internal": "Внутренняя ошибка: мы о ней уже знаем",
+    "internal": "Внутренняя ошибка: она записана в журнал, повторите запрос позже с тем же Idempotency-Key",
     "invalid-phone": "Это не похоже на номер телефона",
     "invalid-name": "Укажите имя и фамилию буквами, до 150 символов",
     "no-consent": "Нужно согласие клиента на обработку персональных данных",
@@ -38,6 +38,7 @@ class Refusal(NamedTuple):
 
 
 REFUSALS: Final[dict[str, Refusal]] = {
+    "forbidden": Refusal("", "Запрос: попросите застройщика дать ключу портала право на это действие"),
     "invalid-phone": Refusal(
         "client.phone", "Телефон: укажите номер с кодом города или оператора, например +7 916 555-01-23"
     ),
@@ -62,3 +63,6 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "no-amount": Refusal("amount", "Сумма: для начисления укажите сумму больше нуля и валюту"),
     "does-not-open": Refusal("client", "Клиент: зашифруйте данные заново открытым ключом из /.well-known/jwks.json"),
 }
+
+OTHER_REFUSAL: Final = Refusal("", "Запрос: в нём отказано, обратитесь к менеджеру застройщика по работе с партнёрами")
+"""For a recorded reason without a text of its own: a repeated request is answered with the reason of the first."""

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from chassis.service import is_transient
-from services.intake.http.problem_texts import REFUSALS, TITLES
+from services.intake.http.problem_texts import OTHER_REFUSAL, REFUSALS, TITLES
 from services.intake.http.validation import field_errors
 from services.intake.metrics import REQUESTS_REFUSED
 
@@ -89,7 +89,7 @@ def refused(code: str, *, prefix: str = "client.", retry_after_s: float = RETRY_
         return Problem(409, code)
     if code == "over-quota":
         return Problem(429, code, headers={"Retry-After": str(max(1, math.ceil(retry_after_s)))})
-    field, message = REFUSALS[code]
+    field, message = REFUSALS.get(code, OTHER_REFUSAL)
     if field.startswith("client."):
         field = prefix + field.removeprefix("client.")
     return Problem(422, code, errors=[{"field": field, "code": code, "message": message}])

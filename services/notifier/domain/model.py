@@ -1,4 +1,4 @@
-"""State, inputs and policy of the notifier. One SMS is one text for one partner about one business event."""
+"""State, inputs and limits of the notifier. One SMS is one text for one partner about one business event."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

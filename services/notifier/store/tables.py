@@ -59,7 +59,7 @@ class AttemptRow(Table, table=True):
     """A call to a provider that may have sent the SMS. The row is deleted once it is certain that the call did not.
 
     `began_at` is the start of the latest of `sends` calls. `lookups` and `misses` are those of
-    `domain.answers.Attempt`. `polls` is how often the status of a sent SMS was polled, `poll_at` when it is polled
+    `domain.in_doubt.Attempt`. `polls` is how often the status of a sent SMS was polled, `poll_at` when it is polled
     next if no delivery report comes before.
     """
 
