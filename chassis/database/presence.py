@@ -28,8 +28,8 @@ _RETAKE_PAUSE_S = 0.5
 _LOCK_CLASS = 0x7275CE
 
 # The owners are read by a snapshot, the locks after it: an owner that came after the snapshot is not among them. Rows
-# are then freed by the owners found here. Freeing all owners without a lock, in one statement, would also free a process
-# that has just started and claimed.
+# are then freed by the owners found here. Freeing all owners without a lock, in one statement, would also free a
+# process that has just started and claimed.
 _DEAD_OWNERS = """
     SELECT array_agg(owner) FROM (
         SELECT owner FROM outbox WHERE owner IS NOT NULL UNION SELECT owner FROM work WHERE owner IS NOT NULL

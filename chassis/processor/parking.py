@@ -45,7 +45,7 @@ class ParkedQueues:
 
     @classmethod
     async def load(cls, tx: Connection, keys: Sequence[str]) -> "ParkedQueues":
-        """Read the queues, under the locks of the keys: without the locks another transaction may still park records."""
+        """Read the queues, under the locks of their keys: without the locks another transaction may still park."""
         return cls(await rows(tx, _SELECT, keys) if keys else ())
 
     def lets_pass(self, item: Input) -> bool:
