@@ -18,6 +18,7 @@ IDLE_IN_TRANSACTION_S: Final = 15
 HEARTBEAT_EVERY_S: Final = 2.0
 IDENTITY_CERTAIN_FOR_S: Final = 10.0
 """For this long after the last heartbeat the process may rely on its identity."""
+FREE_DEAD_EVERY_S: Final = 2.0
 SESSION_ENDS_AFTER_S: Final = 15
 """PostgreSQL ends the session of a process that stopped its heartbeat, and others take over what the process owned."""
 
@@ -32,6 +33,7 @@ QUEUE_EVENTS: Final = 20_000
 CLAIM_EVENTS: Final = 500
 CLAIM_EVENTS_EVERY_S: Final = 1.0
 DELETE_PUBLISHED_EVERY_S: Final = 0.5
+MEASURE_OUTBOX_EVERY_S: Final = 1.0
 ACKNOWLEDGEMENT_TIMEOUT_S: Final = 30.0
 UNDELIVERED_ALARM_S: Final = 60.0
 """A service is not ready while its oldest unpublished event is older than this."""
@@ -46,6 +48,10 @@ CALM_PACE_S: Final = 0.015
 BUSY_PACE_S: Final = 0.25
 COMMIT_OFFSETS_EVERY_S: Final = 0.25
 MEASURE_LAG_EVERY_S: Final = 5.0
+SUSPECT_POLL_MS: Final = 1000
+"""After a failed poll each partition is read by itself for at most this long."""
+RETRY_UNREADABLE_S: Final = 60.0
+"""A partition that cannot be read is tried again so often."""
 REQUEST_TIMEOUT_S: Final = 20
 SLOW_BATCH_S: Final = 10.0
 """A service is not ready while a batch takes longer than this."""
@@ -62,6 +68,8 @@ TOPIC_DISCOVERY_MS: Final = 20_000
 
 CLAIM_WORK_EVERY_S: Final = 1.0
 CLAIMED_AHEAD: Final = 500
+CLAIMED_AT_LEAST: Final = 50
+"""So many due rows are claimed at each look, however much new work is in hand."""
 SETTLED_TOGETHER: Final = 500
 GATHER_ANSWERS_S: Final = 0.003
 
@@ -92,5 +100,6 @@ assert MAX_EVENT_BYTES <= MAX_BATCH_BYTES <= MAX_REQUEST_BYTES
 assert CLAIM_EVENTS <= FLUSH_EVENTS < QUEUE_EVENTS
 assert BUSY_RECORDS < BATCH_RECORDS
 assert SLOW_BATCH_S < SILENT_CLIENT_S < STUCK_CONSUMER_S, "a client is replaced before the service is restarted"
+assert POLL_MS <= SUSPECT_POLL_MS
 assert HTTP_GRACE_S < STOP_GRACE_S
 assert STOP_GRACE_S + DRAIN_S < STOP_AT_MOST_S

@@ -15,8 +15,9 @@ from chassis import crash_points
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.poison_guard import PoisonGuard
+from chassis.consumer.reader import Reader
 from chassis.consumer.records import REPLAY, Decode, Poison, Record, WriteDeadLetter, read_replay
-from chassis.database.errors import is_transient
+from chassis.database.errors import is_deployment_fault, is_transient
 from chassis.decision import Cause, Message
 from chassis.envelope import inbox_id, read_headers
 from chassis.kafka_quirks import batch_subscription
@@ -27,7 +28,6 @@ from chassis.limits import (
     CALM_PACE_S,
     COMMIT_OFFSETS_EVERY_S,
     MEASURE_LAG_EVERY_S,
-    POLL_MS,
     SILENT_CLIENT_S,
     SLOW_BATCH_S,
     STUCK_CONSUMER_S,
@@ -69,6 +69,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._poison_share = poison_share
         self._guards: dict[str, PoisonGuard] = {}
         self._offsets = Offsets(self.name)
+        self._reader = Reader(group, self._offsets)
         self._generation = 0
         self._batch_in_progress = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -108,6 +109,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         # Reading starts again at the committed offsets. A batch that was read before the rebalance must not move them.
         self._generation += 1
         self._offsets.forget()
+        self._reader.forget()
         self._joined = True
         self._progress_at = time.monotonic()
 
@@ -148,6 +150,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return f"a batch has taken {took:.0f} s so far ({self.name})"
         return self.stuck_reason()
 
+    def degraded_reason(self) -> str | None:
+        """Which partitions cannot be read while the others flow, or None."""
+        paused = [
+            f"{one.topic}/{one.partition} cannot be read at offset {one.offset}"
+            f" for {time.monotonic() - one.since:.0f} s: {one.error}"
+            for one in self._reader.unreadable()
+        ]
+        return "; ".join(paused) or None
+
     def stuck_reason(self) -> str | None:
         """Why only a restart will help: records are waiting, nothing explains it, and none is handled. Or None."""
         if (idle := self._idle_s()) > STUCK_CONSUMER_S:
@@ -164,11 +175,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         consumer = self._subscription.consumer
         if consumer is None or (behind := await self._offsets.lag(consumer)) is None:
             return
+        by_topic = Counter[str]()
+        for partition, records in behind.items():
+            by_topic[partition.topic] += records
         # A topic whose partitions went to other members has no lag here.
-        for topic, records in {**dict.fromkeys(self._measured_topics, 0), **behind}.items():
+        for topic, records in {**dict.fromkeys(self._measured_topics, 0), **by_topic}.items():
             metrics.CONSUMER_LAG.labels(topic, self._group).set(records)
-        self._measured_topics = set(behind)
-        self._lag = sum(behind.values())
+        self._measured_topics = set(by_topic)
+        unreadable = {(paused.topic, paused.partition) for paused in self._reader.unreadable()}
+        self._lag = sum(records for partition, records in behind.items() if tuple(partition) not in unreadable)
         if not self._lag:
             self._progress_at = time.monotonic()
 
@@ -182,8 +197,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         pace_s = max(self._busy_pace_s, min(CALM_PACE_S, 2 * self._batch_took_s))
         await asyncio.sleep(self._polled_at + pace_s - time.monotonic())
         self._polled_at = time.monotonic()
-        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
-        records = tuple(record for records in found.values() for record in records)
+        records = await self._reader.poll(consumer)
         # Under load, fewer and larger batches share the fixed costs of a batch.
         self._busy_pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else 0.0
         return records
@@ -283,7 +297,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.critical("reading_halted", topics=self.name, reason=self._halted)
                 await self._stopping.wait()
             except Exception as error:
-                if not is_transient(error):
+                if is_deployment_fault(error) or not is_transient(error):
                     log.critical("batch_failed", topics=self.name, exc_info=error)
                 self._waiting_for = type(error).__name__
                 log.warning("batch_retried", topics=self.name, size=len(inputs), error=type(error).__name__)

@@ -29,6 +29,10 @@ class Offsets:
         partition = TopicPartition(record.topic, record.partition)
         self._handled[partition] = self._uncommitted[partition] = record.offset + 1
 
+    def handled(self, partition: TopicPartition) -> int | None:
+        """The next offset to read, or None if no record of the partition was handled since it was assigned."""
+        return self._handled.get(partition)
+
     def forget(self, partitions: set[TopicPartition] | None = None) -> None:
         """Forget partitions that were revoked; None: all."""
         for partition in list(self._handled) if partitions is None else partitions:
@@ -53,19 +57,19 @@ class Offsets:
             if self._uncommitted.get(partition) == offset:
                 del self._uncommitted[partition]
 
-    async def lag(self, consumer: Any) -> dict[str, int] | None:
-        """Records that are not handled yet, by topic. None if Kafka does not answer."""
+    async def lag(self, consumer: Any) -> dict[TopicPartition, int] | None:
+        """Records that are not handled yet, by partition. None if Kafka does not answer."""
         partitions: Sequence[TopicPartition] = list(consumer.assignment())
         if not partitions:
             return {}
-        behind: dict[str, int] = {}
+        behind: dict[TopicPartition, int] = {}
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 ends = await consumer.end_offsets(partitions)
                 for partition in partitions:
                     handled = self._handled.get(partition)
                     position = await consumer.position(partition) if handled is None else handled
-                    behind[partition.topic] = behind.get(partition.topic, 0) + max(0, ends[partition] - position)
+                    behind[partition] = max(0, ends[partition] - position)
         except Exception as error:  # as above
             log.info("lag_not_measured", topics=self._name, error=type(error).__name__)
             return None

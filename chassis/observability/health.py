@@ -17,12 +17,14 @@ class Health:
     """Health checks of a service. A check returns the reason of a failure, or None.
 
     A failed readiness check means: do not rely on the service now. A failed liveness check means: only a restart helps.
+    A degradation means: the service works, and a person must look at something; it does not change the HTTP status.
     """
 
     def __init__(self, service: str) -> None:
         self._service = service
         self._readiness: dict[str, Check] = {}
         self._liveness: dict[str, Check] = {}
+        self._degradations: dict[str, Check] = {}
 
     def add_readiness(self, name: str, check: Check) -> None:
         self._readiness[name] = check
@@ -30,14 +32,17 @@ class Health:
     def add_liveness(self, name: str, check: Check) -> None:
         self._liveness[name] = check
 
+    def add_degradation(self, name: str, check: Check) -> None:
+        self._degradations[name] = check
+
     def app(self) -> Starlette:
-        """`/health/live`, `/health/ready` (200, or 503 with the reasons) and `/metrics`."""
+        """`/health/live`, `/health/ready` (200, 200 with what is degraded, or 503 with the reasons) and `/metrics`."""
 
         async def live(_: Request) -> Response:
-            return _report(self._liveness)
+            return _report(self._liveness, {})
 
         async def ready(_: Request) -> Response:
-            return _report(self._readiness | self._liveness)
+            return _report(self._readiness | self._liveness, self._degradations)
 
         async def metrics(_: Request) -> Response:
             return Response(exposition(self._service), media_type=CONTENT_TYPE_LATEST)
@@ -47,8 +52,13 @@ class Health:
         )
 
 
-def _report(checks: Mapping[str, Check]) -> Response:
-    reasons = {name: reason for name, check in checks.items() if (reason := check()) is not None}
-    if reasons:
+def _report(checks: Mapping[str, Check], degradations: Mapping[str, Check]) -> Response:
+    if reasons := _reasons(checks):
         return JSONResponse({"status": "failing", "reasons": reasons}, 503)
+    if reasons := _reasons(degradations):
+        return JSONResponse({"status": "degraded", "reasons": reasons})
     return JSONResponse({"status": "ok"})
+
+
+def _reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    return {name: reason for name, check in checks.items() if (reason := check()) is not None}

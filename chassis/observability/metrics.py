@@ -16,6 +16,9 @@ RECORDS_SKIPPED: Final = Counter(
     "truce_records_skipped_total", "Records of a kind or version that this service does not read", ["topic"]
 )
 CONSUMER_LAG: Final = Gauge("truce_consumer_lag_records", "Records of a topic not handled yet", ["topic", "group"])
+UNREADABLE_PARTITIONS: Final = Gauge(
+    "truce_unreadable_partitions", "Partitions that are paused: their records cannot be decoded", ["topic", "group"]
+)
 MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
 DEAD_LETTERS: Final = Counter("truce_dead_letters_total", "Messages sent to the dead letters", ["reason"])
 TRANSACTION_SECONDS: Final = Histogram(

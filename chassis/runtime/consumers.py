@@ -59,6 +59,10 @@ class Consumers:
             return "Kafka has not answered yet"
         return next((reason for consumer in self._consumers if (reason := consumer.not_ready_reason())), None)
 
+    def degraded_reason(self) -> str | None:
+        """What is not read although the service works, or None."""
+        return "; ".join(reason for consumer in self._consumers if (reason := consumer.degraded_reason())) or None
+
     def stuck_reason(self) -> str | None:
         """Why only a restart will help, or None."""
         return next((reason for consumer in self._consumers if (reason := consumer.stuck_reason())), None)

@@ -23,6 +23,7 @@ BREAKING = [
     ("BUSY_RECORDS", "500"),
     ("SLOW_BATCH_S", "20.0"),
     ("STUCK_CONSUMER_S", "20.0"),
+    ("SUSPECT_POLL_MS", "499"),
     ("HTTP_GRACE_S", "20"),
     ("STOP_AT_MOST_S", "30.0"),
 ]

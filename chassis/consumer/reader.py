@@ -1,0 +1,165 @@
+"""Reading records so that a partition that cannot be read costs only itself.
+
+aiokafka reads partitions one after the other. If the records of one cannot be decoded (an unknown codec, a wrong
+checksum, a header name that is not UTF-8), the poll raises: records that it has already taken from
+other partitions are lost, and their positions have moved. After such a failure all positions go back to what was
+*handled*; the partitions are then read one at a time, and the one that fails is paused by itself.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError
+
+from chassis.backoff import backoff_s
+from chassis.consumer.offsets import Offsets
+from chassis.consumer.records import Record
+from chassis.limits import BATCH_RECORDS, POLL_MS, RETRY_UNREADABLE_S, SUSPECT_POLL_MS
+from chassis.observability import metrics
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadablePartition:
+    """A paused partition: reading fails at `offset`, with an error of type `error`, since monotonic time `since`."""
+
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    since: float
+
+
+class Reader:
+    """Polls one aiokafka consumer, a member of `group`."""
+
+    def __init__(self, group: str, offsets: Offsets) -> None:
+        self._group = group
+        self._offsets = offsets
+        self._suspects: deque[TopicPartition] = deque()
+        self._unreadable: dict[TopicPartition, UnreadablePartition] = {}
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def forget(self) -> None:
+        """Forget failures after a rebalance: the partitions are read anew."""
+        self._suspects.clear()
+        for partition in list(self._unreadable):
+            self._drop(partition)
+
+    def unreadable(self) -> list[UnreadablePartition]:
+        """The partitions that are paused because they cannot be read."""
+        return list(self._unreadable.values())
+
+    async def poll(self, consumer: Any) -> tuple[Record, ...]:
+        """At most 500 records. Raises ConsumerStoppedError only; after any other failure nothing is lost."""
+        self._retry_unreadable(consumer)
+        if self._suspects:
+            return await self._poll_suspect(consumer, self._suspects.popleft())
+        try:
+            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:
+            log.error("poll_failed", group=self._group, error=type(error).__name__, exc_info=error)
+            self._failures += 1
+            await asyncio.sleep(backoff_s(self._failures, 0.1, 5.0))
+            await self._rewind(consumer)
+            return ()
+        self._failures = 0
+        return tuple(record for records in found.values() for record in records)
+
+    async def _rewind(self, consumer: Any) -> None:
+        """Set every position to what was handled, and suspect every partition."""
+        partitions = [partition for partition in consumer.assignment() if partition not in self._unreadable]
+        for partition in partitions:
+            await self._seek_to_handled(consumer, partition)
+        self._suspects.extend(sorted(partitions))
+
+    async def _seek_to_handled(self, consumer: Any, partition: TopicPartition) -> None:
+        attempt = 0
+        while True:
+            try:
+                handled = self._offsets.handled(partition)
+                offset = await consumer.committed(partition) if handled is None else handled
+                if offset is None:
+                    await consumer.seek_to_beginning(partition)
+                else:
+                    consumer.seek(partition, offset)
+                return
+            except ConsumerStoppedError:
+                raise
+            except Exception as error:
+                if partition not in consumer.assignment():
+                    return
+                # Reading must not go on at an unknown position.
+                attempt += 1
+                log.warning("rewind_retried", group=self._group, error=type(error).__name__)
+                await asyncio.sleep(backoff_s(attempt, 0.1, 5.0))
+
+    async def _poll_suspect(self, consumer: Any, partition: TopicPartition) -> tuple[Record, ...]:
+        """Read one partition a record at a time, so that the good records before an undecodable one are kept."""
+        if partition not in consumer.assignment():
+            return ()
+        records: list[Record] = []
+        try:
+            while len(records) < BATCH_RECORDS:
+                timeout_ms = 0 if records else SUSPECT_POLL_MS
+                found = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=1)
+                if not found:
+                    break
+                records.extend(found[partition])
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:
+            await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
+        else:
+            if records and partition in self._unreadable:
+                log.warning("partition_readable", topic=partition.topic, partition=partition.partition)
+                self._drop(partition)
+        return tuple(records)
+
+    async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
+        if offset is None:
+            await self._seek_to_handled(consumer, partition)
+            offset = await consumer.position(partition)
+        else:
+            consumer.seek(partition, offset)
+        consumer.pause(partition)
+        known = self._unreadable.get(partition)
+        since = known.since if known is not None else time.monotonic()
+        self._unreadable[partition] = UnreadablePartition(
+            partition.topic, partition.partition, offset, type(error).__name__, since
+        )
+        self._retry_at = time.monotonic() + RETRY_UNREADABLE_S
+        self._count(partition.topic)
+        log.critical(
+            "partition_unreadable",
+            topic=partition.topic,
+            partition=partition.partition,
+            offset=offset,
+            error=type(error).__name__,
+        )
+
+    def _retry_unreadable(self, consumer: Any) -> None:
+        if not self._unreadable or time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + RETRY_UNREADABLE_S
+        for partition in self._unreadable:
+            if partition in consumer.assignment():
+                consumer.resume(partition)
+                self._suspects.append(partition)
+
+    def _drop(self, partition: TopicPartition) -> None:
+        del self._unreadable[partition]
+        self._count(partition.topic)
+
+    def _count(self, topic: str) -> None:
+        count = sum(1 for partition in self._unreadable if partition.topic == topic)
+        metrics.UNREADABLE_PARTITIONS.labels(topic, self._group).set(count)
