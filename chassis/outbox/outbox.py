@@ -18,12 +18,12 @@ from typing import Any
 import structlog
 
 from chassis.backoff import backoff_s
-from chassis.database.errors import is_transient
+from chassis.database.errors import is_outcome_unknown, is_transient
 from chassis.database.pool import Database, execute, rows
 from chassis.database.presence import Presence
 from chassis.database.writing import Statement
 from chassis.envelope import Outgoing
-from chassis.limits import CLAIM_EVENTS, CLAIM_EVENTS_EVERY_S, DELETE_PUBLISHED_EVERY_S
+from chassis.limits import CLAIM_EVENTS, CLAIM_EVENTS_EVERY_S, DELETE_PUBLISHED_EVERY_S, MEASURE_OUTBOX_EVERY_S
 from chassis.observability import metrics
 from chassis.outbox import statements
 from chassis.outbox.queue import Dispatch, DispatchQueue, Queued
@@ -97,6 +97,7 @@ class Outbox:
             group.create_task(self._publish_forever())
             group.create_task(self._delete_forever())
             group.create_task(self._claim_forever())
+            group.create_task(self._measure_forever())
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until the queue is published, for at most `timeout_s`. The rest stays in the table."""
@@ -172,7 +173,6 @@ class Outbox:
             try:
                 while await self._claim() == CLAIM_EVENTS:
                     await self._queue.wait_until_idle()
-                await self._measure()
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -197,16 +197,26 @@ class Outbox:
                 # Queued before the commit makes the claim visible: after it, another transaction may queue a later
                 # event of the same key.
                 dispatch = self._queue.put(identity, [(row.id, statements.outgoing_of(row)) for row in claimed])
-        except BaseException:
+        except BaseException as error:
             if dispatch is not None:
                 dispatch.discard()
-                self._presence.give_up()
+                if is_outcome_unknown(error):
+                    self._presence.give_up()
             raise
         dispatch.release()
         return len(claimed)
 
-    async def _measure(self) -> None:
-        async with self._database.single() as tx:
-            oldest = await rows(tx, statements.OLDEST_AGE)
-        self.oldest_age_s = float(oldest[0].age) if oldest else 0.0
-        metrics.OUTBOX_OLDEST_SECONDS.set(self.oldest_age_s)
+    async def _measure_forever(self) -> None:
+        # A task of its own: in an outage of Kafka the claims wait, and just then the age matters.
+        while True:
+            try:
+                async with self._database.single() as tx:
+                    oldest = await rows(tx, statements.OLDEST_AGE)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("outbox_not_read", error=type(error).__name__)
+            else:
+                self.oldest_age_s = float(oldest[0].age) if oldest else 0.0
+                metrics.OUTBOX_OLDEST_SECONDS.set(self.oldest_age_s)
+            await asyncio.sleep(MEASURE_OUTBOX_EVERY_S)

@@ -15,7 +15,7 @@ import structlog
 
 from chassis import crash_points
 from chassis.clock import Clock
-from chassis.database.errors import is_conflict, is_transient
+from chassis.database.errors import is_conflict, is_outcome_unknown, is_transient
 from chassis.database.pool import Connection, Database, execute
 from chassis.database.presence import Presence
 from chassis.database.writing import Rows, Statement, execute_together, write
@@ -131,13 +131,15 @@ class Processor:
             async with self._database.transaction() as tx:
                 outcomes, dispatch, ledger = await self._decide(tx, inputs, failed, deferred)
                 decided = True
-        except BaseException:
+        except BaseException as error:
             if decided:
-                # COMMIT failed, so its outcome is unknown. The identity is given up: if the events and the claims are
-                # committed, they are freed and go by the deferred path.
+                # COMMIT failed.
                 if dispatch is not None:
                     dispatch.discard()
-                self._presence.give_up()
+                if is_outcome_unknown(error):
+                    # If the events and the claims are committed, they are freed with the identity, and the events go
+                    # by the deferred path.
+                    self._presence.give_up()
             raise
         if dispatch is not None:
             dispatch.release()

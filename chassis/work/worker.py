@@ -7,6 +7,8 @@ together.
 """
 
 import asyncio
+import contextlib
+import heapq
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,10 +17,10 @@ from functools import partial
 import structlog
 
 from chassis import crash_points
-from chassis.database.errors import is_transient
+from chassis.database.errors import is_outcome_unknown, is_transient
 from chassis.database.pool import Database
 from chassis.database.presence import Presence
-from chassis.limits import CLAIM_WORK_EVERY_S, CLAIMED_AHEAD, GATHER_ANSWERS_S, SETTLED_TOGETHER
+from chassis.limits import CLAIM_WORK_EVERY_S, CLAIMED_AHEAD, CLAIMED_AT_LEAST, GATHER_ANSWERS_S, SETTLED_TOGETHER
 from chassis.processor.model import ClaimedTask
 from chassis.processor.processor import Processor
 from chassis.work.model import Answer, Job, Retry, Work
@@ -41,7 +43,9 @@ class Worker:
         """Whether to look at the table for due rows."""
         self._others_waiting = True
         """Whether rows may be waiting in the table behind the claimed ones."""
-        self._claimed: deque[Job] = deque()
+        self._looked_at = 0.0
+        self._claimed: list[tuple[int, Job]] = []
+        """A heap by row id: older rows are called before newer rows."""
         self._calls: set[asyncio.Task[None]] = set()
         self._answered: deque[tuple[Job, Answer]] = deque()
         self._answer_arrived = asyncio.Event()
@@ -57,14 +61,16 @@ class Worker:
         settling = asyncio.create_task(self._settle_forever())
         try:
             while not self._stopping:
-                if self._look and self._in_hand <= CLAIMED_AHEAD // 2:
+                overdue = time.monotonic() - self._looked_at >= CLAIM_WORK_EVERY_S
+                if overdue or (self._look and self._in_hand <= CLAIMED_AHEAD // 2):
                     self._look = False
-                    await self._claim(CLAIMED_AHEAD - self._in_hand)
+                    self._looked_at = time.monotonic()
+                    await self._claim(max(CLAIMED_AT_LEAST, CLAIMED_AHEAD - self._in_hand))
                 self._start_calls()
                 await self._pause()
             while self._in_hand:
                 while self._claimed:
-                    self._answer(self._claimed.popleft(), Retry("stopping", no_effect=True, after_s=0.0))
+                    self._answer(heapq.heappop(self._claimed)[1], Retry("stopping", no_effect=True, after_s=0.0))
                 await self._pause()
         finally:
             settling.cancel()
@@ -100,7 +106,8 @@ class Worker:
             for task in tasks
             if task.owner is not None and task.owner == self._presence.id
         ]
-        self._claimed.extend(jobs)
+        for job in jobs:
+            heapq.heappush(self._claimed, (job.id, job))
         self._in_hand += len(jobs)
         if len(jobs) < len(tasks):
             self._others_waiting = self._look = True
@@ -116,9 +123,10 @@ class Worker:
         except Exception as error:
             if not is_transient(error):
                 raise
-            # It is unknown whether the claim was committed. If it was, the rows are freed with the identity.
             log.warning("work_not_claimed", kind=self._work.kind, error=type(error).__name__)
-            self._presence.give_up()
+            if is_outcome_unknown(error):
+                # If the claim was committed, its rows are freed with the identity.
+                self._presence.give_up()
             return
         if owner != self._presence.id:
             return
@@ -129,7 +137,7 @@ class Worker:
                 is_ours=partial(self._is_ours, owner),
                 may_call=partial(self._may_call, owner),
             )
-            self._claimed.append(job)
+            heapq.heappush(self._claimed, (job.id, job))
         self._others_waiting = bool(claimed or self._in_hand)
         self._in_hand += len(claimed)
         self._look = len(claimed) == limit
@@ -154,18 +162,16 @@ class Worker:
         self._look_again()
 
     async def _pause(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLAIM_WORK_EVERY_S):
                 await self._wake.wait()
-        except TimeoutError:
-            self._look = True
         self._wake.clear()
 
     # --- calling
 
     def _start_calls(self) -> None:
         while self._claimed and len(self._calls) < self._work.concurrency:
-            jobs = [self._claimed.popleft() for _ in range(min(self._work.batch, len(self._claimed)))]
+            jobs = [heapq.heappop(self._claimed)[1] for _ in range(min(self._work.batch, len(self._claimed)))]
             call = asyncio.create_task(self._perform(jobs))
             self._calls.add(call)
             call.add_done_callback(self._call_finished)
