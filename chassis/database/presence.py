@@ -25,23 +25,7 @@ OWNER_LOST = "freed"
 """The note of a work row whose owner ended during the call: how far the call came is unknown."""
 
 _RETAKE_PAUSE_S = 0.5
-_LOCK_CLASS = 0x7275CE
-
-# The owners are read by a snapshot, the locks after it: an owner that came after the snapshot is not among them. Rows
-# are then freed by the owners found here. Freeing all owners without a lock, in one statement, would also free a
-# process that has just started and claimed.
-_DEAD_OWNERS = """
-    SELECT array_agg(owner) FROM (
-        SELECT owner FROM outbox WHERE owner IS NOT NULL UNION SELECT owner FROM work WHERE owner IS NOT NULL
-    ) AS owned
-    WHERE owner NOT IN (
-        SELECT objid::bigint::integer FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = $1::integer::oid AND objsubid = 2 AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-"""
-_FREE_OUTBOX = "UPDATE outbox SET owner = NULL WHERE owner = ANY($1::integer[])"
-_FREE_WORK = f"UPDATE work SET owner = NULL, note = '{OWNER_LOST}' WHERE owner = ANY($1::integer[])"
+LOCK_CLASS = 0x7275CE
 
 
 class Presence:
@@ -74,6 +58,11 @@ class Presence:
     def on_freed(self, callback: Callable[[], None]) -> None:
         """Call `callback` when rows of a dead identity were freed: this process may claim them."""
         self._freed.append(callback)
+
+    def report_freed(self) -> None:
+        """Rows of a dead identity were freed."""
+        for callback in self._freed:
+            callback()
 
     async def run(self) -> None:
         """Hold an identity for as long as this runs; after a loss, take a new one."""
@@ -118,18 +107,10 @@ class Presence:
         connection = self._connection
         if connection is None:
             return
+        # The heartbeat touches no table: a lock on one must not cost all processes their identities.
         sent_at = time.monotonic()
-        dead = await connection.fetchval(_DEAD_OWNERS, _LOCK_CLASS)
+        await connection.execute("SELECT 1")
         self._confirmed_at = sent_at
-        if not dead:
-            return
-        freed = 0
-        for statement in (_FREE_OUTBOX, _FREE_WORK):
-            freed += int((await connection.execute(statement, dead)).rpartition(" ")[2])
-        if freed:
-            log.warning("dead_owner_freed", rows=freed)
-            for callback in self._freed:
-                callback()
 
     async def _take(self) -> None:
         connection = await asyncpg.connect(
@@ -144,5 +125,6 @@ class Presence:
         self._connection = connection
         sent_at = time.monotonic()
         candidate = random.randint(1, 2**31 - 1)
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, candidate):
-            self.id, self._confirmed_at = candidate, sent_at
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, candidate):
+            candidate = random.randint(1, 2**31 - 1)
+        self.id, self._confirmed_at = candidate, sent_at

@@ -13,6 +13,7 @@ import structlog
 
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.database.dead_owners import run_freeing
 from chassis.database.pool import Database
 from chassis.database.presence import Presence
 from chassis.kafka_clients import client_options
@@ -113,6 +114,7 @@ class _RunningService:
         components = (
             self._admin.run(),
             self._presence.run(),
+            run_freeing(self._database, self._presence),
             self._outbox.run(),
             self._consumers.run(),
             run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
@@ -157,6 +159,7 @@ class _RunningService:
         health.add_readiness("consuming", self._consumers.not_ready_reason)
         for name, reason in self._service.readiness.items():
             health.add_readiness(name, reason)
+        health.add_degradation("reading", self._consumers.degraded_reason)
         health.add_liveness("progress", self._consumers.stuck_reason)
         return health
 

@@ -1,27 +1,35 @@
 """A live process keeps the rows that it claimed; those of a dead process are freed. Real PostgreSQL."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
+from chassis.database.dead_owners import run_freeing
+from chassis.database.pool import Database
 from chassis.database.presence import Presence
 from tests.process import until
 
 pytestmark = pytest.mark.infra
 
+LOCKED_S = 7.5
+"""Longer than a heartbeat may take."""
+
 
 @asynccontextmanager
 async def running(url: str, name: str) -> AsyncIterator[Presence]:
-    presence = Presence(url, name)
-    task = asyncio.create_task(presence.run())
+    presence, database = Presence(url, name), Database(url, name=name)
+    tasks = [asyncio.create_task(presence.run()), asyncio.create_task(run_freeing(database, presence))]
     try:
         yield presence
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
 
 
 async def identity(presence: Presence) -> int:
@@ -66,7 +74,7 @@ async def test_rows_claimed_during_a_search_for_dead_owners_stay_with_their_owne
     async def blocked() -> bool | None:
         found = await observer.fetchval(
             "SELECT true FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            " AND application_name = 'searches presence'"
+            " AND application_name = 'searches'"
         )
         return found or None
 
@@ -80,3 +88,23 @@ async def test_rows_claimed_during_a_search_for_dead_owners_stay_with_their_owne
             assert await observer.fetchval("SELECT owner FROM work WHERE ref = 'new'") == owner
     await connection.close()
     await observer.close()
+
+
+@pytest.mark.parametrize("table", ["outbox", "work"])
+async def test_a_locked_table_costs_no_process_its_identity(sample_database: str, table: str) -> None:
+    connection = await asyncpg.connect(sample_database)
+    async with running(sample_database, "one") as one:
+        before = await identity(one)
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            began = time.monotonic()
+
+            async def locked_for_long() -> bool | None:
+                return True if time.monotonic() - began > LOCKED_S else None
+
+            await until(locked_for_long, f"{table} is locked for {LOCKED_S} s")
+            assert one.id == before
+            assert one.is_certain()
+        await insert_claimed(connection, "dead", 7)
+        await wait_until_freed(connection, "dead")
+    await connection.close()

@@ -50,7 +50,7 @@ async def test_a_service_killed_three_times_loses_no_message_and_repeats_none(sa
 
 async def test_an_unpublished_event_of_a_live_process_is_not_overtaken(sample: Harness) -> None:
     other = await asyncpg.connect(sample.url)
-    await other.fetch(f"SELECT pg_advisory_lock({presence._LOCK_CLASS}, 7)")  # the other process lives, and hangs
+    await other.fetch(f"SELECT pg_advisory_lock({presence.LOCK_CLASS}, 7)")  # the other process lives, and hangs
     await sample.query(
         "INSERT INTO outbox (event_id, owner, topic, key, headers, value) VALUES"
         f" (gen_random_uuid(), 7, '{sample.results_topic}', 'name-0', '"
