@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, text
@@ -28,8 +29,12 @@ def run() -> None:
 
 
 async def _run(url: str) -> None:
+    # asyncpg reads the URL itself, as it does for the running service: with `?sslmode=…` and all else.
     engine = create_async_engine(
-        driver_url(url).replace("://", "+asyncpg://", 1), poolclass=NullPool, hide_parameters=True
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(driver_url(url)),
+        poolclass=NullPool,
+        hide_parameters=True,
     )
     async with engine.connect() as connection:
         await connection.run_sync(_migrate)

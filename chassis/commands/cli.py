@@ -1,6 +1,8 @@
 """The command line that every service has: `run` and `migrate`."""
 
+import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +13,7 @@ import uvloop
 from chassis import crash_points, migrations
 from chassis.clock import Clock
 from chassis.observability import logging
+from chassis.runtime.preflight import database_problem
 from chassis.runtime.running import run as run_service
 from chassis.service import Service
 from chassis.settings import KafkaSettings, ServiceSettings, load
@@ -31,6 +34,11 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
         """Run the service until SIGTERM."""
         logging.configure(name, log_level)
         loaded, kafka = load(settings), load(KafkaSettings)
+        url = loaded.database_url.get_secret_value()
+        problem = asyncio.run(database_problem(url, scripts if scripts.is_dir() else None, f"{_command()} migrate"))
+        if problem is not None:
+            prefix = settings.model_config.get("env_prefix", "").upper()
+            sys.exit(f"setting {prefix}DATABASE_URL: {problem}")
         crash_points.arm(os.environ.get("CRASH_AT"))
         uvloop.run(run_service(build(loaded), kafka, Clock()))
 
@@ -40,3 +48,11 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
     return app
+
+
+def _command() -> str:
+    """How the running command line was started, for example `python -m services.intake`."""
+    spec = sys.modules["__main__"].__spec__
+    if spec is None:
+        return sys.argv[0]
+    return f"python -m {spec.name.removesuffix('.__main__')}"

@@ -5,9 +5,10 @@ every round trip and every row is paid for a hundred thousand times a day.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import orjson
@@ -28,6 +29,21 @@ class Row(asyncpg.Record):
 
 
 Connection: TypeAlias = "PoolConnectionProxy[Row]"
+
+SERVER_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "jit": "off",
+        "TimeZone": "UTC",
+        # Rows are found by keys, a batch of keys at a time. Custom plans read whole tables when the tables were not
+        # analysed yet, and planning each execution costs as well. So plans are made once, and statements are written so
+        # that a plan can only use the index on the key: lookups of other rows are scalar subqueries, which no planner
+        # turns into a join.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        # A process that is frozen inside a transaction must not keep its clients' rows locked.
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+    }
+)
 
 
 class Database:
@@ -96,19 +112,7 @@ class Database:
             reset=_skip_reset,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings={
-                "application_name": self._name,
-                "jit": "off",
-                "TimeZone": "UTC",
-                # Rows are found by keys, a batch of keys at a time. Custom plans read whole tables when the tables
-                # were not analysed yet, and planning each execution costs as well. So plans are made once, and
-                # statements are written so that a plan can only use the index on the key: lookups of other rows are
-                # scalar subqueries, which no planner turns into a join.
-                "plan_cache_mode": "force_generic_plan",
-                "enable_seqscan": "off",
-                # A process that is frozen inside a transaction must not keep its clients' rows locked.
-                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
-            },
+            server_settings={"application_name": self._name, **SERVER_SETTINGS},
         )
 
 

@@ -108,8 +108,10 @@ class Harness:
         """The log of an instance, parsed."""
         return [json.loads(line) for line in (self.folder / f"{instance}.log").read_text().splitlines()]
 
-    async def command(self, module: str, *arguments: str, code: int = 0) -> str:
-        """Run an operator's command and return what it prints. `code` is the exit code that the test expects."""
+    async def command(self, module: str, *arguments: str, code: int = 0, **more: str) -> str:
+        """Run an operator's command and return what it prints. `code` is the exit code that the test expects,
+        `more` more of the environment.
+        """
         environment = {
             **os.environ,
             "COLUMNS": "200",
@@ -118,6 +120,7 @@ class Harness:
             "SAMPLE_ADMIN_PORT": "0",
             "DEAD_LETTERS_PUBLIC_KEY": json.dumps(self.operator_key.as_dict(private=False)),
             "DEAD_LETTERS_PRIVATE_KEY": json.dumps(self.operator_key.as_dict(private=True)),
+            **more,
         }
         done = await asyncio.to_thread(run_warm, module, *arguments, environment=environment)
         assert done.returncode == code, done.stdout + done.stderr

@@ -11,13 +11,11 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 import asyncpg
-from alembic import op
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 
-from chassis import tables
 from chassis.commands import work
 from chassis.commands.cli import service_cli
 from chassis.database.pool import driver_url
@@ -186,17 +184,6 @@ def build(settings: Settings) -> Service:
         produces={RESULTS: (Counted,)},
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
         dead_letter=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
-    )
-
-
-def create_tables() -> None:
-    """Called by the only migration of this service."""
-    tables.create_v1()
-    tables.create_v2()
-    op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
-    op.execute(
-        "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
-        " in_doubt boolean, began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz)"
     )
 
 

@@ -5,14 +5,20 @@ Revision ID: 0001
 
 from alembic import op
 
-from tests.chassis.sample import create_tables
+from chassis import tables
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    create_tables()
+    tables.create_v1()
+    tables.create_v2()
+    op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
+    op.execute(
+        "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
+        " in_doubt boolean, began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz)"
+    )
 
 
 def downgrade() -> None:
