@@ -133,8 +133,8 @@ class Outbox:
                     # Kafka has acknowledged events; the rest did not fit into one batch.
                     self.failing_since, failures = None, 0
                 batch = left
-            if not batch:
-                self.failing_since = None
+            # Published, or abandoned with the identity: another process publishes it.
+            self.failing_since = None
 
     async def _send(self, batch: Sequence[Queued]) -> list[Queued]:
         # After a freeze others may have published these events, and later events of the same keys.
