@@ -16,15 +16,12 @@ from chassis.backoff import backoff_s
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.consumer.records import Decode, Poison, Record, WriteDeadLetter
-from chassis.database.columns import table_of
-from chassis.database.errors import is_conflict, is_transient
+from chassis.database.errors import is_transient
 from chassis.database.pool import Connection, Database, Row, execute, rows
 from chassis.database.presence import OWNER_LOST
 from chassis.database.reading import fetch, fetch_each
-from chassis.database.writing import Rows, as_json, row_of, write_rows
-from chassis.envelope import cause_of, inbox_id
-from chassis.observability.logging import scrub
-from chassis.processor.model import Input, Outcome, Rule, Store
+from chassis.database.writing import Rows, row_of, write_rows
+from chassis.processor.model import Input, Rule
 from chassis.settings import ServiceSettings
 from chassis.timers import Timer
 from chassis.work.model import Answer, Done, Job, Park, Perform, Retry, Work, call_each
@@ -35,13 +32,11 @@ __all__ = [
     "Batcher",
     "Connection",
     "Database",
-    "Decode",
     "Done",
     "ExternalTopics",
     "Http",
     "Input",
     "Job",
-    "Outcome",
     "Park",
     "Perform",
     "Poison",
@@ -52,23 +47,16 @@ __all__ = [
     "Rule",
     "Runtime",
     "Service",
-    "Store",
     "Timer",
     "Work",
-    "as_json",
     "backoff_s",
     "call_each",
-    "cause_of",
     "execute",
     "fetch",
     "fetch_each",
-    "inbox_id",
-    "is_conflict",
     "is_transient",
     "row_of",
     "rows",
-    "scrub",
-    "table_of",
     "write_rows",
 ]
 

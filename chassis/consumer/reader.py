@@ -9,6 +9,7 @@ other partitions are lost, and their positions have moved. After such a failure 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +74,14 @@ class Reader:
             await self._rewind(consumer)
             return ()
         self._failures = 0
+        if self._unreadable:
+            self._note_readable(found)
         return tuple(record for records in found.values() for record in records)
 
     async def _rewind(self, consumer: Any) -> None:
         """Set every position to what was handled, and suspect every partition."""
-        partitions = [partition for partition in consumer.assignment() if partition not in self._unreadable]
+        # A partition that was resumed to be tried again is among the suspects, too.
+        partitions = consumer.assignment() - consumer.paused()
         for partition in partitions:
             await self._seek_to_handled(consumer, partition)
         self._suspects.extend(sorted(partitions))
@@ -120,14 +124,16 @@ class Reader:
         except Exception as error:
             await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
         else:
-            if records and partition in self._unreadable:
-                log.warning("partition_readable", topic=partition.topic, partition=partition.partition)
-                self._drop(partition)
+            if records:
+                self._note_readable([partition])
         return tuple(records)
 
     async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
         if offset is None:
             await self._seek_to_handled(consumer, partition)
+        if partition not in consumer.assignment():
+            return  # it went to another member meanwhile
+        if offset is None:
             offset = await consumer.position(partition)
         else:
             consumer.seek(partition, offset)
@@ -155,6 +161,12 @@ class Reader:
             if partition in consumer.assignment():
                 consumer.resume(partition)
                 self._suspects.append(partition)
+
+    def _note_readable(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            if partition in self._unreadable:
+                log.warning("partition_readable", topic=partition.topic, partition=partition.partition)
+                self._drop(partition)
 
     def _drop(self, partition: TopicPartition) -> None:
         del self._unreadable[partition]

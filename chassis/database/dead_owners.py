@@ -27,8 +27,6 @@ _DEAD_OWNERS: Final = """
 """
 _FREE_OUTBOX: Final = "UPDATE outbox SET owner = NULL WHERE owner = ANY($1::integer[])"
 _FREE_WORK: Final = f"UPDATE work SET owner = NULL, note = '{OWNER_LOST}' WHERE owner = ANY($1::integer[])"
-
-
 # A table that is locked for long is tried again; the heartbeat of the presence does not depend on it.
 _LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '2s'"
 

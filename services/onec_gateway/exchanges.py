@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from chassis.service import Database, Rows, Runtime, is_transient, rows, write_rows
+from chassis.service import Database, Rows, Runtime, is_transient, row_of, rows, write_rows
 from services.onec_gateway.onec.exchange import Exchange
 from services.onec_gateway.store.tables import ExchangeRow
 
@@ -61,7 +61,7 @@ class ExchangeJournal:
             batch = [self._waiting.popleft() for _ in range(min(MOST_ROWS, len(self._waiting)))]
             try:
                 async with database.single() as tx:
-                    await write_rows(tx, Rows(ExchangeRow, [_row(exchange) for exchange in batch], new=True))
+                    await write_rows(tx, Rows(ExchangeRow, [row_of(exchange) for exchange in batch], new=True))
             except Exception as error:
                 if not is_transient(error):
                     # The log has these exchanges. A row that cannot be stored must not stop the exchange with 1C.
@@ -82,7 +82,3 @@ class ExchangeJournal:
             if not is_transient(error):
                 raise
             log.warning("old_exchanges_not_deleted", error=type(error).__name__)
-
-
-def _row(exchange: Exchange) -> dict[str, object]:
-    return {name: getattr(exchange, name) for name in Exchange.__dataclass_fields__}

@@ -7,11 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
 from tests.chassis.harness import Harness, headers_for
+from tests.process import until
 
 pytestmark = pytest.mark.infra
 
@@ -122,3 +125,39 @@ async def test_health_and_a_metric_name_the_partition_that_cannot_be_read(sample
     (line,) = [line for line in lines if line.startswith("truce_unreadable_partitions{")]
     assert f'topic="{sample.requests_topic}"' in line
     assert line.endswith(" 1.0")
+
+
+@pytest.mark.long  # it waits for the next try, a minute later
+async def test_a_partition_is_read_again_once_the_undecodable_record_is_gone(sample: Harness) -> None:
+    await sample.start()
+    await publish_undecodable(sample, 1)
+    await publish_to(sample, 1, "one", range(5))
+    await sample.wait_for_log(0, "partition_unreadable")
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=sample.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(sample.requests_topic, 1): RecordsToDelete(before_offset=1)})
+    await admin.close()
+
+    async def read_again() -> bool | None:
+        return True if "partition_readable" in (sample.folder / "0.log").read_text() else None
+
+    await until(read_again, "the partition is read again", 120)
+    assert [event["n"] for event in (await sample.results(5))["one"]] == list(range(5))
+    assert (await readiness(sample)).json() == {"status": "ok"}
+
+
+@pytest.mark.long  # as above
+async def test_a_partition_that_still_cannot_be_read_is_paused_again(sample: Harness) -> None:
+    await sample.start()
+    await publish_undecodable(sample, 1)
+    await sample.wait_for_log(0, "partition_unreadable")
+
+    async def paused_again() -> bool | None:
+        tries = [line for line in sample.log(0) if line["event"] == "partition_unreadable"]
+        return True if len(tries) > 1 else None
+
+    await until(paused_again, "the partition was tried again and paused again", 120)
+    await publish_to(sample, 2, "two", range(3))
+    assert [event["n"] for event in (await sample.results(3))["two"]] == list(range(3))
+    assert not [line for line in sample.log(0)[-20:] if line["event"] == "poll_failed"][3:]

@@ -14,8 +14,8 @@ import orjson
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chassis.database.writing import as_json
 from chassis.decision import Cause, Decision
-from chassis.service import as_json
 from contracts.leads import (
     LeadSubmitted,
     ReturnRequested,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.base import ClientMessage
 from contracts.reservations import (
+    LiveReservation,
     ReservationClosed,
     ReservationExpired,
     ReservationExpiring,
@@ -77,10 +78,7 @@ def notice_of(event: ClientMessage, zone: ZoneInfo) -> Notice:
             raise TypeError(f"{type(event).__name__} has no text")
 
 
-_Reserved = ReservationOpened | ReservationExtended | ReservationReinstated | ReservationReopened | ReservationExpiring
-
-
-def _reserved(text: Text, event: _Reserved, until: datetime, **facts: str) -> Notice:
+def _reserved(text: Text, event: LiveReservation, until: datetime, **facts: str) -> Notice:
     return Notice(text, event.client, {"through": wording.day(event.reserved_through), **facts}, until=until)
 
 
