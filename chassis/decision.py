@@ -73,12 +73,16 @@ class Task:
 
 
 class Decision(NamedTuple, Generic[S]):
-    """The result of a rule: the new state, events to publish, tasks to perform, and the reply to the caller."""
+    """The result of a rule: the new state, events to publish, tasks to perform, and the reply to the caller.
+
+    `superseded`: the message is older than the state and changes nothing in it. The operator who replayed it sees that.
+    """
 
     state: S
     events: tuple[Event, ...] = ()
     tasks: tuple[Task, ...] = ()
     reply: Any = None
+    superseded: bool = False
 
 
 @lru_cache(4096)

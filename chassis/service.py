@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from chassis.backoff import backoff_s
 from chassis.batcher import Batcher
 from chassis.clock import Clock
-from chassis.consumer.records import Decode, Poison, Record, WriteDeadLetter
+from chassis.consumer.records import Decode, Poison, Record, WriteDeadLetter, WriteReplayed
 from chassis.database.errors import is_transient
 from chassis.database.pool import Connection, Database, Row, execute, rows
 from chassis.database.presence import OWNER_LOST
@@ -99,6 +99,8 @@ class Service:
     rules: Sequence[Rule[Any]]
     produces: Mapping[str, Sequence[type]]
     dead_letter: WriteDeadLetter
+    replayed: WriteReplayed | None = None
+    """Makes the message about what became of the replay of a dead letter."""
     external: Sequence[ExternalTopics] = ()
     work: Sequence[Work] = ()
     timers: Sequence[Timer] = ()

@@ -76,6 +76,18 @@ _V2 = (
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )
 
+_V3 = (
+    """
+    CREATE TABLE state_versions (
+        key text,
+        source text,
+        kind text,
+        sequence bigint NOT NULL,
+        PRIMARY KEY (key, source, kind)
+    )
+    """,
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -100,3 +112,14 @@ def drop_v2() -> None:
     op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
     op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))
+
+
+def create_v3() -> None:
+    """Add the versions of states that were read from topics."""
+    for statement in _V3:
+        op.execute(text(statement))
+
+
+def drop_v3() -> None:
+    """Undo `create_v3`."""
+    op.execute(text("DROP TABLE state_versions"))

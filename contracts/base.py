@@ -41,13 +41,16 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 class Message(BaseModel):
     """A message on a topic. It is frozen, ignores unknown fields, and its validation errors quote no content.
 
-    `key` is the Kafka record key. `subject` is the CloudEvents subject: the id of the lead, or None.
+    `key` is the Kafka record key. `subject` is the CloudEvents subject: the id of the lead, or None. `is_state`: the
+    message holds the whole state of its key, so a reader ignores one that has a lower `ce_sequence` than the newest it
+    has read of the same key and `ce_source`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     ce_type: ClassVar[str]
     topic: ClassVar[str]
+    is_state: ClassVar[bool] = False
 
     @property
     def key(self) -> str:

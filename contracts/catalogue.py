@@ -3,7 +3,7 @@
 from typing import Final
 
 from contracts.base import Message
-from contracts.dead_letters import DeadLetter, DeadLetterResolved
+from contracts.dead_letters import DeadLetter, DeadLetterReplayed, DeadLetterResolved
 from contracts.leads import (
     LeadSubmitted,
     RequestRefused,
@@ -75,4 +75,5 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     SmsStatus,
     DeadLetter,
     DeadLetterResolved,
+    DeadLetterReplayed,
 )

@@ -17,8 +17,21 @@ from contracts.sealing import encrypt_to
 REPLAY: Final = "replay"
 """The header that marks a replay: `<service> <token>`, or `<service> <token> discard` to remove the parked record.
 
-A record has one such header for each time it was replayed.
+A record has one such header for each time it was replayed. Only the named service handles the record.
 """
+REPLAY_LETTER: Final = "replay-letter"
+"""The header of a replay or discard with the `ce_id` of the dead letter.
+
+The record then has a key of its own, `replay/<ce_id>` or `discard/<ce_id>`: on a compacted topic it never takes the
+place of the original record or of a newer one. Earlier versions published it without this header, under the original
+key.
+"""
+REPLAY_KEY: Final = "replay-key"
+"""The header with the key of the original record; a record without a key has no such header."""
+REPLAY_SINCE: Final = "replay-since"
+"""The header with the time at which the original record first became a dead letter, in business time."""
+
+ReplayOutcome = Literal["handled", "repeated", "superseded", "dead-letter"]
 
 
 class DeadLetter(Message):
@@ -55,6 +68,25 @@ class DeadLetterResolved(Message):
     by: str
     reason: str
     at: Time
+
+    @property
+    def key(self) -> str:
+        return self.letter
+
+
+class DeadLetterReplayed(Message):
+    """A service has read the replay of a dead letter.
+
+    `handled`: it took effect. `repeated`: the message was handled before. `superseded`: it holds an older state than
+    the service has, so it has no effect. `dead-letter`: it is a dead letter again.
+    """
+
+    ce_type: ClassVar[str] = "dead-letter-replayed.v1"
+    topic: ClassVar[str] = topics.DEAD_LETTERS
+
+    letter: Annotated[str, Field(min_length=1, description="`ce_id` of the dead letter")]
+    service: str
+    outcome: ReplayOutcome
 
     @property
     def key(self) -> str:
@@ -108,6 +140,10 @@ class DeadLetterWriter:
             attempts=1 + sum(name == REPLAY for name, _ in record.headers),
             original=encrypt_to(self._public_key, orjson.dumps(original)),
         )
+
+    def replayed(self, letter: UUID, outcome: ReplayOutcome) -> DeadLetterReplayed:
+        """The message about the replay of a dead letter. `letter` is the letter's `ce_id`."""
+        return DeadLetterReplayed(letter=str(letter), service=self._service, outcome=outcome)
 
 
 def _text(content: bytes | None) -> str | None:

@@ -12,6 +12,7 @@ class Partner(Message):
 
     ce_type: ClassVar[str] = "partner.v1"
     topic: ClassVar[str] = topics.PARTNERS
+    is_state: ClassVar[bool] = True
 
     partner_id: PartnerId
     person: Sealed

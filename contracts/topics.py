@@ -52,6 +52,8 @@ def portal_requests(portal: str) -> TopicSpec:
     )
 
 
+# Records with a key `replay/…` or `discard/…` are for the one service that their header `replay` names (see
+# `contracts.dead_letters`). On the compacted topic they stand beside the states, never in their place.
 TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(
         PARTNERS,

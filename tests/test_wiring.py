@@ -2,12 +2,15 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from joserfc.jwk import OKPKey
 
 from chassis.service import Service
 from contracts.asyncapi import FLOW
-from contracts.topics import DEAD_LETTERS, PORTAL_REQUESTS
+from contracts.catalogue import MESSAGES
+from contracts.dead_letters import DeadLetterReplayed
+from contracts.topics import DEAD_LETTERS, PORTAL_REQUESTS, TOPICS
 from services.intake import app as intake
 from services.intake.settings import Settings as IntakeSettings
 from services.notifier import app as notifier
@@ -52,6 +55,22 @@ async def test_the_published_document_names_the_readers_and_senders_of_every_top
             assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
             assert set(senders) == {name for name, topics in published.items() if topic in topics}, topic
     assert [name for name, table in tables.items() if table.external] == list(FLOW[PORTAL_REQUESTS][1])
+
+
+async def test_every_service_answers_replays_of_its_dead_letters() -> None:
+    for table in wiring().values():
+        assert table.replayed is not None
+        message = table.replayed(UUID(int=1), "handled")
+        assert isinstance(message, DeadLetterReplayed)
+        assert message.service == table.name
+
+
+def test_every_message_on_a_compacted_topic_is_a_whole_state_and_no_other() -> None:
+    compacted = {spec.name for spec in TOPICS if spec.config["cleanup.policy"] == "compact"}
+
+    assert {message.ce_type for message in MESSAGES if message.topic in compacted} == {
+        message.ce_type for message in MESSAGES if message.is_state
+    }
 
 
 async def test_a_service_consumes_a_message_from_the_topic_it_is_published_on() -> None:

@@ -14,8 +14,13 @@ from contracts.base import Message
 from tests.process import until
 
 
-async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, times: int = 1) -> None:
-    """Publish events to their topics with the headers of `source`, each event `times` times under one id."""
+async def publish(
+    bootstrap: str, messages: Sequence[Message], *, source: str, times: int = 1, sequence: int | None = None
+) -> None:
+    """Publish events to their topics with the headers of `source`, each event `times` times under one id.
+
+    `sequence`: the number that each of them has among the events of its key.
+    """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
     await producer.start()
     try:
@@ -28,7 +33,7 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, source: str, t
                 source=source,
                 at=datetime.now(UTC),
                 cause=Cause(str(event_id), str(event_id)),
-                sequence=None,
+                sequence=sequence,
             )
             for _ in range(times):
                 key = record.key.encode()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,17 @@ from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.poison_guard import PoisonGuard
 from chassis.consumer.reader import Reader
-from chassis.consumer.records import REPLAY, Decode, Poison, Record, WriteDeadLetter, read_replay
+from chassis.consumer.records import (
+    REPLAY,
+    Decode,
+    Poison,
+    Record,
+    WriteDeadLetter,
+    WriteReplayed,
+    letter_of,
+    original_of,
+    read_replay,
+)
 from chassis.database.errors import is_deployment_fault, is_transient
 from chassis.decision import Cause, Message
 from chassis.envelope import inbox_id, read_headers
@@ -33,7 +44,7 @@ from chassis.limits import (
     STUCK_CONSUMER_S,
 )
 from chassis.observability import metrics
-from chassis.processor.model import Halt, Input, Unreadable
+from chassis.processor.model import Halt, Input, Replay, Unreadable
 from chassis.processor.processor import Processor
 
 log = structlog.get_logger(__name__)
@@ -54,6 +65,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         group: str,
         decode: Decode,
         dead_letter: WriteDeadLetter,
+        replayed: WriteReplayed | None,
         service: str,
         poison_share: float,
         instance: str | None,
@@ -65,6 +77,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._group = group
         self._decode = decode
         self._dead_letter = dead_letter
+        self._replayed = replayed
         self._service = service
         self._poison_share = poison_share
         self._guards: dict[str, PoisonGuard] = {}
@@ -243,21 +256,26 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def _input_of(self, record: Record, discarded: list[UUID]) -> Input | None:
         """The input of a record; None to skip it. A discard mark adds its token to `discarded`."""
         headers = read_headers(record.headers)
+        reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
         token: UUID | None = None
-        if (replay := headers.get(REPLAY)) is not None:
-            service, token, discard = read_replay(replay)
-            if service != self._service:
+        replay: Replay | None = None
+        if (header := headers.get(REPLAY)) is not None:
+            mark = read_replay(header)
+            if mark.service != self._service:
                 return None
-            if discard:
+            token = mark.token
+            if mark.discard:
                 discarded.extend([token] if token is not None else [])
                 return None
+            if self._replayed is not None and (letter := letter_of(headers)) is not None:
+                replay = Replay(where, partial(self._replayed, letter))
+            record = original_of(record)
 
         def dead_letter(reason: str, token: UUID | None) -> Message:
             if reason != "behind-parked":
                 self._guard(record).count_failure(record)
             return self._dead_letter(record, reason, token)
 
-        reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
         try:
             item = self._decode(record, headers)
         except Exception as error:
@@ -267,7 +285,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             else:
                 log.error("record_undecodable", where=where, exc_info=error)
             # The input is identified by its place on the topic: the record's own headers are not to be trusted.
-            return Input(where, Unreadable(reason), Cause(where, where), inbox_id("", where), dead_letter=dead_letter)
+            cause, identity = Cause(where, where), inbox_id("", where)
+            return Input(where, Unreadable(reason), cause, identity, dead_letter=dead_letter, replay=replay)
         if item is None:
             return None
         record_id = item.inbox_id or inbox_id("", where)
@@ -280,6 +299,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             dead_letter,
             parked_place=token,
             record_id=record_id,
+            replay=replay,
+            version=item.version,
         )
 
     async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:

@@ -20,6 +20,9 @@ UNREADABLE_PARTITIONS: Final = Gauge(
     "truce_unreadable_partitions", "Partitions that are paused: their records cannot be decoded", ["topic", "group"]
 )
 MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
+STATES_SUPERSEDED: Final = Counter(
+    "truce_states_superseded_total", "Messages that hold an older state than the service has: ignored", ["kind"]
+)
 DEAD_LETTERS: Final = Counter("truce_dead_letters_total", "Messages sent to the dead letters", ["reason"])
 TRANSACTION_SECONDS: Final = Histogram(
     "truce_transaction_duration_seconds",

@@ -10,7 +10,7 @@ from chassis.decision import Cause, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
 from chassis.limits import MAX_EVENT_BYTES
 from chassis.observability import metrics
-from chassis.processor.model import ClaimedTask, Claimer, Input
+from chassis.processor.model import ClaimedTask, Claimer, Input, ReplayOutcome
 
 # A task is claimed while it is written if this process has capacity for it and no earlier task of its key is waiting.
 _INSERT_WORK: Final = """
@@ -63,6 +63,12 @@ class Ledger:
         step = f"{item.step}{self._source}/{token or ''}/"
         self.events.append(self._encode(item.dead_letter(reason, token), item.cause, step))
         metrics.DEAD_LETTERS.labels(reason).inc()
+
+    def record_replay(self, item: Input, outcome: ReplayOutcome) -> None:
+        """Record what became of an input that is the replay of a dead letter; nothing for any other input."""
+        if item.replay is not None:
+            message = item.replay.outcome_message(outcome)
+            self.events.append(self._encode(message, item.cause, f"{self._source}/{item.replay.record}/"))
 
     def schedule(self, item: Input, tasks: Sequence[Task]) -> None:
         """Record the tasks of a decision."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from chassis.database.pool import Connection
@@ -16,6 +16,29 @@ MakeDeadLetter = Callable[[str, UUID | None], Message]
 """A stable reason code, and the place in the parked queue of the key (None: not parked) → the dead letter."""
 
 
+ReplayOutcome = Literal["handled", "repeated", "superseded", "dead-letter"]
+"""What became of the replay of a dead letter; `superseded`: its state is older than the state of the service."""
+
+
+class StateVersion(NamedTuple):
+    """Which version of a whole state a message holds: `sequence` grows for one key, `source` and `kind`."""
+
+    source: str
+    kind: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The input is the replay of a dead letter, read at `record` (topic/partition/offset).
+
+    `outcome_message` makes the message about what became of it.
+    """
+
+    record: str
+    outcome_message: Callable[[ReplayOutcome], Message]
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One message, outcome, request or timer to decide, about one key.
@@ -23,7 +46,9 @@ class Input:
     `inbox_id`: the id under which a repeat is recognized. `work_id`: the claimed work row whose outcome this is.
     `step`: distinguishes decisions that follow from one cause at different times, so that their events get different
     ids. Inputs from a topic also have a `record_id` (the record's identity) and `dead_letter`, which makes the dead
-    letter of the record. `parked_place`: the record is a replay of the one parked at this place.
+    letter of the record. `parked_place`: the record is a replay of the one parked at this place. `replay`: the
+    record is a replay, and what becomes of it is published. `version`: the body is the whole state of its key, in this
+    version.
     """
 
     key: str
@@ -35,6 +60,8 @@ class Input:
     step: str = ""
     parked_place: UUID | None = None
     record_id: UUID | None = None
+    replay: Replay | None = None
+    version: StateVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from chassis.processor.admission import admit
 from chassis.processor.ledger import Ledger
 from chassis.processor.model import Claimer, Halt, Input, Outcome, Rule, Unreadable
 from chassis.processor.parking import ParkedQueues, discard_parked
+from chassis.processor.states import StateVersions
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ class Processor:
                 raise
             identity = str(derived_id(item.cause.id, "dead-letter"))
             cause = Cause(identity, identity)
-            unreadable = Input(identity, Unreadable("failed"), cause, dead_letter=item.dead_letter)
+            unreadable = Input(identity, Unreadable("failed"), cause, dead_letter=item.dead_letter, replay=item.replay)
             await self._transaction([unreadable])
 
     # --- one transaction
@@ -155,14 +156,16 @@ class Processor:
         admission = await admit(tx, inputs, self._presence.id)
         ledger = Ledger(self._source, self._clock.now(), self._produced, admission.sequences)
         parked = await ParkedQueues.load(tx, admission.parked_keys)
+        states = await StateVersions.load(tx, inputs)
         for position in admission.repeats:
             parked.release(inputs[position])
-        by_store = await self._sort(tx, inputs, admission.fresh, ledger, parked, failed)
+            ledger.record_replay(inputs[position], "repeated")
+        by_store = await self._sort(tx, inputs, admission.fresh, ledger, parked, states, failed)
         outcomes: list[Outcome] = [Outcome()] * len(inputs)
         changed: list[Rows] = []
         for positions in by_store.values():
             changed.extend(await self._apply_rules(tx, inputs, positions, ledger, outcomes))
-        return outcomes, await self._write(tx, changed, ledger, deferred), ledger
+        return outcomes, await self._write(tx, changed, states, ledger, deferred), ledger
 
     async def _sort(
         self,
@@ -171,9 +174,11 @@ class Processor:
         fresh: Sequence[int],
         ledger: Ledger,
         parked: ParkedQueues,
+        states: StateVersions,
         failed: bool,
     ) -> dict[int, list[int]]:
-        """Record dead letters and park what must wait. Returns the positions of the inputs to decide, by store."""
+        """Record dead letters, park what must wait, leave older states out. Returns the positions of the inputs to
+        decide, by store."""
         by_store: dict[int, list[int]] = {}
         handled: set[UUID] = set()
         not_handled: set[UUID] = set()
@@ -183,17 +188,23 @@ class Processor:
                 # The same message twice in one batch.
                 metrics.MESSAGES_REPEATED.inc()
                 parked.release(item)
+                ledger.record_replay(item, "repeated")
             elif isinstance(item.body, Unreadable):
                 ledger.record_dead_letter(item, item.body.reason, None)
+                ledger.record_replay(item, "dead-letter")
                 handled.update([item.inbox_id] if item.inbox_id is not None else [])
             elif item.dead_letter is not None and (failed or not parked.lets_pass(item)):
                 # No message of a key overtakes a failed one. A parked message is not handled: its replay must pass the
                 # inbox.
                 if (token := parked.park(item)) is not None:
                     ledger.record_dead_letter(item, "failed" if failed else "behind-parked", token)
+                ledger.record_replay(item, "dead-letter")
                 not_handled.update([item.inbox_id] if item.inbox_id is not None else [])
             else:
-                by_store.setdefault(id(self._rules[type(item.body)].store), []).append(position)
+                if states.admit(item):
+                    by_store.setdefault(id(self._rules[type(item.body)].store), []).append(position)
+                else:
+                    ledger.record_replay(item, "superseded")
                 handled.update([item.inbox_id] if item.inbox_id is not None else [])
         if forgotten := not_handled - handled:
             await execute(tx, _FORGET, list(forgotten))
@@ -215,13 +226,18 @@ class Processor:
                 ledger.record(item, decision.events)
             if decision.tasks:
                 ledger.schedule(item, decision.tasks)
+            ledger.record_replay(item, "superseded" if decision.superseded else "handled")
             outcomes[position] = Outcome(reply=decision.reply)
         changes = {key: (before[key], after[key]) for key in after if after[key] is not before[key]}
         return store.save(changes) if changes else ()
 
-    async def _write(self, tx: Connection, changed: Sequence[Rows], ledger: Ledger, deferred: bool) -> Dispatch | None:
+    async def _write(
+        self, tx: Connection, changed: Sequence[Rows], states: StateVersions, ledger: Ledger, deferred: bool
+    ) -> Dispatch | None:
         """Write rows, tasks and events in one round trip, and queue the events."""
         statements: dict[str, Statement] = {f"rows_{n}": write(rows) for n, rows in enumerate(changed) if rows.values}
+        if states.changed:
+            statements["state_versions"] = states.save()
         if ledger.tasks:
             statements["work"] = ledger.insert_work(self._claimers, self._presence.id)
         if ledger.events:

@@ -68,6 +68,8 @@ broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=4000
 # The disk space of topics that tests delete is freed after 1 s.
 log.segment.delete.delay.ms=1000
+# Compacted topics are looked at every second (default: 15 s).
+log.cleaner.backoff.ms=1000
 """
 
 

@@ -42,6 +42,7 @@ def build(settings: Settings) -> Service:
     """The wiring table with its stores and its decoder."""
     clients = ClientStore(QuotaLimits(settings.leads_per_hour, settings.leads_per_day, settings.reserved_at_most))
     partners = PartnerStore()
+    letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
     decoder = RequestDecoder(settings)
     http_app = partial(application, settings=settings, decoder=decoder)
     take = partial(take_lead_request, name_of=decoder.name_of)
@@ -70,5 +71,6 @@ def build(settings: Settings) -> Service:
                 RequestRefused,
             ),
         },
-        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=letters.write,
+        replayed=letters.replayed,
     )

@@ -65,6 +65,7 @@ def wire(settings: Settings, providers: Sequence[Provider]) -> Service:
     database = Database(settings.database_url.get_secret_value(), name=f"{NAME} sending", pool_size=4)
     sealer = Sealer(settings.sealing_keys.get_secret_value())
     pool = ProviderPool(providers, PostgresProviderLog(database), settings.least_balance)
+    letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
     attempts = PostgresAttemptLog(database, settings.limits)
     sending = SmsWork(attempts, sealer, pool, policy, Clock(), only_to=settings.allowed_numbers)
 
@@ -88,6 +89,7 @@ def wire(settings: Settings, providers: Sequence[Provider]) -> Service:
         timers=(Timer("message-due", messages_due(settings.quiet_texts_per_second)),),
         http=make_reports(settings),
         background=(pool.check_forever, StatusPolling(database, pool, sealer).run),
-        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=letters.write,
+        replayed=letters.replayed,
         on_stop=(pool.close, database.close),
     )

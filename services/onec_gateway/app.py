@@ -40,6 +40,7 @@ from services.onec_gateway.timers import overdue_checks
 def wire(settings: Settings, onec: Infobase) -> Service:
     """The wiring table of the service on this infobase."""
     clients, partners = ClientStore(), PartnerStore()
+    letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
     partner_reader = assembly.partner_reader(settings)
     perform = assembly.work_on(settings, onec, partner_reader)
     phone_key = assembly.unsealer(settings).phone_key
@@ -100,7 +101,8 @@ def wire(settings: Settings, onec: Infobase) -> Service:
         },
         background=onec.background,
         readiness=onec.readiness,
-        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=letters.write,
+        replayed=letters.replayed,
         on_stop=(onec.close, partner_reader.close),
     )
 

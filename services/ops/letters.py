@@ -13,7 +13,15 @@ from typing import Literal, NamedTuple
 import orjson
 from joserfc.jwk import ECKey
 
-from contracts.dead_letters import REPLAY, DeadLetter
+from contracts.dead_letters import (
+    REPLAY,
+    REPLAY_KEY,
+    REPLAY_LETTER,
+    REPLAY_SINCE,
+    DeadLetter,
+    DeadLetterReplayed,
+    ReplayOutcome,
+)
 from contracts.sealing import Unsealable, decrypt_with
 
 Action = Literal["replayed", "discarded"]
@@ -58,8 +66,12 @@ def unseal(letter: Letter, key: ECKey) -> Unsealed:
     except Unsealable:
         raise ValueError(f"letter {letter.id} does not open with this key") from None
     headers = [(name, _bytes(value)) for name, value in content["headers"]]
-    original = Original(_bytes(content["key"]), headers, _bytes(content["value"]), content.get("token"))
-    return Unsealed(letter, original)
+    record_key = _bytes(content["key"])
+    if any(name == REPLAY_LETTER for name, _ in headers):
+        # A service of an earlier version wrote the letter of a replay: it has the replay's own key.
+        record_key = next((value for name, value in headers if name == REPLAY_KEY), None)
+        headers = [(name, value) for name, value in headers if name not in (REPLAY_KEY, REPLAY_LETTER)]
+    return Unsealed(letter, Original(record_key, headers, _bytes(content["value"]), content.get("token")))
 
 
 def open_letters(letters: Iterable[Letter], resolved: Collection[str]) -> list[Letter]:
@@ -77,15 +89,48 @@ def in_replay_order(unsealed: Iterable[Unsealed]) -> list[Unsealed]:
     return sorted(unsealed, key=lambda pair: (pair.original.token or "", *_position(pair.letter)))
 
 
-def replay_headers(letter: Letter, original: Original) -> Headers:
-    """The headers of a replay: the original headers, and a mark that only the service of the letter handles it."""
+class Publication(NamedTuple):
+    """A record to publish to the topic and the partition of a letter's record."""
+
+    key: bytes
+    headers: Headers
+    value: bytes | None
+
+
+def replay_of(letter: Letter, original: Original) -> Publication:
+    """The original record with a key of its own, and headers by which only the service of the letter handles it."""
     mark = f"{letter.content.service} {original.token or ''}".strip()
-    return [*original.headers, (REPLAY, mark.encode())]
+    headers = [*original.headers, (REPLAY, mark.encode()), *_identity(letter, original)]
+    if not any(name == REPLAY_SINCE for name, _ in headers):
+        headers.append((REPLAY_SINCE, letter.created_at.isoformat().encode()))
+    return Publication(f"replay/{letter.id}".encode(), headers, original.value)
 
 
-def discard_headers(letter: Letter, token: str) -> Headers:
-    """The headers of a record that removes the parked record with this `token` from the queue of its key."""
-    return [(REPLAY, f"{letter.content.service} {token} discard".encode())]
+def discard_of(letter: Letter, original: Original) -> Publication:
+    """The record that removes the parked record of a letter from the queue of its key. It has a key of its own."""
+    mark = f"{letter.content.service} {original.token} discard"
+    headers = [(REPLAY, mark.encode()), *_identity(letter, original)]
+    return Publication(f"discard/{letter.id}".encode(), headers, orjson.dumps({"letter": letter.id}))
+
+
+class Outcomes:
+    """What became of the replays of letters, as their services publish it. `letters`: id → service."""
+
+    def __init__(self, letters: Iterable[Letter]) -> None:
+        self.missing = {letter.id: letter.content.service for letter in letters}
+        self.found: dict[str, ReplayOutcome] = {}
+
+    def add(self, message: DeadLetterReplayed) -> None:
+        """Add a message; messages about other replays are left out, and the first about a letter counts."""
+        if self.missing.get(message.letter) == message.service:
+            del self.missing[message.letter]
+            self.found[message.letter] = message.outcome
+
+
+def _identity(letter: Letter, original: Original) -> Headers:
+    """The headers that name the letter, and the key of the original record, if it had one."""
+    key: Headers = [] if original.key is None else [(REPLAY_KEY, original.key)]
+    return [(REPLAY_LETTER, letter.id.encode()), *key]
 
 
 def choose(letters: Sequence[Letter], beginnings: Sequence[str]) -> list[Letter]:

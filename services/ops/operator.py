@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
@@ -16,9 +16,10 @@ from joserfc.jwk import ECKey
 
 from chassis.commands.console import print_rows
 from chassis.settings import KafkaSettings, load
+from contracts.dead_letters import ReplayOutcome
+from services.ops import topic
 from services.ops.letters import Action, Letter, Unsealed, choose, in_replay_order, unseal
 from services.ops.settings import Settings
-from services.ops.topic import read_open_letters, resolve
 
 T = TypeVar("T")
 
@@ -28,8 +29,15 @@ _HELP = (
     "letters, with who made it and why. A replay publishes the original record once more, to the partition it was read "
     "from; the service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of "
     "its client, so records are replayed oldest first. A record that fails again, or that is replayed out of order, "
-    "becomes a new letter."
+    "becomes a new letter. A state that is older than the state of the service, such as an earlier `partner`, has no "
+    "effect; the command says so."
 )
+_OUTCOMES: Final[dict[ReplayOutcome, str]] = {
+    "handled": "handled",
+    "repeated": "no effect: it was handled before",
+    "superseded": "no effect: the service has a newer state",
+    "dead-letter": "not handled: it is a dead letter again",
+}
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
 
@@ -39,6 +47,7 @@ OfReason = Annotated[str | None, typer.Option("--with-reason", help="only letter
 All = Annotated[bool, typer.Option("--all", help="every open letter that the other options leave")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be done, and do nothing")]
 By = Annotated[str, typer.Option(help="who decides; published with the decision (default: the user of this system)")]
+Wait = Annotated[float, typer.Option(min=0.0, help="wait at most so many seconds until the service has read them")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 
 
@@ -80,9 +89,18 @@ def replay(
     everything: All = False,
     dry_run: DryRun = False,
     by: By = "",
+    wait: Wait = 10.0,
 ) -> None:
-    """Publish records to their service once more, oldest first."""
-    _resolve("replayed", _chosen(letters, service, reason, everything=everything), by, "replay", dry_run=dry_run)
+    """Publish records to their service once more, oldest first, and print what became of them."""
+    chosen = _announced("replayed", _chosen(letters, service, reason, everything=everything), dry_run)
+    if not chosen:
+        return
+    names = load(Settings).dead_letters_topic
+    outcomes = _run(topic.replay(load(KafkaSettings), names, chosen, by or getpass.getuser(), "replay", wait))
+    for letter, _ in chosen:
+        outcome = outcomes.found.get(letter.id)
+        found = _OUTCOMES[outcome] if outcome is not None else f"{letter.content.service} has not read it yet"
+        typer.echo(f"{letter.id[:8]} {found}")
 
 
 @app.command()
@@ -98,25 +116,27 @@ def discard(
     by: By = "",
 ) -> None:
     """Discard records for good. The records that are parked behind a discarded record may then be replayed."""
-    _resolve("discarded", _chosen(letters, service, reason, everything=everything), by, because, dry_run=dry_run)
+    chosen = _announced("discarded", _chosen(letters, service, reason, everything=everything), dry_run)
+    if chosen:
+        names = load(Settings).dead_letters_topic
+        _run(topic.discard(load(KafkaSettings), names, chosen, by or getpass.getuser(), because))
 
 
-def _resolve(action: Action, letters: Sequence[Letter], by: str, reason: str, *, dry_run: bool) -> None:
+def _announced(action: Action, letters: Sequence[Letter], dry_run: bool) -> list[Unsealed]:
+    """Print what is done with each letter. Returns the letters to resolve, opened and in order; with `dry_run` none."""
     unsealed = in_replay_order(_unsealed(letters))
     outcome = f"would be {action}" if dry_run else action
     for letter, original in unsealed:
         parked = ", parked" if original.token is not None else ""
         content = letter.content
         typer.echo(f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): {outcome}")
-    if unsealed and not dry_run:
-        topic = load(Settings).dead_letters_topic
-        _run(resolve(load(KafkaSettings), topic, unsealed, action, by or getpass.getuser(), reason))
+    return [] if dry_run else unsealed
 
 
 def _chosen(ids: Sequence[str] | None, service: str | None, reason: str | None, *, everything: bool) -> list[Letter]:
     if not ids and not everything:
         sys.exit("name letters by their ids, or choose with --all (and --service, --with-reason)")
-    letters = _run(read_open_letters(load(KafkaSettings), load(Settings).dead_letters_topic))
+    letters = _run(topic.read_open_letters(load(KafkaSettings), load(Settings).dead_letters_topic))
     try:
         chosen = choose(letters, ids) if ids else letters
     except ValueError as error:

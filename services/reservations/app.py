@@ -46,6 +46,7 @@ def build(settings: Settings) -> Service:
     """Build the service from its settings; nothing is connected yet."""
     clients = ClientStore(settings.history_secret)
     policy = _policy(settings)
+    letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
 
     def rule(body: type, decide: Callable[..., Any], topic: str | None = None) -> Rule[Any]:
         return Rule(body, clients, partial(decide, policy=policy), topic=topic)
@@ -84,7 +85,8 @@ def build(settings: Settings) -> Service:
             )
         },
         timers=(Timer("term-reached", terms_reached), Timer("wait-over", waits_over)),
-        dead_letter=DeadLetterWriter(NAME, settings.dead_letters_public_key).write,
+        dead_letter=letters.write,
+        replayed=letters.replayed,
     )
 
 

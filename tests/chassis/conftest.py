@@ -26,7 +26,10 @@ async def sample(kafka_bootstrap: str, sample_database: str, tmp_path: Path) -> 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     try:
+        # Compacted as soon as Kafka can.
+        compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
         topics = [NewTopic(name, PARTITIONS, 1) for name in (harness.requests_topic, harness.results_topic)]
+        topics.append(NewTopic(harness.states_topic, PARTITIONS, 1, topic_configs=compacted))
         letters = next(spec for spec in TOPICS if spec.name == DEAD_LETTERS)
         if letters.name not in await admin.list_topics():
             topics.append(NewTopic(letters.name, letters.partitions, 1, topic_configs=letters.config))

@@ -56,6 +56,10 @@ class Harness:
     def results_topic(self) -> str:
         return f"sample-results{self.suffix}"
 
+    @property
+    def states_topic(self) -> str:
+        return f"sample-states{self.suffix}"
+
     # --- instances
 
     async def start(self, *, wait: bool = True, **environment: str) -> "subprocess.Popen[bytes]":
@@ -139,13 +143,13 @@ class Harness:
             [(request["name"].encode(), headers_for(request), json.dumps(request).encode()) for request in requests]
         )
 
-    async def publish_raw(self, records: Iterable[RawRecord]) -> None:
-        """Publish records to the topic of the requests."""
+    async def publish_raw(self, records: Iterable[RawRecord], topic: str | None = None) -> None:
+        """Publish records to the topic of the requests, or to another topic."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=2, max_request_size=2**21)
         await producer.start()
         try:
             sent = [
-                await producer.send(self.requests_topic, value, key=key, headers=list(headers))
+                await producer.send(topic or self.requests_topic, value, key=key, headers=list(headers))
                 for key, headers, value in records
             ]
             await asyncio.gather(*sent)
@@ -203,7 +207,7 @@ class Harness:
         return [
             {**letter, "original": json.loads(decrypt_with([self.operator_key], letter["original"]))}
             for letter in letters
-            if letter["original_topic"] == self.requests_topic
+            if letter["original_topic"] in (self.requests_topic, self.states_topic)
         ]
 
     # --- database

@@ -1,4 +1,4 @@
-"""The sample service: one state, one event, one kind of call. It is run as a real process on the whole chassis.
+"""The sample service: two states, one event, one kind of call. It is run as a real process on the whole chassis.
 
 python -m tests.chassis.sample run
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 import asyncpg
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlmodel import Field as Column
 from sqlmodel import SQLModel
@@ -41,7 +41,9 @@ from contracts.dead_letters import DeadLetterWriter
 # Each test has its own topics and its own consumer group.
 SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
 BROKEN = bool(os.environ.get("SAMPLE_BROKEN"))
-REQUESTS, RESULTS = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}"
+# A second group on the same topics needs a name of its own.
+NAME = os.environ.get("SAMPLE_NAME", f"sample{SUFFIX}")
+REQUESTS, RESULTS, STATES = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}", f"sample-states{SUFFIX}"
 
 
 class CountRequested(Message):
@@ -73,6 +75,30 @@ class Counted(Message):
     @property
     def key(self) -> str:
         return self.name
+
+
+class Described(Message):
+    """The whole state of `name`, on a compacted topic. With the action `unreadable-while-broken` a process with
+    `SAMPLE_BROKEN` cannot read it; with `fail-while-broken` its rule raises there."""
+
+    ce_type: ClassVar[str] = "described.v1"
+    topic: ClassVar[str] = STATES
+    is_state: ClassVar[bool] = True
+
+    name: str
+    text: str
+    action: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    @field_validator("action")
+    @classmethod
+    def _readable(cls, action: str) -> str:
+        if action == "unreadable-while-broken" and BROKEN:
+            raise ValueError("as the message demands")
+        return action
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +135,34 @@ def count(tally: Tally, request: CountRequested, _: Cause, __: datetime) -> Deci
 def record_call(tally: Tally, body: CallDone, _: Cause, __: datetime) -> Decision[Tally]:
     """Publish that a call was made."""
     return Decision(tally, (Event(Counted(name=tally.name, n=body.n, count=tally.count, called=True)),))
+
+
+def describe(_: str | None, message: Described, __: Cause, ___: datetime) -> Decision[str | None]:
+    """Replace the text."""
+    if message.action == "fail-while-broken" and BROKEN:
+        raise ValueError("as the message demands")
+    return Decision(message.text)
+
+
+class DescriptionRow(SQLModel, table=True):
+    """The newest text of a name."""
+
+    __tablename__ = "descriptions"
+
+    name: str = Column(primary_key=True)
+    text: str
+
+
+class DescriptionStore:
+    """Texts by name."""
+
+    async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, str | None]:
+        names = sorted({item.key for item in inputs})
+        found = {row["name"]: row["text"] for row in await fetch(tx, DescriptionRow, "name", names)}
+        return {name: found.get(name) for name in names}
+
+    def save(self, changes: Mapping[str, tuple[str | None, str | None]]) -> Sequence[Rows]:
+        return [Rows(DescriptionRow, [{"name": name, "text": after} for name, (_, after) in changes.items()])]
 
 
 class TallyRow(SQLModel, table=True):
@@ -176,14 +230,20 @@ class Settings(ServiceSettings):
 def build(settings: Settings) -> Service:
     """The wiring table."""
     tallies = TallyStore()
+    letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
     foreign = ForeignSystem(settings.database_url.get_secret_value())
     return Service(
-        name=f"sample{SUFFIX}",
+        name=NAME,
         settings=settings,
-        rules=(Rule(CountRequested, tallies, count, topic=REQUESTS), Rule(CallDone, tallies, record_call)),
+        rules=(
+            Rule(CountRequested, tallies, count, topic=REQUESTS),
+            Rule(CallDone, tallies, record_call),
+            Rule(Described, DescriptionStore(), describe, topic=STATES),
+        ),
         produces={RESULTS: (Counted,)},
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
-        dead_letter=DeadLetterWriter(f"sample{SUFFIX}", settings.dead_letters_public_key).write,
+        dead_letter=letters.write,
+        replayed=letters.replayed,
     )
 
 

@@ -9,9 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
-from chassis.consumer.records import read_replay
-from contracts.dead_letters import REPLAY, DeadLetterWriter
-from services.ops.letters import Letter, choose, discard_headers, in_replay_order, open_letters, replay_headers, unseal
+from chassis.consumer.records import OriginalRecord, original_of, read_replay
+from contracts.dead_letters import (
+    REPLAY,
+    REPLAY_KEY,
+    REPLAY_LETTER,
+    REPLAY_SINCE,
+    DeadLetterReplayed,
+    DeadLetterWriter,
+)
+from services.ops.letters import (
+    Letter,
+    Outcomes,
+    choose,
+    discard_of,
+    in_replay_order,
+    open_letters,
+    replay_of,
+    unseal,
+)
 
 KEY = ECKey.generate_key("P-256", {"kid": "d1"})
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -72,13 +88,65 @@ def test_a_replay_and_a_discard_name_the_service_and_the_place_of_the_record() -
     token = UUID(int=5)
     parked, original = unseal(letter("a", token=token), KEY)
 
-    *headers, (name, mark) = replay_headers(parked, original)
-    assert (headers, name) == (original.headers, REPLAY)
-    assert read_replay((mark or b"").decode()) == ("intake", token, False)
+    again = replay_of(parked, original)
+    assert again.headers[: len(original.headers)] == original.headers
+    added = dict(again.headers[len(original.headers) :])
+    assert read_replay((added[REPLAY] or b"").decode()) == ("intake", token, False)
+    assert (again.key, added[REPLAY_LETTER], added[REPLAY_KEY]) == (b"replay/a", b"a", Record.key)
+    assert again.value == Record.value
 
-    ((name, mark),) = discard_headers(parked, str(token))
-    assert name == REPLAY
-    assert read_replay((mark or b"").decode()) == ("intake", token, True)
+    mark = discard_of(parked, original)
+    headers = dict(mark.headers)
+    assert read_replay((headers[REPLAY] or b"").decode()) == ("intake", token, True)
+    assert (mark.key, headers[REPLAY_LETTER], headers[REPLAY_KEY]) == (b"discard/a", b"a", Record.key)
+    assert mark.value
+
+
+def test_a_replay_is_read_as_the_original_record_and_its_next_letter_replays_alike() -> None:
+    parked, original = unseal(letter("a"), KEY)
+    again = replay_of(parked, original)
+    read = original_of(OriginalRecord("leads", 2, 9, again.key, again.headers, again.value))
+    assert (read.key, read.value) == (Record.key, Record.value)
+
+    writer = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
+    # An earlier version of the service writes the letter of the replay as it stands on the topic.
+    of_earlier_version = OriginalRecord("leads", 2, 9, again.key, again.headers, again.value)
+    for record in (read, of_earlier_version):
+        later = Letter("b", AT + timedelta(days=1), writer.write(record, "failed", None))
+        second = replay_of(*unseal(later, KEY))
+
+        assert later.content.attempts == 2
+        assert (second.key, dict(second.headers)[REPLAY_KEY]) == (b"replay/b", Record.key)
+        names = [name for name, _ in second.headers]
+        assert [names.count(name) for name in (REPLAY, REPLAY_LETTER, REPLAY_KEY, REPLAY_SINCE)] == [2, 1, 1, 1]
+        # The time at which the record first became a dead letter.
+        assert dict(second.headers)[REPLAY_SINCE] == AT.isoformat().encode()
+
+
+def test_a_record_without_a_key_is_replayed_without_one() -> None:
+    class Keyless(Record):
+        key = None  # type: ignore[assignment]  # a portal may publish without a key
+
+    writer = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
+    again = replay_of(*unseal(Letter("a", AT, writer.write(Keyless(7), "failed", None)), KEY))
+
+    assert REPLAY_KEY not in dict(again.headers)
+    assert original_of(OriginalRecord("leads", 2, 9, again.key, again.headers, again.value)).key is None
+
+
+def test_the_first_outcome_of_a_letters_service_counts() -> None:
+    outcomes = Outcomes([letter("a"), letter("b")])
+
+    for name, service, outcome in (
+        ("a", "notifier", "handled"),
+        ("a", "intake", "superseded"),
+        ("x", "intake", "handled"),
+    ):
+        outcomes.add(DeadLetterReplayed.model_validate({"letter": name, "service": service, "outcome": outcome}))
+    outcomes.add(DeadLetterReplayed(letter="a", service="intake", outcome="repeated"))
+
+    assert outcomes.found == {"a": "superseded"}
+    assert list(outcomes.missing) == ["b"]
 
 
 def test_a_letter_is_chosen_by_the_beginning_of_its_id_if_only_one_has_it() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import subprocess
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -19,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import BaseModel, ConfigDict
 
 from chassis.settings import KafkaSettings
-from contracts.topics import TopicSpec
+from contracts.topics import PARTNERS, TopicSpec
 from deploy.local.postgres import BINARIES
 from deploy.topics import provision, topic_specs
 from tests.e2e.harness import Person
@@ -153,6 +154,35 @@ async def restore_topics(folder: Path, bootstrap: str, *, offsets: bool) -> None
     if offsets:
         for group, committed in json.loads((folder / OFFSETS).read_text()).items():
             await _commit(bootstrap, group, committed)
+
+
+async def leave_old_marks(folder: Path, bootstrap: str, services: Iterable[str]) -> None:
+    """Replays and discards on topic `partners`, one of each partner for each service, as versions before key
+    `replay/…` published them: under the key of the original record, a discard with an empty value."""
+    partners = [record for record in _lines(folder / RECORDS) if record["topic"] == PARTNERS]
+    marks: list[dict[str, Any]] = []
+    for record in partners:
+        for service in services:
+            marks.append({**record, "headers": [*record["headers"], ["replay", service]]})
+            discard = f"{service} {uuid.uuid4()} discard"
+            marks.append({**record, "headers": [["replay", discard]], "value": ""})
+    await _put_back(bootstrap, marks)
+
+
+async def unread(bootstrap: str, topic: str, groups: Iterable[str]) -> int:
+    """How many records of a topic the groups have not committed yet."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+    finally:
+        await consumer.stop()
+    committed = await _committed(bootstrap)
+    return sum(
+        end - committed.get(group, {}).get(topic, {}).get(str(partition.partition), 0)
+        for group in groups
+        for partition, end in ends.items()
+    )
 
 
 async def _put_back(bootstrap: str, records: Iterable[Mapping[str, Any]]) -> None:

@@ -19,9 +19,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from dateutil.relativedelta import relativedelta
 
+from contracts.topics import PARTNERS
 from deploy.local.kafka import Kafka
 from deploy.local.parts import DEFAULT, PREFIXES, SERVICES
 from deploy.local.ports import Ports
@@ -42,6 +44,8 @@ LOST = [pytest.param((path, False), id=f"{path.name}-offsets-lost", marks=pytest
 KEPT = [pytest.param((path, True), id=path.name) for path in SNAPSHOTS]
 # A snapshot may be years old; to the services the next minute has come. Retention must not delete its rows.
 FOREVER = "P36500D"
+# Consumer group → the setting of its database.
+READERS_OF_PARTNERS = {"notifier": "NOTIFIER_DATABASE_URL", "onec-gateway": "ONEC_DATABASE_URL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def upgraded(request: pytest.FixtureRequest, module_database_factory: DatabaseFa
         kafka = Kafka(folder / "kafka")
         cleanup.callback(kafka.stop)
         run(stored.restore_topics(snapshot, kafka.start().bootstrap, offsets=offsets))
+        run(stored.leave_old_marks(snapshot, kafka.bootstrap, READERS_OF_PARTNERS))
         expected = _put_in_place(snapshot, folder)
         environment = {
             "ALLOW_CLOCK_SHIFT": "true",
@@ -121,6 +126,25 @@ async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
     assert lead["reserved_through"] is not None
     await _entered(harness, story)
     await _has_sms(harness, story, 1)
+
+
+async def test_replays_and_discards_of_the_earlier_version_are_read_and_change_no_partner(upgraded: Upgraded) -> None:
+    bootstrap = upgraded.system.endpoints()["kafka"]
+
+    async def read() -> bool | None:
+        return True if await stored.unread(bootstrap, PARTNERS, READERS_OF_PARTNERS) == 0 else None
+
+    await until(read, "both services have read the topic of the partners")
+    partners = {story.partner_id: "active" for story in upgraded.expected.stories.values()}
+    for service, setting in READERS_OF_PARTNERS.items():
+        connection = await asyncpg.connect(upgraded.system.environment(service.replace("-", "_"))[setting])
+        try:
+            rows = await connection.fetch("SELECT partner_id, status FROM partners WHERE partner_id <> 'partner-new'")
+        finally:
+            await connection.close()
+        assert {row["partner_id"]: row["status"] for row in rows} == partners
+    letters = await asyncio.to_thread(open_letters, upgraded.system)
+    assert [letter for letter in letters if letter["topic"] == PARTNERS] == []
 
 
 async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, harness: SystemHarness) -> None:

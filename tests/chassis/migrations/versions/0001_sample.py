@@ -14,6 +14,8 @@ down_revision = None
 def upgrade() -> None:
     tables.create_v1()
     tables.create_v2()
+    tables.create_v3()
+    op.execute("CREATE TABLE descriptions (name text PRIMARY KEY, text text NOT NULL)")
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
     op.execute(
         "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
@@ -22,4 +24,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE calls, tallies, work, outbox, inbox, streams")
+    op.execute("DROP TABLE state_versions, parked, calls, descriptions, tallies, work, outbox, inbox, streams")
