@@ -4,8 +4,12 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from contracts.partners import Partner
+from contracts.person import Person
+from contracts.portal import Agreement
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
@@ -13,9 +17,10 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
-from tests.onec_gateway.harness import NAME, Harness
+from tests.onec_gateway.harness import NAME, SEALER, Harness
 from tests.process import until
 from tests.simulators.tests.processes import ROOT, OneCSim
+from tests.topics import publish
 
 pytestmark = pytest.mark.infra
 
@@ -285,3 +290,29 @@ async def dump(gateway: Harness) -> str:
         "outbox",
     )
     return "".join([str(await gateway.query(f"SELECT t::text FROM {table} t")) for table in tables])
+
+
+async def test_older_state_of_a_partner_never_replaces_a_newer_one(gateway: Harness) -> None:
+    await gateway.start()
+    newer, older = (
+        Partner(
+            partner_id="p1",
+            person=SEALER.seal(Person("Агентова Анна", phone, phone), "p1"),
+            agreement=Agreement(number=number, signed_on=date(2026, 1, 15)),
+            status="active",
+        )
+        for number, phone in (("А-7", "+79160000007"), ("А-6", "+79160000006"))
+    )
+    await publish(gateway.bootstrap, [newer], source="/truce/intake", sequence=7)
+    await publish(gateway.bootstrap, [older], source="/truce/intake", sequence=6)
+
+    async def read() -> bool | None:
+        return True if "state_superseded" in gateway.logs else None
+
+    await until(read, "the older state is read")
+    connection = await asyncpg.connect(gateway.database)
+    try:
+        assert await connection.fetchval("SELECT agreement_number FROM partners WHERE partner_id = 'p1'") == "А-7"
+        assert await connection.fetchval("SELECT count(*) FROM facts WHERE kind = 'insider'") == 1
+    finally:
+        await connection.close()

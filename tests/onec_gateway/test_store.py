@@ -1,7 +1,7 @@
 """Clients at rest: what is saved is loaded again, also from the tables of the version before."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -98,17 +98,17 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
         "quiet": Sighting(Enquiry("quiet", NOON), NOON + DAY),
     }
 
-    await asyncio.to_thread(migrate, url, "-1")
+    await asyncio.to_thread(migrate, url, "0004", command.downgrade)
     assert await dump(connection) == before
     await connection.close()
 
 
-def migrate(url: str, revision: str) -> None:
-    """Upgrade to `revision`, or downgrade by `-1`."""
+def migrate(url: str, revision: str, step: Callable[[Config, str], None] = command.upgrade) -> None:
+    """Upgrade or downgrade to `revision`."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["url"] = url
-    (command.downgrade if revision.startswith("-") else command.upgrade)(config, revision)
+    step(config, revision)
 
 
 async def dump(connection: asyncpg.Connection) -> list[str]:

@@ -157,7 +157,7 @@ class KnownReservation:
     `reserved_through` is its last day in the builder's time zone, `reserved_until` the first instant after it.
     `ended_at` and `ended_as` are None while it is live. `journal_entered_at`: when the entry was written to 1C's
     partner journal. `handed_over_at` and `enquiry_ref`: when the client was written to 1C's general journal, and the
-    1C reference of that enquiry.
+    1C reference of that enquiry. `history_count`: the count of the newest event; None if that event had none.
     """
 
     lead_id: UUID
@@ -169,6 +169,7 @@ class KnownReservation:
     journal_entered_at: datetime | None = None
     handed_over_at: datetime | None = None
     enquiry_ref: str | None = None
+    history_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

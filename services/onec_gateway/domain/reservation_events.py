@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from chassis.decision import Cause, Decision
@@ -26,15 +27,20 @@ class Contradiction(Exception):
 
 
 # --- events of the reservations service ---
+#
+# Every event counts the entries of the client's history. An event with a lower count than the newest recorded event of
+# its reservation is older, whenever it comes: its effect is part of the newer state, so it changes nothing. A newer
+# event sets the state, also where an event between the two is still missing.
 
 
 def reservation_opened(
     client: ClientState, message: ReservationOpened, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Record when the hold ends, and request the entry in the partner journal. Raises Contradiction."""
-    _require_hold(client, message.lead_id)
+    # If a newer event came first, its own write to the partner journal made the entry.
     if message.lead_id in client.reservations:
         return Decision(client)
+    _require_hold(client, message.lead_id)
     lead = client.leads.get(message.lead_id)
     entry = tasks.enter_in_journal(message, lead.checked_at if lead is not None else None)
     return advance(client.with_reservation(_known(message)), now, policy, entry)
@@ -45,13 +51,16 @@ def reservation_extended(
 ) -> Decision[ClientState]:
     """Record the new end, and request that the partner journal and every marked enquiry show it. Raises
     Contradiction."""
-    _require_hold(client, message.lead_id)
     known = client.reservations.get(message.lead_id)
-    if known is not None and known.reserved_until >= message.reserved_until:
+    order = _order(known, message)
+    if order == "older":
+        return Decision(client, superseded=True)
+    _require_hold(client, message.lead_id)
+    if order == "unknown" and known is not None and known.reserved_until >= message.reserved_until:
         return Decision(client)
-    extended = replace(
-        known or _known(message), reserved_until=message.reserved_until, reserved_through=message.reserved_through
-    )
+    extended = _with_dates(known, message)
+    if order == "newer":
+        extended = replace(extended, ended_at=None, ended_as=None)
     after = client.with_reservation(extended)
     return advance(after, now, policy, tasks.update_journal(message), *tasks.mark_again(after, message))
 
@@ -60,16 +69,18 @@ def reservation_expired(
     client: ClientState, message: ReservationExpired, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Record that the client is the builder's, and request the move to the general journal. Raises Contradiction."""
-    _require_hold(client, message.lead_id)
     known = client.reservations.get(message.lead_id)
-    if known is not None and (known.ended_at is not None or message.reserved_until < known.reserved_until):
+    order = _order(known, message)
+    if order == "older":
+        return Decision(client, superseded=True)
+    _require_hold(client, message.lead_id)
+    if (
+        order == "unknown"
+        and known is not None
+        and (known.ended_at is not None or message.reserved_until < known.reserved_until)
+    ):
         return Decision(client)
-    ended = replace(
-        known or _known(message),
-        reserved_until=message.reserved_until,
-        ended_at=message.expired_at,
-        ended_as="expired",
-    )
+    ended = replace(_with_dates(known, message), ended_at=message.expired_at, ended_as="expired")
     return advance(client.with_reservation(ended), now, policy, tasks.hand_over(message))
 
 
@@ -77,13 +88,18 @@ def reservation_closed(
     client: ClientState, message: ReservationClosed, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Record the end: `won`, the client has bought; `withdrawn`, the client is free again. Raises Contradiction."""
+    known = client.reservations.get(message.lead_id)
+    order = _order(known, message)
+    if order == "older":
+        return Decision(client, superseded=True)
     _require_hold(client, message.lead_id)
-    known = client.reservations.get(message.lead_id) or _known(message)
     # A sale inside the term may be noticed after the expiry, and corrects it.
-    if known.ended_at is not None and not (known.ended_as == "expired" and message.outcome == "won"):
+    corrects = known is not None and known.ended_as == "expired" and message.outcome == "won"
+    if order == "unknown" and known is not None and known.ended_at is not None and not corrects:
         return Decision(client)
-    after = client.with_reservation(replace(known, ended_at=message.closed_at, ended_as=message.outcome))
-    if message.outcome == "withdrawn":
+    ended = replace(_with_dates(known, message), ended_at=message.closed_at, ended_as=message.outcome)
+    after = client.with_reservation(ended)
+    if message.outcome == "withdrawn" and client.hold is not None and client.hold.lead_id == message.lead_id:
         after = replace(after, hold=None)
     return advance(after, now, policy, tasks.update_journal(message))
 
@@ -92,11 +108,14 @@ def reservation_reopened(
     client: ClientState, message: ReservationReopened, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Record that the sale is void: the hold is live for the rest of its term. Raises Contradiction."""
-    _require_hold(client, message.lead_id)
     known = client.reservations.get(message.lead_id)
-    if known is not None and known.ended_as != "won":
+    order = _order(known, message)
+    if order == "older":
+        return Decision(client, superseded=True)
+    _require_hold(client, message.lead_id)
+    if order == "unknown" and known is not None and known.ended_as != "won":
         return Decision(client)
-    after = client.with_reservation(replace(known or _known(message), ended_at=None, ended_as=None))
+    after = client.with_reservation(replace(_with_dates(known, message), ended_at=None, ended_as=None))
     return advance(after, now, policy, tasks.update_journal(message))
 
 
@@ -104,9 +123,15 @@ def reservation_reinstated(
     client: ClientState, message: ReservationReinstated, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Record the fresh term, and request the move back to the partner journal. Raises Contradiction."""
-    _require_hold(client, message.lead_id)
     known = client.reservations.get(message.lead_id)
-    if known is not None and known.reserved_until >= message.reserved_until:
+    order = _order(known, message)
+    if order == "older":
+        if known is None or known.ended_at is not None:
+            return Decision(client, superseded=True)
+        # The newer events did not move the client back from the general journal.
+        return Decision(client, tasks=(tasks.take_back(message.model_copy(update=_dates(known))),))
+    _require_hold(client, message.lead_id)
+    if order == "unknown" and known is not None and known.reserved_until >= message.reserved_until:
         return Decision(client)
     after = client.with_reservation(_known(message))
     return advance(after, now, policy, tasks.take_back(message), *tasks.mark_again(after, message))
@@ -150,5 +175,40 @@ def _require_hold(client: ClientState, lead_id: UUID) -> None:
         raise Contradiction(f"the reservation is of lead {lead_id}, the hold of lead {client.hold.lead_id}")
 
 
+def _order(known: KnownReservation | None, message: AnyReservation) -> Literal["older", "newer", "unknown"]:
+    """Whether an event is older than the newest recorded event of its reservation (or is that event), or newer.
+
+    Unknown for the first event, and for events without a count, which earlier versions published.
+    """
+    if known is None or known.history_count is None or message.history_count is None:
+        return "unknown"
+    return "older" if message.history_count <= known.history_count else "newer"
+
+
+def _with_dates(known: KnownReservation | None, message: AnyReservation) -> KnownReservation:
+    """What is known of the reservation, with the dates and the count of a newer event."""
+    if known is None:
+        return _known(message)
+    return replace(
+        known,
+        **_dates(message),
+        history_count=message.history_count if message.history_count is not None else known.history_count,
+    )
+
+
+def _dates(of: KnownReservation | AnyReservation) -> dict[str, Any]:
+    return {
+        "confirmed_at": of.confirmed_at,
+        "reserved_until": of.reserved_until,
+        "reserved_through": of.reserved_through,
+    }
+
+
 def _known(message: AnyReservation) -> KnownReservation:
-    return KnownReservation(message.lead_id, message.confirmed_at, message.reserved_until, message.reserved_through)
+    return KnownReservation(
+        message.lead_id,
+        message.confirmed_at,
+        message.reserved_until,
+        message.reserved_through,
+        history_count=message.history_count,
+    )

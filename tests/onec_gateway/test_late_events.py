@@ -1,0 +1,114 @@
+"""Events of one reservation that come out of order, as replays of dead letters do: the newest event decides."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.reservations import (
+    AnyReservation,
+    ReservationClosed,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationOpened,
+    ReservationReinstated,
+    ReservationReopened,
+)
+from services.onec_gateway.domain.model import ClientState
+from tests.onec_gateway.driver import DomainDriver
+from tests.onec_gateway.samples import DAY, LATER, NOON, REQUEST, UNTIL, lead_id, opened
+
+LIVES = [
+    ("opened", "extended", "withdrawn"),
+    ("opened", "won", "reopened", "won"),
+    ("opened", "extended", "won", "reopened", "expired"),
+    ("opened", "extended", "expired", "won", "reopened", "expired"),
+    ("opened", "expired", "reinstated", "extended", "expired"),
+    ("opened", "expired", "reinstated", "won"),
+]
+
+
+def events_of(life: tuple[str, ...]) -> list[AnyReservation]:
+    """The events of a life as reservations publishes them: each with the count of the client's history."""
+    events: list[AnyReservation] = []
+    fields: dict[str, Any] = opened(1).model_dump()
+    for count, name in enumerate(life, start=1):
+        at = NOON + count * DAY
+        if name == "extended":
+            fields |= {"reserved_until": LATER, "reserved_through": date(2027, 3, 14)}
+        if name == "reinstated":
+            fields |= {"confirmed_at": at, "reserved_until": LATER - DAY, "reserved_through": date(2027, 3, 13)}
+        fields["history_count"] = count
+        match name:
+            case "opened":
+                events.append(ReservationOpened(**fields))
+            case "extended":
+                events.append(ReservationExtended(**fields, request_id=REQUEST, extended_at=at))
+            case "expired":
+                events.append(ReservationExpired(**fields, expired_at=fields["reserved_until"]))
+            case "reinstated":
+                events.append(ReservationReinstated(**fields, request_id=REQUEST, reinstated_at=at))
+            case "reopened":
+                events.append(ReservationReopened(**fields, reopened_at=at))
+            case _:
+                events.append(ReservationClosed(**fields, closed_at=at, outcome=name))
+    return events
+
+
+def played(events: list[AnyReservation]) -> DomainDriver:
+    driver = DomainDriver().confirm()
+    for number, event in enumerate(events):
+        driver.apply(event, LATER + number * timedelta(minutes=1))
+    return driver
+
+
+def last_written(driver: DomainDriver) -> tuple[str, str]:
+    """The state and the last day that 1C's partner journal gets last."""
+    task = driver.tasks[-1]
+    states = {"partner-journal": "active", "take-back": "active", "hand-over": "expired"}
+    return states.get(task.kind) or task.payload["state"], task.payload["reserved_through"]
+
+
+def state(client: ClientState) -> tuple[Any, ...]:
+    known = client.reservations[lead_id(1)]
+    dates = (known.confirmed_at, known.reserved_until, known.reserved_through)
+    return client.hold, dates, known.ended_at, known.ended_as, known.history_count
+
+
+@pytest.mark.parametrize("life", LIVES, ids=" ".join)
+@given(data=st.data())
+def test_in_any_order_of_its_events_a_reservation_ends_as_it_ended(life: tuple[str, ...], data: st.DataObject) -> None:
+    events = events_of(life)
+    in_order = played(events)
+
+    late = played(data.draw(st.permutations(events)))
+
+    assert state(late.client) == state(in_order.client)
+    assert last_written(late) == last_written(in_order)
+
+
+def test_an_extension_that_comes_after_the_withdrawal_leaves_the_client_free_in_1c_too() -> None:
+    first, extension, withdrawal = events_of(("opened", "extended", "withdrawn"))
+
+    driver = played([first, withdrawal, extension])
+
+    assert driver.client.hold is None
+    assert driver.tasks[-1].payload["state"] == "withdrawn"
+
+
+def test_a_reinstatement_that_comes_after_the_extension_still_moves_the_client_back_in_1c() -> None:
+    first, expiry, reinstatement, extension, _ = events_of(("opened", "expired", "reinstated", "extended", "expired"))
+
+    driver = played([first, expiry, extension, reinstatement])
+
+    assert [kind for kind, _ in driver.calls][-3:] == ["hand-over", "partner-journal-update", "take-back"]
+    assert driver.tasks[-1].payload["reserved_through"] == extension.reserved_through.isoformat()
+
+
+def test_events_without_a_count_are_ordered_by_their_dates_as_before() -> None:
+    driver = DomainDriver().confirm().open().expire()
+    without = ReservationExpired(**opened(1).model_dump(), expired_at=UNTIL)
+
+    assert driver.apply(without, UNTIL + DAY).calls.count(("hand-over", "1")) == 1
