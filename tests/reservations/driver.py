@@ -166,6 +166,13 @@ class DomainDriver:
         """Fire the clock of a waiting request."""
         return self.decide(requests.wait_over, WaitOver(request))
 
+    def end_wait_of_claim(self) -> list[Any]:
+        """Fire the clock of the waiting reward claim when its wait is over."""
+        (waiting,) = [one for one in self.client.requests.values() if one.state == "waiting"]
+        assert waiting.until is not None
+        self.now = waiting.until
+        return self.end_wait(waiting.message.request_id)
+
     def reservation(self, lead: UUID = LEAD) -> Reservation:
         return self.client.reservations[lead]
 

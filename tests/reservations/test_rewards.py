@@ -94,6 +94,30 @@ class TestReward:
         assert [line.kind for line in driver.ledger] == ["accrual", "correction"]
         assert sum(line.amount for line in driver.ledger) == Decimal("200000.00")
 
+    def test_decision_that_comes_after_a_later_decision_is_refused(self) -> None:
+        driver = sold()
+        driver.claim()
+        driver.now += DAY
+        driver.settle(amount="249000.00")
+
+        driver.now -= DAY / 2
+        (refused,) = driver.settle(amount="200000.00")
+
+        assert refused.reason == "already-claimed"
+        assert sum(line.amount for line in driver.ledger) == Decimal("249000.00")
+
+    def test_decision_that_was_refused_does_not_outdate_an_earlier_decision(self) -> None:
+        driver = sold()
+        driver.claim()
+        driver.settle(amount="249000.00")
+        driver.now += DAY
+        driver.settle(amount="300.00", currency="EUR")
+
+        driver.now -= DAY / 2
+        (corrected,) = driver.settle(amount="200000.00")
+
+        assert corrected.amount == Decimal("-49000.00")
+
     def test_cancelled_sale_reverses_all_that_was_accrued(self) -> None:
         driver = sold()
         driver.claim()

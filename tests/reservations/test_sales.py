@@ -80,6 +80,16 @@ class TestSale:
         driver.cancel_sale()
         assert driver.cancel_sale() == []
 
+    def test_cancelled_sale_whose_news_comes_after_its_cancellation_changes_nothing(self) -> None:
+        driver = reserved()
+        driver.now += 30 * DAY
+        driver.cancel_sale()
+
+        assert driver.sell() == []
+        assert driver.reservation().status == "live"
+        (refused,) = [*driver.claim(), *driver.end_wait_of_claim()]
+        assert refused.reason == "no-sale"
+
     def test_cancelled_sale_of_an_erased_client_reopens_nothing(self) -> None:
         driver = sold()
         driver.client = driver.client.with_reservation(driver.reservation()._replace(client=None))

@@ -17,7 +17,7 @@ from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequ
 from services.reservations.domain.history import Entry, Head
 
 Status = Literal["live", "expired", "won", "withdrawn"]
-RequestState = Literal["waiting", "forwarded", "answered"]
+RequestState = Literal["waiting", "forwarded", "answered", "refused"]
 LedgerKind = Literal["accrual", "correction", "reversal"]
 Request = ReturnRequested | WithdrawalRequested | RewardClaimed | RewardSettlementRequested
 
@@ -84,7 +84,7 @@ class PendingRequest:
     """A request about a lead, kept after its answer too, so that a repeated request is recognised.
 
     `state`: `waiting` until the facts suffice for an answer, `forwarded` while the gateway decides on a reinstatement,
-    then `answered`. `until`: when a waiting request is refused; None if it waits without a limit.
+    then `answered` or `refused`. `until`: when a waiting request is refused; None if it waits without a limit.
     """
 
     message: Request

@@ -72,7 +72,7 @@ def advance(
 
 
 def answered(client: ClientState, request: PendingRequest) -> ClientState:
-    """Mark a request as answered."""
+    """Mark a request as granted."""
     return client.with_request(replace(request, state="answered"))
 
 
@@ -81,7 +81,7 @@ def refuse(client: ClientState, request: PendingRequest, reason: str, recorder: 
     message = request.message
     request_type = _REQUEST_TYPES[type(message)]
     client = recorder.record(
-        answered(client, request),
+        client.with_request(replace(request, state="refused")),
         "refused",
         message.lead_id,
         request=str(message.request_id),

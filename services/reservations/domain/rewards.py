@@ -55,7 +55,8 @@ def settle(
 ) -> tuple[ClientState, tuple[RewardAccrued | RewardDeclined, ...] | str]:
     """Apply the builder's decision on a claim to the ledger; return the events, or the reason for a refusal.
 
-    A second decision on the same claim is a correction: the ledger gets the difference.
+    A second decision on the same claim is a correction: the ledger gets the difference. A decision that was made before
+    the last applied decision is refused, however late it comes.
     """
     claim = client.claims.get(message.claim_id)
     if claim is None:
@@ -65,7 +66,7 @@ def settle(
         return client, "no-sale"
     wanted = message.amount if message.decision == "accrue" and message.amount is not None else _NOTHING
     currency = message.currency or claim.currency or deal.currency
-    if claim.state == "declined" or (claim.currency and currency != claim.currency):
+    if claim.state == "declined" or (claim.currency and currency != claim.currency) or _is_outdated(client, message):
         return client, "already-claimed"
     decision_fields = {
         **_base_fields(client, claim, deal),
@@ -105,6 +106,17 @@ def settle(
         currency=currency,
     )
     return client, tuple(events)
+
+
+def _is_outdated(client: ClientState, message: RewardSettlementRequested) -> bool:
+    """Return whether a later decision on the same claim was applied already."""
+    return any(
+        isinstance(other.message, RewardSettlementRequested)
+        and other.state == "answered"
+        and other.message.claim_id == message.claim_id
+        and other.message.requested_at > message.requested_at
+        for other in client.requests.values()
+    )
 
 
 def reverse(client: ClientState, deal: Deal, recorder: Recorder) -> tuple[ClientState, tuple[Event, ...]]:

@@ -15,20 +15,12 @@ def deal_closed(
     client: ClientState, message: DealClosed, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Win the reservation if the sale's own date is inside it; otherwise the sale is the builder's own."""
-    if message.deal in client.deals:
-        return Decision(client)
+    if (known := client.deals.get(message.deal)) is not None:
+        return Decision(client, superseded=known.cancelled)
     recorder = policy.recorder(now)
     reservation = client.reservations.get(message.lead_id)
     inside = reservation is not None and _is_inside(reservation, message, policy)
-    deal = Deal(
-        message.deal,
-        message.lead_id,
-        message.amount,
-        message.currency,
-        message.contract_number,
-        message.sold_on,
-        inside,
-    )
+    deal = _deal(message, inside=inside)
     client = client.with_deal(deal)
     details = {
         "deal": deal.ref,
@@ -49,13 +41,20 @@ def deal_cancelled(
 ) -> Decision[ClientState]:
     """Take back what was accrued for the sale and reopen the reservation that it won.
 
+    A cancellation that comes before the news of its sale is remembered: the sale then changes nothing.
     The reservation stays won if another sale inside it stands, and stays closed if the client's personal data is
     erased. If its term is over by now, it is reopened and expires at once. Raises SecondLiveReservation.
     """
     deal = client.deals.get(message.deal)
-    if deal is None or deal.cancelled:
-        return Decision(client)
     recorder = policy.recorder(now)
+    if deal is None:
+        # The news of the sale is still in the dead letters. It must not bring a void sale to life when it comes.
+        client = recorder.record(
+            client.with_deal(_deal(message, cancelled=True)), "sale-void", message.lead_id, deal=message.deal
+        )
+        return advance(client, policy, recorder)
+    if deal.cancelled:
+        return Decision(client)
     client = client.with_deal(replace(deal, cancelled=True))
     client = recorder.record(client, "sale-void", deal.lead_id, deal=deal.ref)
     client, events = rewards.reverse(client, deal, recorder)
@@ -71,6 +70,19 @@ def deal_cancelled(
         client, expired = lifecycle.expire(client, client.reservations[deal.lead_id], recorder)
         events = (*events, expired)
     return advance(client, policy, recorder, events)
+
+
+def _deal(message: DealClosed | DealCancelled, *, inside: bool = False, cancelled: bool = False) -> Deal:
+    return Deal(
+        message.deal,
+        message.lead_id,
+        message.amount,
+        message.currency,
+        message.contract_number,
+        message.sold_on,
+        inside,
+        cancelled,
+    )
 
 
 def _is_inside(reservation: Reservation, sale: DealClosed, policy: Policy) -> bool:
