@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.notifier.samples import (
     cause,
     claim_accepted,
     closed,
+    declined,
     delayed,
     expired,
     expiring,
@@ -198,3 +200,38 @@ def test_an_sms_that_is_no_longer_true_is_not_sent_again() -> None:
     assert resend(moved_on, moved_on.messages[0]).reply == "superseded"
     assert resend(failed, failed.messages[0], now=failed.messages[0].valid_until).reply == "too-late"
     assert resend(ClientState(), failed.messages[0]).reply == "no-such-message"
+
+
+# --- events that come after later events ---
+
+
+def counted(event: ClientMessage, count: int) -> ClientMessage:
+    """The event with its place in the client's history."""
+    return event.model_copy(update={"history_count": count})
+
+
+def test_sms_about_an_older_event_is_dropped_and_drops_nothing() -> None:
+    after = notify(ClientState(), counted(closed("withdrawn"), 3)).state
+    late = notify(after, counted(extended(), 2), 2)
+
+    assert statuses(late.state) == [("withdrawn", "waiting"), ("extended", "dropped")]
+    assert late.state.messages[0].obsolete is None
+    assert late.tasks == ()
+    assert late.superseded
+
+
+def test_sms_about_an_older_entry_of_the_account_is_sent_beside_the_later_decision() -> None:
+    later = declined().model_copy(update={"declined_at": NOON + HOUR})
+    after = notify(ClientState(), later).state
+    late = notify(after, accrued("-200.00"), 2)
+
+    assert statuses(late.state) == [("declined", "waiting"), ("corrected", "waiting")]
+    assert late.state.messages[0].obsolete is None
+
+
+def test_failed_sms_can_be_resent_though_an_older_event_came_after_it() -> None:
+    after = notify(ClientState(), counted(closed("withdrawn"), 3)).state
+    failed = settle(after, after.messages[0], "failed").state
+    late = notify(failed, counted(extended(), 2), 2).state
+
+    assert isinstance(resend(late, late.messages[0]).reply, UUID)

@@ -24,6 +24,7 @@ from tests.notifier.samples import (
     partner,
     rejected,
 )
+from tests.topics import publish
 
 pytestmark = pytest.mark.infra
 
@@ -220,3 +221,17 @@ async def test_after_a_kill_during_a_call_the_sms_is_looked_up_before_it_is_sent
     assert status.status == "sent"
     assert len(harness.texts()) == 1
     assert len(sent_calls(harness)) == 1
+
+
+async def test_an_older_state_of_a_partner_never_replaces_a_newer_one(harness: Harness) -> None:
+    await harness.start()
+    newer, older = partner("p1"), partner("p1", OTHER_REALTOR).model_copy(update={"status": "suspended"})
+    await publish(harness.bootstrap, [newer], source="/truce/intake", sequence=7)
+    await publish(harness.bootstrap, [older], source="/truce/intake", sequence=6)
+    await publish(harness.bootstrap, [partner("p2")], source="/truce/intake", sequence=1)
+    await harness.wait_for_row("SELECT 1 FROM partners WHERE partner_id = 'p2'")
+    await harness.wait_for_row("SELECT 1 FROM state_versions WHERE key = 'p1' AND sequence = 7")
+    await wait_until(lambda: "state_superseded" in harness.log.read_text(), "the older state is read")
+
+    (row,) = await harness.rows("SELECT person, status FROM partners WHERE partner_id = 'p1'")
+    assert tuple(row) == (newer.person, "active")

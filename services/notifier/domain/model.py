@@ -43,7 +43,8 @@ class Sms:
     `client` is the sealed client, or "" where the text names no client. `facts` are the other values in the text.
     `about` is the id of the lead or of the reward claim that the text is about: a later event about the same id makes
     an unsent SMS untrue, and `obsolete` then holds the reason. `place` is the number of this SMS among all SMS about
-    the client. `calls` is how many work rows were made for it. All times are business time.
+    the client. `event_order` is the order of its event among the events about the same lead or claim, None where that
+    is not known. `calls` is how many work rows were made for it. All times are business time.
     """
 
     message_id: UUID
@@ -68,10 +69,17 @@ class Sms:
     resend_of: UUID | None = None
     resent_by: str | None = None
     resent_why: str | None = None
+    event_order: int | None = None
 
     @property
     def text(self) -> Text:
         return TEXTS[self.template]
+
+    def is_later(self, other: "Sms") -> bool:
+        """Whether the event of this SMS happened after that of `other`, which is about the same lead or claim."""
+        if self.event_order is None or other.event_order is None:
+            return self.place > other.place
+        return self.event_order > other.event_order
 
     def drop_reason(self, now: datetime) -> str | None:
         """`superseded` or `too-late` if the SMS must not be sent any more, otherwise None."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from contracts.base import ClientMessage
@@ -23,6 +24,8 @@ from contracts.verdicts import LeadCheckDelayed, LeadRejected
 from services.notifier.domain import wording
 from services.notifier.domain.wording import Text
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -30,7 +33,7 @@ class Notice:
 
     `client` is the sealed client, or "" where the text names no client. `about` is the id of the reward claim, or None
     where the SMS is about the lead. `until` is when the text stops being true, or None where only the text's own
-    `valid_for` counts.
+    `valid_for` counts. `order` grows with the events about the same lead or claim; None where it is not known.
     """
 
     text: Text
@@ -38,6 +41,7 @@ class Notice:
     facts: Mapping[str, str] = field(default_factory=dict)
     about: str | None = None
     until: datetime | None = None
+    order: int | None = None
 
 
 def notice_of(event: ClientMessage, zone: ZoneInfo) -> Notice:
@@ -57,16 +61,17 @@ def notice_of(event: ClientMessage, zone: ZoneInfo) -> Notice:
             until = min(event.reserved_until, datetime.combine(last, time.min, zone).astimezone(UTC))
             return _reserved(wording.EXPIRING, event, until, days=str(event.days_left))
         case ReservationExpired():
-            return Notice(wording.EXPIRED, event.client)
+            return Notice(wording.EXPIRED, event.client, order=event.history_count)
         case ReservationClosed():
-            return Notice(wording.WON if event.outcome == "won" else wording.WITHDRAWN, event.client)
+            text = wording.WON if event.outcome == "won" else wording.WITHDRAWN
+            return Notice(text, event.client, order=event.history_count)
         case RewardClaimAccepted():
-            return _claim(wording.CLAIM_ACCEPTED, event)
+            return _claim(wording.CLAIM_ACCEPTED, event, event.accepted_at)
         case RewardAccrued():
             text = wording.ACCRUED if event.amount > 0 else wording.CORRECTED
-            return _claim(text, event, amount=f"{event.amount:.2f}", currency=event.currency)
+            return _claim(text, event, event.accrued_at, amount=f"{event.amount:.2f}", currency=event.currency)
         case RewardDeclined():
-            return _claim(wording.DECLINED, event, reason=wording.short(event.reason))
+            return _claim(wording.DECLINED, event, event.declined_at, reason=wording.short(event.reason))
         case LeadRejected():
             # The realtor's own reservation has a text of its own; all other reasons share one text: an SMS must not
             # show who holds a client, or why the lead was rejected.
@@ -79,8 +84,13 @@ def notice_of(event: ClientMessage, zone: ZoneInfo) -> Notice:
 
 
 def _reserved(text: Text, event: LiveReservation, until: datetime, **facts: str) -> Notice:
-    return Notice(text, event.client, {"through": wording.day(event.reserved_through), **facts}, until=until)
+    shown = {"through": wording.day(event.reserved_through), **facts}
+    return Notice(text, event.client, shown, until=until, order=event.history_count)
 
 
-def _claim(text: Text, event: RewardClaimAccepted | RewardAccrued | RewardDeclined, **facts: str) -> Notice:
-    return Notice(text, "", {"contract": wording.short(event.contract_number), **facts}, about=str(event.claim_id))
+def _claim(
+    text: Text, event: RewardClaimAccepted | RewardAccrued | RewardDeclined, at: datetime, **facts: str
+) -> Notice:
+    shown = {"contract": wording.short(event.contract_number), **facts}
+    # Events about a claim have no count; the time of the decision grows with them.
+    return Notice(text, "", shown, about=str(event.claim_id), order=(at - _EPOCH) // timedelta(microseconds=1))

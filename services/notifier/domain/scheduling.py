@@ -16,7 +16,8 @@ def notify(
 ) -> Decision[ClientState]:
     """Add the SMS about an event, and drop unsent SMS about the same lead or claim that the event makes untrue.
 
-    An event that was handled before changes nothing. Raises TypeError for a kind of event without a text.
+    The SMS about an event that comes after later events is dropped, unless its text is always true. An event that was
+    handled before changes nothing. Raises TypeError for a kind of event without a text.
     """
     notice = notice_of(event, policy.zone)
     # The id is derived from the event, so an event that is read again, also after a restore, adds no second SMS.
@@ -38,10 +39,16 @@ def notify(
         created_at=now,
         due_at=now,
         valid_until=min(notice.until or datetime.max.replace(tzinfo=now.tzinfo), now + notice.text.valid_for),
+        event_order=notice.order,
     )
     if notice.text is wording.DELAYED and any(other.about == about for other in client.messages):
         # The delay and the verdict come from different topics, and the verdict was read first.
         return Decision(client.put(dropped(sms, SUPERSEDED, now)))
+    if any(other.about == about and other.is_later(sms) for other in client.messages):
+        # The event was in the dead letters while later events were handled.
+        if notice.text.always_true:
+            return _schedule(client, sms, now, policy)
+        return Decision(client.put(dropped(sms, SUPERSEDED, now)), superseded=True)
     changed = [_superseded(other, now) for other in client.unsettled(about) if not other.text.always_true]
     return _schedule(client.put(*changed), sms, now, policy)
 
@@ -81,7 +88,7 @@ def resend(client: ClientState, order: Resend, cause: Cause, now: datetime, *, p
         return Decision(client, reply="not-failed")
     if any(sms.resend_of == first.message_id for sms in client.messages):
         return Decision(client, reply="already-resent")
-    later = (sms for sms in client.messages if sms.about == first.about and sms.place > first.place)
+    later = (sms for sms in client.messages if sms.about == first.about and sms.is_later(first))
     if not first.text.always_true and any(sms.resend_of is None for sms in later):
         return Decision(client, reply=SUPERSEDED)
     if now >= first.valid_until:

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import DateTime
+from sqlalchemy import BigInteger, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -53,6 +53,7 @@ class SmsRow(Table, table=True):
     resend_of: UUID | None
     resent_by: str | None
     resent_why: str | None
+    event_order: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class AttemptRow(Table, table=True):
