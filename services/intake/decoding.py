@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,6 +15,7 @@ from chassis.decision import Cause, derived_id
 from chassis.service import Input, Poison, Record
 from contracts import topics
 from contracts.base import Message
+from contracts.dead_letters import REPLAY, REPLAY_SINCE
 from contracts.person import InvalidName, InvalidPhone, Person, client_key, fold_name
 from contracts.portal import (
     ClaimReward,
@@ -112,9 +115,19 @@ class RequestDecoder:
         return PreparedRequest(Input(owner, submission, cause), client)
 
     def registration(
-        self, portal: str, key: str, body: RegisterPartner, trace: Cause, *, over_http: bool
+        self,
+        portal: str,
+        key: str,
+        body: RegisterPartner,
+        trace: Cause,
+        *,
+        over_http: bool,
+        first_read_at: datetime | None = None,
     ) -> PreparedRequest:
-        """Raises Unsealable, PlainNotAllowed, InvalidAgreement; ValueError for a partner without a person."""
+        """`first_read_at`: when the original of a replay was read; None for any other request.
+
+        Raises Unsealable, PlainNotAllowed, InvalidAgreement; ValueError for a partner without a person.
+        """
         if not body.agreement.number.isprintable():
             raise InvalidAgreement("unprintable characters in the agreement's number")
         if body.person is not None:
@@ -127,7 +140,9 @@ class RequestDecoder:
         content = [body.partner_id, typed.full_name, typed.phone, agreement, body.status]
         origin = Origin(portal, key, self._digest(content), RegisterPartner.ce_type, over_http)
         cause = _cause(origin, trace)
-        registration = PartnerRegistration(origin, body.partner_id, body.agreement, body.status)
+        registration = PartnerRegistration(
+            origin, body.partner_id, body.agreement, body.status, first_read_at=first_read_at
+        )
         try:
             person = Person.parse(typed.full_name, typed.phone)
         except (InvalidName, InvalidPhone) as error:
@@ -165,9 +180,13 @@ class RequestDecoder:
             if isinstance(body, SubmitLead):
                 return self.submission(portal, key, body, trace, over_http=False).input
             if isinstance(body, RegisterPartner):
-                return self.registration(portal, key, body, trace, over_http=False).input
+                first_read_at = _first_read(headers)
+                return self.registration(portal, key, body, trace, over_http=False, first_read_at=first_read_at).input
             assert isinstance(body, LeadRequestBody)
-            return self.lead_request(portal, key, body, trace, over_http=False)
+            item = self.lead_request(portal, key, body, trace, over_http=False)
+            if isinstance(item.body, RewardSettlement):
+                return replace(item, body=replace(item.body, first_read_at=_first_read(headers)))
+            return item
         except PlainNotAllowed:
             raise Poison("plain-client") from None
         except Unsealable:
@@ -232,6 +251,22 @@ def _cause(origin: Origin, trace: Cause) -> Cause:
     # The id depends on the content too: other content under the same request id is another cause.
     identity = str(derived_id(f"{origin.portal}/{origin.key}/{origin.digest}", origin.kind))
     return Cause(identity, trace.correlation or identity, trace.traceparent)
+
+
+def _first_read(headers: Mapping[str, str]) -> datetime | None:
+    """When the original of a replay was first read; None for a record that is no replay, or an earlier version's."""
+    mark, since = headers.get(REPLAY), headers.get(REPLAY_SINCE)
+    if mark is None or since is None:
+        return None
+    try:
+        at = datetime.fromisoformat(since)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        return None
+    # A record that was parked has a token, and none overtook it. One that was not was overtaken by the later records of
+    # its own batch, which have the same time.
+    return at if " " in mark else at - datetime.resolution
 
 
 def _fold(name: str) -> FoldedName:

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -178,3 +180,27 @@ def test_request_without_a_valid_correlation_gets_its_own() -> None:
     item = decoded(LEAD, ce_correlationid="x" * 256)
 
     assert item.cause.correlation == item.cause.id
+
+
+SETTLEMENT = {"claim_id": str(UUID(int=1)), "decision": "decline", "reason": "нет сделки", "decided_by": "vera"}
+SINCE = "2026-11-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(("kind", "body"), [("register-partner.v1", PARTNER), ("settle-reward.v1", SETTLEMENT)])
+def test_replay_holds_the_time_at_which_its_record_was_first_read(kind: str, body: dict[str, Any]) -> None:
+    def first_read(replay: str | None = None, since: str | None = None) -> datetime | None:
+        marks = {"replay": replay, "replay-since": since}
+        headers = {"ce_type": kind, **{name: mark for name, mark in marks.items() if mark is not None}}
+        read_at: datetime | None = read(json.dumps(body).encode(), headers).body.first_read_at
+        return read_at
+
+    assert first_read("intake 00000000-0000-4000-8000-000000000000", SINCE) == datetime.fromisoformat(SINCE)
+    # Later records of its batch overtook a record that was not parked.
+    not_parked = first_read("intake", SINCE)
+    assert not_parked is not None
+    assert not_parked < datetime.fromisoformat(SINCE)
+    assert first_read() is None
+    assert first_read("intake") is None
+    assert first_read(None, SINCE) is None
+    assert first_read("intake", "yesterday") is None
+    assert first_read("intake", "2026-11-01T12:00:00") is None

@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from contracts.sealing import encrypt_to
+from contracts.topics import DEAD_LETTERS
 from contracts.verdicts import LeadRejected
 from tests.contracts.keys import KEY, sealer
 from tests.intake.harness import Portal, sealing_key
 from tests.process import until
-from tests.topics import publish
+from tests.topics import publish, published
 
 pytestmark = pytest.mark.infra
 
@@ -220,6 +221,28 @@ async def test_partner_on_a_topic_is_registered(portal: Portal) -> None:
     (event,) = await portal.published("partners", "partner.v1", 1)
     assert (event["partner_id"], event["status"]) == (boris, "active")
     assert sealer(KEY).open(event["person"], boris).phone == "+79165550123"
+
+
+async def test_late_replay_of_a_registration_does_not_replace_a_newer_one(portal: Portal) -> None:
+    boris, carol = f"boris-of-{portal.name}", f"carol-of-{portal.name}"
+    sealed = encrypt_to(sealing_key((await _jwks(portal.http))["keys"]), json.dumps(CLIENT).encode())
+    body = {"partner_id": boris, "person": sealed, "agreement": {"number": "B-1", "signed_on": "2026-02-01"}}
+    first_read_at = datetime.now(UTC).isoformat().encode()
+    await portal.send("newer", {**body, "status": "suspended"}, kind="register-partner.v1")
+    await portal.published("partners", "partner.v1", 1)
+
+    letter = str(uuid.uuid4())
+    late = [("replay", b"intake"), ("replay-letter", letter.encode()), ("replay-since", first_read_at)]
+    await portal.send("older", {**body, "status": "active"}, kind="register-partner.v1", headers=late)
+    await portal.send("marker", {**body, "partner_id": carol}, kind="register-partner.v1")
+
+    events = await portal.published("partners", "partner.v1", 2)
+    assert {event["partner_id"]: event["status"] for event in events} == {boris: "suspended", carol: "active"}
+    assert len(events) == 2
+    (answer,) = await published(
+        portal.bootstrap, DEAD_LETTERS, "dead-letter-replayed.v1", 1, lambda value: value["letter"] == letter
+    )
+    assert answer["outcome"] == "superseded"
 
 
 async def test_rejection_is_shown_without_its_true_reason(portal: Portal) -> None:

@@ -60,7 +60,10 @@ class RewardClaim:
 
 @dataclass(frozen=True, slots=True)
 class RewardSettlement:
-    """The builder accrues or declines the reward of a claim. `refusal`: accrual without amount or currency."""
+    """The builder accrues or declines the reward of a claim. `refusal`: accrual without amount or currency.
+
+    `first_read_at`: when the record was read and became a dead letter; None for a request that is no replay.
+    """
 
     origin: Origin
     claim_id: UUID
@@ -70,6 +73,7 @@ class RewardSettlement:
     reason: str
     decided_by: str
     refusal: str | None = None
+    first_read_at: datetime | None = None
 
 
 LeadRequest = Return | Withdrawal | RewardClaim | RewardSettlement
@@ -172,8 +176,10 @@ def _event(
         case RewardClaim():
             return RewardClaimed(**base_fields, claim_id=request.origin.request_id, note=request.note)
         case RewardSettlement():
+            # A decision that was in the dead letters must not replace a later decision.
+            made_at = request.first_read_at or now
             return RewardSettlementRequested(
-                **base_fields,
+                **{**base_fields, "requested_at": made_at},
                 claim_id=request.claim_id,
                 decision=request.decision,
                 amount=request.amount,

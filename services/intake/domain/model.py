@@ -62,7 +62,8 @@ class PartnerRegistration:
     """A portal registers a partner or changes one.
 
     `person` is the sealed person, `digest` a keyed hash of the person's name and phone, in hex. `refusal` is the code
-    of a refusal that follows from the content alone; `person` and `digest` are empty then.
+    of a refusal that follows from the content alone; `person` and `digest` are empty then. `first_read_at`: when the
+    record was read and became a dead letter; None for a request that is no replay.
     """
 
     origin: Origin
@@ -72,6 +73,7 @@ class PartnerRegistration:
     person: str = ""
     digest: str = ""
     refusal: str | None = None
+    first_read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +178,15 @@ class ClientState:
 
 @dataclass(frozen=True, slots=True)
 class PartnerState:
-    """What the rule about one partner reads: its newest registration, portals' scopes, recorded requests."""
+    """What the rule about one partner reads: its newest registration, portals' scopes, recorded requests.
+
+    `registered_at`: when the newest registration was first read; None for one that an earlier version recorded.
+    """
 
     partner: PartnerRegistration | None = None
     scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     requests: Mapping[RequestKey, RecordedRequest] = field(default_factory=dict)
+    registered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

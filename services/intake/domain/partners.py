@@ -16,7 +16,8 @@ def register_partner(
 ) -> Decision[PartnerState]:
     """Record a partner's agreement and status; publish `partner` only when something changed.
 
-    Replies with `Registered` or `Refused`.
+    The replay of a registration that was read before the newest registration changes nothing. Replies with `Registered`
+    or `Refused`.
     """
     origin = registration.origin
     recorded = find_recorded(state.requests, origin)
@@ -33,6 +34,10 @@ def register_partner(
         state = replace(state, requests={**state.requests, (origin.portal, origin.key): request})
     if reason is not None:
         return refuse(state, origin, reason, now, partner_id=registration.partner_id)
+    at = registration.first_read_at
+    if at is not None and state.registered_at is not None and at < state.registered_at:
+        return Decision(state, reply=Registered(created=False), superseded=True)
+    state = replace(state, registered_at=at or now)
     before = state.partner
     if before is not None and _content(before) == _content(registration):
         return Decision(state, reply=Registered(created=False))

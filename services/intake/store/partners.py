@@ -21,19 +21,21 @@ class PartnerStore:
         """The state of every partner id among `inputs`."""
         partner_ids = sorted({item.key for item in inputs})
         found = await fetch(tx, PartnerRow, "partner_id", partner_ids)
-        partners = {row["partner_id"]: _registration_of(row) for row in found}
+        partners = {row["partner_id"]: (_registration_of(row), row["registered_at"]) for row in found}
         context = await fetch_context(tx, inputs)
-        return {
-            partner_id: PartnerState(partners.get(partner_id), context.scopes, context.requests)
-            for partner_id in partner_ids
-        }
+        states = {}
+        for partner_id in partner_ids:
+            partner, registered_at = partners.get(partner_id, (None, None))
+            states[partner_id] = PartnerState(partner, context.scopes, context.requests, registered_at)
+        return states
 
     def save(self, changes: Mapping[str, tuple[PartnerState, PartnerState]]) -> Sequence[Rows]:
         """The rows of partners and requests that differ between the states (before, after) of each partner."""
         partners = [
-            _row_of(after.partner)
+            {**_row_of(after.partner), "registered_at": after.registered_at}
             for before, after in changes.values()
-            if after.partner is not None and after.partner is not before.partner
+            if after.partner is not None
+            and (after.partner is not before.partner or after.registered_at != before.registered_at)
         ]
         return [Rows(PartnerRow, partners), *changed_requests(changes.values())]
 

@@ -74,7 +74,8 @@ class LeadRow(Table, table=True):
 
 
 class PartnerRow(Table, table=True):
-    """The newest registration of a partner. `person` is sealed, `digest` a keyed hash of it."""
+    """The newest registration of a partner, first read at `registered_at`. `person` is sealed, `digest` a keyed hash of
+    it."""
 
     __tablename__ = "partners"
 
@@ -83,3 +84,4 @@ class PartnerRow(Table, table=True):
     digest: str
     agreement: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     status: str
+    registered_at: datetime | None = Field(default=None, sa_type=_TIME)
