@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from chassis.commands import typed
 from chassis.commands.console import print_rows
 from chassis.settings import KafkaSettings, load
 from services.ops.letters import Action, Letter, Unsealed, choose, in_replay_order, unseal
@@ -38,7 +39,10 @@ OfService = Annotated[str | None, typer.Option("--service", help="only letters o
 OfReason = Annotated[str | None, typer.Option("--with-reason", help="only letters with this reason")]
 All = Annotated[bool, typer.Option("--all", help="every open letter that the other options leave")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be done, and do nothing")]
-By = Annotated[str, typer.Option(help="who decides; published with the decision (default: the user of this system)")]
+By = Annotated[
+    str | None,
+    typer.Option(help="who decides; published with the decision (default: the user of this system)", parser=typed.who),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 
 
@@ -79,7 +83,7 @@ def replay(
     reason: OfReason = None,
     everything: All = False,
     dry_run: DryRun = False,
-    by: By = "",
+    by: By = None,
 ) -> None:
     """Publish records to their service once more, oldest first."""
     _resolve("replayed", _chosen(letters, service, reason, everything=everything), by, "replay", dry_run=dry_run)
@@ -88,20 +92,23 @@ def replay(
 @app.command()
 def discard(
     because: Annotated[
-        str, typer.Option("--because", help="why the record will never be handled; published with the decision")
+        str,
+        typer.Option(
+            "--because", help="why the record will never be handled; published with the decision", parser=typed.why
+        ),
     ],
     letters: Ids = None,
     service: OfService = None,
     reason: OfReason = None,
     everything: All = False,
     dry_run: DryRun = False,
-    by: By = "",
+    by: By = None,
 ) -> None:
     """Discard records for good. The records that are parked behind a discarded record may then be replayed."""
     _resolve("discarded", _chosen(letters, service, reason, everything=everything), by, because, dry_run=dry_run)
 
 
-def _resolve(action: Action, letters: Sequence[Letter], by: str, reason: str, *, dry_run: bool) -> None:
+def _resolve(action: Action, letters: Sequence[Letter], by: str | None, reason: str, *, dry_run: bool) -> None:
     unsealed = in_replay_order(_unsealed(letters))
     outcome = f"would be {action}" if dry_run else action
     for letter, original in unsealed:
