@@ -1,5 +1,6 @@
 """CloudEvents 1.0 in Kafka's binary mode: the headers of a record, written and read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -13,6 +14,8 @@ from chassis.decision import Cause, Message, named_id
 
 Headers = list[tuple[str, bytes]]
 
+# The escape of NUL, but not a backslash in the text with `u0000` behind it.
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _INBOX = UUID("0d0c5a52-7c1e-4c39-9a0b-6f2f6f0d1f77")
 
 
@@ -32,6 +35,15 @@ class Outgoing(NamedTuple):
     def headers(self) -> Headers:
         """The headers of the Kafka record. Encoded only when the event is published: many are only stored at first."""
         return [(name, text.encode()) for name, text in self.texts]
+
+    def is_storable(self) -> bool:
+        """Whether the services that read the event can store its texts in PostgreSQL: none of them holds NUL."""
+        # A lone surrogate never gets this far: the JSON cannot be written.
+        return not (
+            "\0" in self.key
+            or (b"\\u0000" in self.value and _NUL_IN_JSON.search(self.value))
+            or ("\\u0000" in self.stored and _NUL_IN_JSON.search(self.stored.encode()))
+        )
 
     def size(self) -> int:
         """Bytes of the value and of the headers as the outbox stores them."""
@@ -85,9 +97,9 @@ def encode(
 
 
 def read_headers(raw: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Header values as text, by name. Bytes that are not UTF-8 are replaced and null values left out, so that no record
-    is lost over its headers."""
-    return {name: value.decode(errors="replace") for name, value in raw if value is not None}
+    """Header values as text, by name. Bytes that are not UTF-8 and NUL, which PostgreSQL cannot store, are replaced and
+    null values left out, so that no record is lost over its headers."""
+    return {name: value.decode(errors="replace").replace("\0", "\ufffd") for name, value in raw if value is not None}
 
 
 def cause_of(headers: dict[str, str]) -> Cause:

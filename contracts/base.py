@@ -14,6 +14,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from contracts.text import LINES, ONE_LINE, STORABLE
+
 PartnerId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 ClientKey = Annotated[str, StringConstraints(pattern=r"^k1:[0-9a-f]{64}$")]
 Sealed = Annotated[
@@ -24,8 +26,22 @@ Sealed = Annotated[
     ),
 ]
 # The name of a member of the builder's staff, and the reason of a decision. Never the data of a client.
-StaffName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-TypedText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+StaffName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    ONE_LINE,
+    Field(description="One line without control characters"),
+]
+TypedText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1000),
+    LINES,
+    Field(description="Text without control characters but line feed"),
+]
+# The same in the events of intake and of the services behind it. Topics and tables hold texts of earlier versions,
+# which let control characters pass, and every version reads what earlier versions wrote.
+RecordedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), STORABLE]
+RecordedText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), STORABLE]
 PartnerStatus = Literal["active", "suspended"]
 RejectionReason = Literal["already-yours", "held-by-partner", "known-to-builder", "not-a-client", "already-sold"]
 Time = AwareDatetime

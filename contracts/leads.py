@@ -13,10 +13,10 @@ from contracts.base import (
     Currency,
     Message,
     PartnerId,
+    RecordedName,
+    RecordedText,
     Sealed,
-    StaffName,
     Time,
-    TypedText,
 )
 from contracts.portal import Consent
 
@@ -46,8 +46,8 @@ class ReturnRequested(_Request):
     ce_type: ClassVar[str] = "return-requested.v1"
     topic: ClassVar[str] = topics.LEADS
 
-    manager: StaffName
-    reason: TypedText
+    manager: RecordedName
+    reason: RecordedText
 
 
 class WithdrawalRequested(_Request):
@@ -59,8 +59,8 @@ class WithdrawalRequested(_Request):
     ce_type: ClassVar[str] = "withdrawal-requested.v1"
     topic: ClassVar[str] = topics.LEADS
 
-    manager: StaffName | None = None
-    reason: TypedText
+    manager: RecordedName | None = None
+    reason: RecordedText
 
 
 class RewardClaimed(_Request):
@@ -70,7 +70,7 @@ class RewardClaimed(_Request):
     topic: ClassVar[str] = topics.LEADS
 
     claim_id: UUID
-    note: TypedText | None = None
+    note: RecordedText | None = None
 
 
 class RewardSettlementRequested(_Request):
@@ -83,12 +83,12 @@ class RewardSettlementRequested(_Request):
     decision: Literal["accrue", "decline"]
     amount: Amount | None = None
     currency: Currency | None = None
-    reason: TypedText
-    decided_by: StaffName
+    reason: RecordedText
+    decided_by: RecordedName
 
 
 class RequestRefused(Message):
-    """A portal's request that is valid as a message but was refused. `reason` is one of the published codes.
+    """A portal's request that can be read but was refused. `reason` is one of the published codes.
 
     Intake publishes it to `leads` with the request id as the key, reservations to `reservations` with the client key.
     """
@@ -101,6 +101,7 @@ class RequestRefused(Message):
     portal_request_id: Annotated[str, Field(description="ce_id of the portal's request")]
     request_type: str
     reason: str
+    field: Annotated[str | None, Field(description="path of the field to change, where it is known")] = None
     partner_id: PartnerId | None = None
     lead_id: UUID | None = None
     client_key: ClientKey | None = None

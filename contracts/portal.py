@@ -4,13 +4,14 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts import topics
 from contracts.base import Amount, Currency, Message, PartnerId, PartnerStatus, StaffName, Time, TypedText
+from contracts.text import LINES, NAME, ONE_LINE, PHONE
 
-FullName = Annotated[str, StringConstraints(max_length=300)]
-RawPhone = Annotated[str, StringConstraints(max_length=64)]
+FullName = Annotated[str, StringConstraints(max_length=300), NAME]
+RawPhone = Annotated[str, StringConstraints(max_length=64), PHONE]
 
 
 class _Part(BaseModel):
@@ -32,7 +33,12 @@ class Consent(_Part):
 
 
 class Agreement(_Part):
-    number: Annotated[str, StringConstraints(min_length=1, max_length=50)]
+    number: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=50),
+        ONE_LINE,
+        Field(description="One line without control characters"),
+    ]
     signed_on: date
 
 
@@ -67,7 +73,15 @@ class SubmitLead(Message):
     partner_id: PartnerId
     client: PlainPerson | str
     consent: Consent | None = None
-    note: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    note: (
+        Annotated[
+            str,
+            StringConstraints(max_length=1000),
+            LINES,
+            Field(description="Text without control characters but line feed"),
+        ]
+        | None
+    ) = None
 
 
 class ReturnLead(Message):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts import topics
-from contracts.base import Amount, ClientMessage, Currency, Sealed, StaffName, Time, TypedText
+from contracts.base import Amount, ClientMessage, Currency, RecordedName, RecordedText, Sealed, Time
 from contracts.leads import RequestRefused
 
 
@@ -144,8 +144,8 @@ class RewardAccrued(_Reward):
 
     amount: Amount
     currency: Currency
-    decided_by: StaffName
-    reason: TypedText
+    decided_by: RecordedName
+    reason: RecordedText
     accrued_at: Time
 
 
@@ -155,8 +155,8 @@ class RewardDeclined(_Reward):
     ce_type: ClassVar[str] = "reward-declined.v1"
     topic: ClassVar[str] = topics.RESERVATIONS
 
-    decided_by: StaffName
-    reason: TypedText
+    decided_by: RecordedName
+    reason: RecordedText
     declined_at: Time
 
 

@@ -11,6 +11,7 @@ import structlog
 import typer
 
 from chassis.clock import Clock
+from chassis.commands import typed
 from chassis.database.pool import Connection, Database, rows
 from chassis.settings import ServiceSettings, load
 
@@ -70,8 +71,8 @@ def add_commands(app: typer.Typer, name: str, settings: type[ServiceSettings], s
     @app.command()
     def erase(
         reference: Annotated[UUID, typer.Argument(help="номер любого дела этого человека")],
-        who: Annotated[str, typer.Option(help="кто решил")],
-        why: Annotated[str, typer.Option(help="почему: например, номер обращения")],
+        who: Annotated[str, typer.Option(help="кто решил", parser=typed.who)],
+        why: Annotated[str, typer.Option(help="почему: например, номер обращения", parser=typed.why)],
     ) -> None:
         """Стереть персональные данные одного человека сейчас."""
         refusal = asyncio.run(_with(load(settings), name, lambda database: _erase_one(database, sealed, reference)))

@@ -28,7 +28,7 @@ from chassis.consumer.records import (
     original_of,
     read_replay,
 )
-from chassis.database.errors import is_deployment_fault, is_transient
+from chassis.database.errors import Consequence, consequence, described
 from chassis.decision import Cause, Message
 from chassis.envelope import inbox_id, read_headers
 from chassis.kafka_quirks import batch_subscription
@@ -91,6 +91,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._joined = False
         self._halted: str | None = None
         self._waiting_for: str | None = None
+        self._stopped_by: str | None = None
+        self._stopped_at = 0.0
         self._batch_since: float | None = None
         self._progress_at = time.monotonic()
         self._lag = 0
@@ -157,6 +159,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return f"not yet a member of the consumer group ({self.name})"
         if self._halted is not None:
             return f"reading stopped: {self._halted}"
+        if self._stopped_by is not None:
+            since_s = time.monotonic() - self._stopped_at
+            return f"reading stopped {since_s:.0f} s ago, repair the database: {self._stopped_by} ({self.name})"
         if self._waiting_for is not None:
             return f"a batch is retried after {self._waiting_for} ({self.name})"
         if self._batch_since is not None and (took := time.monotonic() - self._batch_since) > SLOW_BATCH_S:
@@ -180,7 +185,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def _idle_s(self) -> float:
         """Seconds since the last handled batch, while records are waiting and nothing explains it; else 0."""
-        if not self._lag or self._waiting_for is not None or self._halted is not None:
+        if not self._lag or any((self._waiting_for, self._stopped_by, self._halted)):
             return 0.0
         return time.monotonic() - self._progress_at
 
@@ -318,10 +323,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.critical("reading_halted", topics=self.name, reason=self._halted)
                 await self._stopping.wait()
             except Exception as error:
-                if is_deployment_fault(error) or not is_transient(error):
-                    log.critical("batch_failed", topics=self.name, exc_info=error)
-                self._waiting_for = type(error).__name__
-                log.warning("batch_retried", topics=self.name, size=len(inputs), error=type(error).__name__)
+                self._note_failure(error, len(inputs))
                 attempt += 1
                 try:
                     async with asyncio.timeout(backoff_s(attempt, 0.1, 5.0)):
@@ -329,6 +331,36 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 except TimeoutError:
                     pass
             else:
-                self._waiting_for = None
+                self._note_success()
                 return True
         return False
+
+    def _note_failure(self, error: Exception, size: int) -> None:
+        """Log why the batch of `size` inputs is not committed, and keep it for the health checks."""
+        follows = consequence(error)
+        if follows is Consequence.STOP_READING:
+            self._waiting_for = None
+            self._set_stopped(described(error), error)
+            return
+        if follows is not Consequence.WAIT:
+            log.critical("batch_failed", topics=self.name, exc_info=error)
+        self._waiting_for = type(error).__name__
+        self._set_stopped(None)
+        log.warning("batch_retried", topics=self.name, size=size, error=self._waiting_for)
+
+    def _note_success(self) -> None:
+        self._waiting_for = None
+        self._set_stopped(None)
+
+    def _set_stopped(self, reason: str | None, error: Exception | None = None) -> None:
+        """Note that reading is stopped for `reason`, or is not (None). Logged when it changes, not at each attempt."""
+        before, self._stopped_by = self._stopped_by, reason
+        if reason == before:
+            return
+        if before is None:
+            self._stopped_at = time.monotonic()
+        metrics.READING_STOPPED.labels(self._group).set(reason is not None)
+        if reason is not None:
+            log.critical("reading_stopped", topics=self.name, reason=reason, exc_info=error)
+        else:
+            log.warning("reading_resumed", topics=self.name, after_s=round(time.monotonic() - self._stopped_at))

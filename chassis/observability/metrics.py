@@ -19,6 +19,9 @@ CONSUMER_LAG: Final = Gauge("truce_consumer_lag_records", "Records of a topic no
 UNREADABLE_PARTITIONS: Final = Gauge(
     "truce_unreadable_partitions", "Partitions that are paused: their records cannot be decoded", ["topic", "group"]
 )
+READING_STOPPED: Final = Gauge(
+    "truce_reading_stopped", "1 while a group reads nothing until a person repairs the database", ["group"]
+)
 MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
 STATES_SUPERSEDED: Final = Counter(
     "truce_states_superseded_total", "Messages that hold an older state than the service has: ignored", ["kind"]

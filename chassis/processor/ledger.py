@@ -30,6 +30,10 @@ _INSERT_WORK: Final = """
 """
 
 
+class UnstorableEvent(ValueError):
+    """An event that its readers could not store. The message names the kind of the event and quotes nothing of it."""
+
+
 class Ledger:
     """Events and tasks of one transaction. `now` is the business time of all its decisions."""
 
@@ -47,13 +51,19 @@ class Ledger:
         self._written: list[ClaimedTask] = []
 
     def record(self, item: Input, events: Sequence[Event]) -> None:
-        """Record the events of a decision. Raises TypeError for an undeclared message, ValueError if too large."""
+        """Record the events of a decision.
+
+        Raises TypeError for an undeclared message, ValueError for one that is too large or that no reader can store:
+        so the input that causes it fails, and not its readers.
+        """
         for event in events:
             if type(event.message) not in self._produced:
                 raise TypeError(f"{type(event.message).__name__} is not among what this service produces")
             outgoing = self._encode(event.message, event.cause or item.cause, "" if event.cause else item.step)
             if (size := outgoing.size()) > MAX_EVENT_BYTES:
                 raise ValueError(f"{event.message.ce_type} of {size} bytes is over the limit of {MAX_EVENT_BYTES}")
+            if not outgoing.is_storable():
+                raise UnstorableEvent(f"{event.message.ce_type} holds NUL, which PostgreSQL cannot store")
             self.events.append(outgoing)
 
     def record_dead_letter(self, item: Input, reason: str, token: UUID | None) -> None:

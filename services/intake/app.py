@@ -19,7 +19,7 @@ from contracts.reservations import AnyReservation, ReservationRequestRefused
 from contracts.verdicts import LeadRejected
 from services.intake.decoding import RequestDecoder
 from services.intake.domain.lead_requests import LeadRequest, take_lead_request
-from services.intake.domain.model import PartnerRegistration, Submission
+from services.intake.domain.model import FaultyRequest, PartnerRegistration, Submission
 from services.intake.domain.partners import register_partner
 from services.intake.domain.projection import (
     AnyReward,
@@ -29,6 +29,7 @@ from services.intake.domain.projection import (
     record_reward,
 )
 from services.intake.domain.quota import QuotaLimits
+from services.intake.domain.refusals import refuse_faulty_request
 from services.intake.domain.submission import submit_lead
 from services.intake.http.app import application
 from services.intake.settings import Settings
@@ -55,6 +56,7 @@ def build(settings: Settings) -> Service:
             Rule(Submission, clients, submit_lead),
             Rule(PartnerRegistration, partners, register_partner),
             *(Rule(kind, clients, take) for kind in get_args(LeadRequest)),
+            Rule(FaultyRequest, clients, refuse_faulty_request),
             Rule(LeadRejected, clients, record_rejection, topic=topics.VERDICTS),
             *(Rule(kind, clients, record_reservation, topic=topics.RESERVATIONS) for kind in get_args(AnyReservation)),
             *(Rule(kind, clients, record_reward, topic=topics.RESERVATIONS) for kind in get_args(AnyReward)),

@@ -2,14 +2,15 @@
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from chassis.decision import Cause, derived_id
 from chassis.service import Input, Poison, Record
@@ -27,6 +28,7 @@ from contracts.portal import (
     WithdrawLead,
 )
 from contracts.sealing import Sealer, Unsealable, decrypt_with
+from contracts.text import INVALID_NAME, INVALID_PHONE, INVALID_TEXT
 from services.intake.domain.lead_requests import (
     FoldedName,
     LeadRequest,
@@ -35,8 +37,10 @@ from services.intake.domain.lead_requests import (
     RewardSettlement,
     Withdrawal,
 )
-from services.intake.domain.model import Lead, Origin, PartnerRegistration, Submission
+from services.intake.domain.model import FaultyRequest, Lead, Origin, PartnerRegistration, Submission
 from services.intake.settings import Settings
+
+M = TypeVar("M", bound=BaseModel)
 
 LeadRequestBody = ReturnLead | WithdrawLead | ClaimReward | SettleReward
 _KINDS: dict[str, type[Message]] = {
@@ -46,6 +50,14 @@ _KINDS: dict[str, type[Message]] = {
 # Ids from portals become headers and column values: PostgreSQL cannot store NUL, and Kafka refuses too large a record.
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+# pydantic finds a lone surrogate by itself in a field that has no type of `contracts.text`.
+_TEXT_CODES: Final = {
+    INVALID_TEXT: "invalid-text",
+    INVALID_NAME: "invalid-name",
+    INVALID_PHONE: "invalid-phone",
+    "string_unicode": "invalid-text",
+}
 
 
 def is_request_id(text: str | None) -> bool:
@@ -59,8 +71,13 @@ def incoming_trace(correlation: str | None, traceparent: str | None) -> Cause:
     return Cause("", kept, traceparent if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) else None)
 
 
-class InvalidAgreement(ValueError):
-    """The agreement's number holds unprintable characters. The message holds no part of the number."""
+class InvalidText(ValueError):
+    """A text holds forbidden characters. `code` is the refusal, `field` the path of the text in the request."""
+
+    def __init__(self, code: str, field: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.field = field
 
 
 class PlainNotAllowed(ValueError):
@@ -98,8 +115,8 @@ class RequestDecoder:
         return _fold(client.full_name) if client is not None else ()
 
     def submission(self, portal: str, key: str, body: SubmitLead, trace: Cause, *, over_http: bool) -> PreparedRequest:
-        """Raises Unsealable, PlainNotAllowed."""
-        typed = self._plain_person(body.client, over_http)
+        """Raises Unsealable, InvalidText, PlainNotAllowed."""
+        typed = self._plain_person(body.client, over_http, "client")
         consent = None if body.consent is None else body.consent.model_dump(mode="json")
         content = [body.partner_id, typed.full_name, typed.phone, consent, body.note]
         origin = Origin(portal, key, self._digest(content), SubmitLead.ce_type, over_http)
@@ -126,14 +143,12 @@ class RequestDecoder:
     ) -> PreparedRequest:
         """`first_read_at`: when the original of a replay was read; None for any other request.
 
-        Raises Unsealable, PlainNotAllowed, InvalidAgreement; ValueError for a partner without a person.
+        Raises Unsealable, InvalidText, PlainNotAllowed; ValueError for a partner without a person.
         """
-        if not body.agreement.number.isprintable():
-            raise InvalidAgreement("unprintable characters in the agreement's number")
         if body.person is not None:
-            typed = self._plain_person(body.person, over_http)
+            typed = self._plain_person(body.person, over_http, "person")
         elif body.full_name is not None and body.phone is not None:
-            typed = self._plain_person(PlainPerson(full_name=body.full_name, phone=body.phone), over_http)
+            typed = self._plain_person(PlainPerson(full_name=body.full_name, phone=body.phone), over_http, "")
         else:
             raise ValueError("no person")
         agreement = body.agreement.model_dump(mode="json")
@@ -156,11 +171,11 @@ class RequestDecoder:
         return PreparedRequest(Input(body.partner_id, registration, cause), person)
 
     def lead_request(self, portal: str, key: str, body: LeadRequestBody, trace: Cause, *, over_http: bool) -> Input:
-        """Raises Unsealable, PlainNotAllowed."""
+        """Raises Unsealable, InvalidText, PlainNotAllowed."""
         content = body.model_dump(mode="json")
         typed = None
         if isinstance(body, ReturnLead):
-            typed = self._plain_person(body.client, over_http)
+            typed = self._plain_person(body.client, over_http, "client")
             content["client"] = [typed.full_name, typed.phone]
         origin = Origin(portal, key, self._digest([content]), body.ce_type, over_http)
         state_key, request = self._lead_request(origin, body, typed)
@@ -176,7 +191,7 @@ class RequestDecoder:
             raise Poison("unknown-type")
         trace = incoming_trace(headers.get("ce_correlationid"), headers.get("traceparent"))
         try:
-            body = _KINDS[kind].model_validate_json(record.value or b"")
+            body = _read(_KINDS[kind], record.value or b"")
             if isinstance(body, SubmitLead):
                 return self.submission(portal, key, body, trace, over_http=False).input
             if isinstance(body, RegisterPartner):
@@ -187,12 +202,21 @@ class RequestDecoder:
             if isinstance(item.body, RewardSettlement):
                 return replace(item, body=replace(item.body, first_read_at=_first_read(headers)))
             return item
+        except InvalidText as error:
+            return self._faulty_request(portal, key, kind, record.value or b"", error, trace)
         except PlainNotAllowed:
             raise Poison("plain-client") from None
         except Unsealable:
             raise Poison("does-not-open") from None
         except ValueError:
             raise Poison("invalid") from None
+
+    def _faulty_request(
+        self, portal: str, key: str, kind: str, content: bytes, error: InvalidText, trace: Cause
+    ) -> Input:
+        origin = Origin(portal, key, self._digest_of(content), kind, over_http=False)
+        request = FaultyRequest(origin, error.code, error.field)
+        return Input(f"request:{portal}/{key}", request, _cause(origin, trace))
 
     def _lead_request(
         self, origin: Origin, body: LeadRequestBody, typed: PlainPerson | None
@@ -231,20 +255,60 @@ class RequestDecoder:
                 )
                 return f"claim:{body.claim_id}", settlement
 
-    def _plain_person(self, client: PlainPerson | str, over_http: bool) -> PlainPerson:
+    def _plain_person(self, client: PlainPerson | str, over_http: bool, field: str) -> PlainPerson:
+        """The person in a request, at the path `field`."""
         if isinstance(client, PlainPerson):
             # Over HTTP the transport encrypts the client; a topic stores the record as it is.
             if not over_http and not self._plain_on_topic:
                 raise PlainNotAllowed("a client on a topic must be sealed")
             return client
         try:
-            return PlainPerson.model_validate_json(decrypt_with([self._unsealing], client))
+            return _read(PlainPerson, decrypt_with([self._unsealing], client), (field,))
         except ValidationError:
             raise Unsealable("holds no client") from None
 
     def _digest(self, content: list[Any]) -> str:
         """A hash of a request's content, in hex. It is keyed, so nobody can find the phone by trying phones."""
-        return hmac.digest(self._secret, b"digest\n" + orjson.dumps(content), hashlib.sha256).hex()
+        return self._digest_of(orjson.dumps(content))
+
+    def _digest_of(self, content: bytes) -> str:
+        return hmac.digest(self._secret, b"digest\n" + content, hashlib.sha256).hex()
+
+
+def text_code(kind: str) -> str | None:
+    """The published code of an error about forbidden characters, by pydantic's type of the error; None for others."""
+    return _TEXT_CODES.get(kind)
+
+
+def field_path(place: Sequence[str | int]) -> str:
+    """The dotted path of a field in a request, from the place of an error of pydantic."""
+    return ".".join(str(part) for part in place if part not in ("body", "PlainPerson", "str"))
+
+
+def _read(model: type[M], content: bytes, place: tuple[str, ...] = ()) -> M:
+    """The model in a JSON text that stands at `place` in the request. Raises InvalidText, and ValidationError."""
+    try:
+        try:
+            return model.model_validate_json(content)
+        except ValidationError as error:
+            if error.errors()[0]["type"] != "json_invalid":
+                raise
+            # pydantic's parser takes a lone surrogate for a mistake in the JSON; Python's parser lets the field be
+            # named, as FastAPI does for requests over HTTP.
+            return model.model_validate(_parsed(content, error))
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            if (code := text_code(one["type"])) is not None:
+                raise InvalidText(code, field_path((*place, *one["loc"]))) from None
+        raise
+
+
+def _parsed(content: bytes, error: ValidationError) -> Any:
+    """The value of a JSON text, as Python's parser reads it. Raises `error` if it is not JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise error from None
 
 
 def _cause(origin: Origin, trace: Cause) -> Cause:

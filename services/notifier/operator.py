@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from chassis.clock import Clock
+from chassis.commands import typed
 from chassis.commands.console import Form, print_rows, query
 from chassis.commands.decide import decide_once
 from chassis.decision import Cause, derived_id
@@ -83,18 +84,16 @@ def _unknown(limit: Limit = 100, as_json: Json = False) -> None:
 
 def _resend(
     message: Annotated[UUID, typer.Argument(help="id of the SMS, as `messages` prints it")],
-    who: Annotated[str, typer.Option(help="who made the decision")],
-    why: Annotated[str, typer.Option(help="the reason, for example: the realtor got nothing")],
+    who: Annotated[str, typer.Option(help="who made the decision", parser=typed.who)],
+    why: Annotated[str, typer.Option(help="the reason, for example: the realtor got nothing", parser=typed.why)],
 ) -> None:
     """Send an SMS again whose status is failed or unknown, if its text is still true."""
-    if not who.strip() or not why.strip():
-        raise typer.BadParameter("give both --who and --why")
     settings = load(Settings)
     keys = _query(settings, _CLIENT_KEY, message)
     if not keys:
         _refuse("no-such-message")
     order_id = str(derived_id(str(message), "resend"))
-    order = Input(keys[0].client_key, Resend(message, who.strip(), why.strip()), Cause(order_id, order_id))
+    order = Input(keys[0].client_key, Resend(message, who, why), Cause(order_id, order_id))
     reply = asyncio.run(decide_once(build(settings), order, Clock()))
     if not isinstance(reply, UUID):
         _refuse(reply)

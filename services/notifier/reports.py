@@ -83,7 +83,8 @@ async def _handle(
 ) -> Response:
     """Apply a signed report. Returns 200 if the provider need not repeat it, 503 if it should."""
     try:
-        message_id, outcome = UUID(message), outcomes[int(status)]
+        message_id, code = UUID(message), int(status)
+        outcome = outcomes[code]
     except (ValueError, KeyError):
         # The SMS of another program on the same account, or a status that is not in the provider's documentation.
         return _count(provider, "unreadable", 200)
@@ -91,11 +92,11 @@ async def _handle(
         async with runtime.database.single() as tx:
             client = await client_of(tx, message_id)
             if client is None:
-                await keep_unmatched(tx, provider, message_id, outcome, status)
+                await keep_unmatched(tx, provider, message_id, outcome, str(code))
         if client is None:
-            log.warning("sms_report_unmatched", provider=provider, message_id=message)
+            log.warning("sms_report_unmatched", provider=provider, message_id=str(message_id))
             return _count(provider, "unmatched", 200)
-        report = SmsReported(message_id, provider, outcome, f"status {status}")
+        report = SmsReported(message_id, provider, outcome, f"status {code}")
         applied = await runtime.decide(report_input(*client, report))
     except Exception as error:
         if not is_transient(error):

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from chassis.commands import typed
 from chassis.commands.console import print_rows
 from chassis.settings import KafkaSettings, load
 from contracts.dead_letters import ReplayOutcome
@@ -46,7 +47,10 @@ OfService = Annotated[str | None, typer.Option("--service", help="only letters o
 OfReason = Annotated[str | None, typer.Option("--with-reason", help="only letters with this reason")]
 All = Annotated[bool, typer.Option("--all", help="every open letter that the other options leave")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be done, and do nothing")]
-By = Annotated[str, typer.Option(help="who decides; published with the decision (default: the user of this system)")]
+By = Annotated[
+    str | None,
+    typer.Option(help="who decides; published with the decision (default: the user of this system)", parser=typed.who),
+]
 Wait = Annotated[float, typer.Option(min=0.0, help="wait at most so many seconds until the service has read them")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 
@@ -88,7 +92,7 @@ def replay(
     reason: OfReason = None,
     everything: All = False,
     dry_run: DryRun = False,
-    by: By = "",
+    by: By = None,
     wait: Wait = 10.0,
 ) -> None:
     """Publish records to their service once more, oldest first, and print what became of them."""
@@ -106,14 +110,17 @@ def replay(
 @app.command()
 def discard(
     because: Annotated[
-        str, typer.Option("--because", help="why the record will never be handled; published with the decision")
+        str,
+        typer.Option(
+            "--because", help="why the record will never be handled; published with the decision", parser=typed.why
+        ),
     ],
     letters: Ids = None,
     service: OfService = None,
     reason: OfReason = None,
     everything: All = False,
     dry_run: DryRun = False,
-    by: By = "",
+    by: By = None,
 ) -> None:
     """Discard records for good. The records that are parked behind a discarded record may then be replayed."""
     chosen = _announced("discarded", _chosen(letters, service, reason, everything=everything), dry_run)

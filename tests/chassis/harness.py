@@ -104,7 +104,8 @@ class Harness:
 
         async def holds() -> bool | None:
             # The text is not parsed: the last line may be half written.
-            return True if f'"event":"{event}"' in (self.folder / f"{instance}.log").read_text() else None
+            log = self.folder / f"{instance}.log"
+            return True if log.exists() and f'"event":"{event}"' in log.read_text() else None
 
         await until(holds, f"instance {instance} logs {event!r}")
 

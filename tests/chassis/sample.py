@@ -47,7 +47,7 @@ REQUESTS, RESULTS, STATES = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}
 
 
 class CountRequested(Message):
-    """Request number `n` about `name`. `action` is what the service does: see `count`."""
+    """Request number `n` about `name`. `action` is what the service does: see `count`. `note` goes into the event."""
 
     ce_type: ClassVar[str] = "count-requested.v1"
     topic: ClassVar[str] = REQUESTS
@@ -55,6 +55,7 @@ class CountRequested(Message):
     name: str
     n: int
     action: str = "count"
+    note: str = ""
 
     @property
     def key(self) -> str:
@@ -71,6 +72,7 @@ class Counted(Message):
     n: int
     count: int
     called: bool = False
+    note: str = ""
 
     @property
     def key(self) -> str:
@@ -125,7 +127,7 @@ def count(tally: Tally, request: CountRequested, _: Cause, __: datetime) -> Deci
     if request.action == "fail" or (request.action == "fail-while-broken" and BROKEN):
         raise ValueError("as the request demands")
     after = Tally(tally.name, tally.count + 1)
-    event = Event(Counted(name=tally.name, n=request.n, count=after.count))
+    event = Event(Counted(name=tally.name, n=request.n, count=after.count, note=request.note))
     if not request.action.startswith("call"):
         return Decision(after, (event,))
     task = Task("call", f"{request.name}/{request.n}", {"n": request.n, "action": request.action})

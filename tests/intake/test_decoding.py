@@ -4,16 +4,17 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from unicodedata import category
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chassis.service import Input, Poison
 from contracts.sealing import encrypt_to
 from services.intake.decoding import RequestDecoder, incoming_trace
-from services.intake.domain.model import PartnerRegistration, Submission
+from services.intake.domain.model import FaultyRequest, PartnerRegistration, Submission
 from tests.contracts.keys import INTAKE_JWK, private
 from tests.intake.in_process import DECODER, SETTINGS
 
@@ -133,12 +134,69 @@ def test_malformed_request_id_is_poison(name: str) -> None:
         ({**LEAD, "client": "a.b.c"}, "submit-lead.v1", "does-not-open"),
         ({**LEAD, "client": sealed({"phone": "1"})}, "submit-lead.v1", "does-not-open"),
         ({**PARTNER, "phone": None}, "register-partner.v1", "invalid"),
-        ({**PARTNER, "agreement": {"number": "A\0", "signed_on": "2026-02-01"}}, "register-partner.v1", "invalid"),
     ],
 )
 def test_record_that_cannot_be_decoded_is_poison_with_its_reason(body: Any, kind: str, reason: str) -> None:
     with pytest.raises(Poison, match=reason):
         decoded(body, ce_type=kind)
+
+
+RETURN = {"partner_id": "anna", "client": CLIENT, "manager": "m", "reason": "r"}
+AGREEMENT = {"number": "A\x00", "signed_on": "2026-02-01"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code", "field"),
+    [
+        ({**RETURN, "reason": "a\x00b"}, "return-lead.v1", "invalid-text", "reason"),
+        ({**RETURN, "reason": "a\ud800"}, "return-lead.v1", "invalid-text", "reason"),
+        ({**RETURN, "manager": "a\nb"}, "return-lead.v1", "invalid-text", "manager"),
+        ({**RETURN, "client": {**CLIENT, "full_name": "А\x00"}}, "return-lead.v1", "invalid-name", "client.full_name"),
+        ({**LEAD, "note": "a\x7f"}, "submit-lead.v1", "invalid-text", "note"),
+        ({**LEAD, "partner_id": "\udfff"}, "submit-lead.v1", "invalid-text", "partner_id"),
+        ({**LEAD, "client": sealed({**CLIENT, "phone": "8\x00"})}, "submit-lead.v1", "invalid-phone", "client.phone"),
+        (
+            {**LEAD, "client": sealed({**CLIENT, "full_name": "\ud800"})},
+            "submit-lead.v1",
+            "invalid-name",
+            "client.full_name",
+        ),
+        ({**PARTNER, "agreement": AGREEMENT}, "register-partner.v1", "invalid-text", "agreement.number"),
+        ({**PARTNER, "full_name": "А\x07"}, "register-partner.v1", "invalid-name", "full_name"),
+    ],
+)
+def test_a_text_with_forbidden_characters_is_a_refusal_and_not_poison(
+    body: Any, kind: str, code: str, field: str
+) -> None:
+    item = decoded(body, ce_type=kind)
+
+    assert isinstance(item.body, FaultyRequest)
+    assert (item.body.refusal, item.body.field) == (code, field)
+    assert item.key == "request:demo/r1"
+    assert decoded(body, ce_type=kind).body == item.body
+
+
+def test_a_surrogate_in_a_field_that_nobody_reads_is_ignored() -> None:
+    assert submission(decoded({**LEAD, "else": "\ud800"})).refusal is None
+
+
+@given(reason=st.text(st.characters(), max_size=40), manager=st.text(st.characters(), max_size=40))
+def test_any_text_is_refused_with_a_code_or_taken_as_it_is(reason: str, manager: str) -> None:
+    # Two surrogates may have become one character.
+    reason, manager = json.loads(json.dumps([reason, manager]))
+    try:
+        body = decoded({**RETURN, "reason": reason, "manager": manager}, ce_type="return-lead.v1").body
+    except Poison:
+        is_empty = not (reason.strip() and manager.strip())
+        assume(not is_empty)
+        raise
+
+    if isinstance(body, FaultyRequest):
+        assert body.refusal == "invalid-text"
+        assert any(category(one) in ("Cc", "Cs") for one in reason + manager)
+    else:
+        assert (body.reason, body.manager) == (reason.strip(), manager.strip())
+        assert all(category(one) not in ("Cc", "Cs") or one == "\n" for one in reason + manager)
 
 
 @given(value=st.binary(max_size=200), headers=st.dictionaries(st.sampled_from(["ce_id", "ce_type"]), st.text()))
@@ -164,8 +222,8 @@ def test_misshapen_request_is_decoded_or_poison_and_raises_nothing_else(change: 
     except Poison:
         return
 
-    assert isinstance(item.body, Submission | PartnerRegistration)
-    assert "\0" not in repr(item.body)
+    assert isinstance(item.body, Submission | PartnerRegistration | FaultyRequest)
+    assert "\\x00" not in repr(item.body)
 
 
 def test_trace_and_correlation_of_a_portal_are_kept_only_if_well_formed() -> None:

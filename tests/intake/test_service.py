@@ -96,14 +96,6 @@ async def test_body_over_the_limit_is_refused_with_and_without_a_content_length(
     assert [(one.status_code, one.json()["code"]) for one in (with_length, without_length)] == [(413, "too-large")] * 2
 
 
-async def test_agreement_with_unprintable_characters_is_refused(portal: Portal) -> None:
-    answer = await portal.register(agreement={"number": "A\0", "signed_on": "2026-01-15"})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-agreement")
-    assert answer.json()["errors"][0]["field"] == "agreement.number"
-    assert (await portal.register()).status_code == 201
-
-
 async def test_problems_never_repeat_what_was_sent(portal: Portal) -> None:
     await portal.register()
 

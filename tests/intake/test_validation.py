@@ -19,7 +19,7 @@ from tests.intake.in_process import DECODER, NO_DATABASE, SETTINGS, never_decide
 
 # For every type of field some of these values are wrong, each in its own way.
 TEXTS = [
-    *("", " ", "yes", "имя", "a\ud800", "x" * 2000, "RUBLES", "1.5", "-1", "500", "9" * 5000),
+    *("", " ", "yes", "имя", "a\ud800", "a\x00b", "x" * 2000, "RUBLES", "1.5", "-1", "500", "9" * 5000),
     *("12.345", "1" * 19, "12345678901234567.1", "NaN"),
     *("2026-13-45", "2026-11-01T12:00:00", "2026-11-01T12:00:00Z", "2026-11-01T25:00:00Z"),
 ]
@@ -39,6 +39,7 @@ ERRORS_OF_SCHEMA = {
     "decimal": {"decimal_type", "decimal_parsing", "finite_number"},
     "literal": {"literal_error"},
     "int": {"int_parsing", "int_parsing_size"},
+    "function-before": {"invalid_text", "invalid_name", "invalid_phone"},
 }
 ERRORS_OF_LIMIT = {
     "min_length": {"string_too_short"},
@@ -80,6 +81,10 @@ def leaves(schema: Mapping[str, Any], place: Place = ()) -> Iterator[tuple[Place
             yield place, schema
             for name, field in schema["schema"]["fields"].items():
                 yield from leaves(field["schema"], (*place, name))
+        case "function-before":
+            # A type of `contracts.text`: its check comes first, then the checks of the text behind it.
+            yield place, schema
+            yield from leaves(schema["schema"], place)
         case kind:
             assert kind in ERRORS_OF_SCHEMA, f"no errors are listed for the schema {kind!r}"
             yield place, schema
@@ -91,6 +96,7 @@ def schema_of(field: Field) -> Mapping[str, Any]:
 
 
 def possible(schema: Mapping[str, Any]) -> set[str]:
+    """The errors of a leaf; a text behind a check of `contracts.text` cannot hold a lone surrogate any more."""
     limits = [errors for limit, errors in ERRORS_OF_LIMIT.items() if schema.get(limit) is not None]
     return ERRORS_OF_SCHEMA[schema["type"]].union(*limits)
 
@@ -143,6 +149,10 @@ def test_values_of_this_test_raise_every_error_that_the_models_can_raise() -> No
         ({"decision": "yes"}, {"decision": "Решение: укажите одно из значений: accrue, decline"}),
         ({"reason": " "}, {"reason": "Причина: заполните поле"}),
         ({"reason": "x" * 1001}, {"reason": "Причина: не больше 1000 символов"}),
+        ({"reason": "a\x00b"}, {"reason": "Причина: уберите управляющие символы, кроме переводов строк"}),
+        ({"manager": "a\nb"}, {"manager": "Менеджер: уберите управляющие символы и переводы строк"}),
+        ({"agreement": {"number": "a\tb"}}, {"agreement.number": "Номер договора: уберите управляющие символы"}),
+        ({"full_name": "a\x00"}, {"full_name": "Имя и фамилия: уберите управляющие символы, укажите имя буквами"}),
         ({"client": {"phone": "1" * 65}}, {"client.phone": "Телефон: не больше 64 символов"}),
         ({"client": 5}, {"client": "Клиент: передайте объект JSON с полями full_name и phone"}),
         (
@@ -161,6 +171,21 @@ def test_messages_read_as_published(body: dict[str, Any], messages: dict[str, st
 
     for name, message in messages.items():
         assert found[name].startswith(message)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800"])
+@pytest.mark.parametrize(
+    ("name", "code"), [("reason", "invalid-text"), ("currency", None), ("full_name", "invalid-name")]
+)
+def test_forbidden_characters_have_a_code_of_their_own(text: str, name: str, code: str | None) -> None:
+    codes: set[str] = set()
+    for place, field in FIELDS:
+        if place == ("body",):
+            found = field_errors(field.validate({name: text}, {}, loc=place)[1])
+            codes |= {error["code"] for error in found if error["field"] == name}
+
+    # A currency has a pattern, which refuses all controls.
+    assert codes == {code or ("invalid-text" if text == "a\ud800" else "string-pattern-mismatch")}
 
 
 def test_faulty_part_of_a_client_is_the_only_error_about_the_client() -> None:

@@ -77,6 +77,18 @@ class PartnerRegistration:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultyRequest:
+    """A request on a portal's topic with a text that holds forbidden characters, so it is no valid request of its kind.
+
+    `refusal` is the code of the refusal, `field` the path of the text in the request.
+    """
+
+    origin: Origin
+    refusal: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedRequest:
     """A request that intake took or refused earlier.
 

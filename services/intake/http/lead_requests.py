@@ -10,7 +10,7 @@ from chassis.service import Runtime
 from contracts.base import Amount, Currency, PartnerId, StaffName, TypedText
 from contracts.portal import ClaimReward, ReturnLead, SettleReward, WithdrawLead
 from contracts.sealing import Unsealable
-from services.intake.decoding import LeadRequestBody, RequestDecoder
+from services.intake.decoding import InvalidText, LeadRequestBody, RequestDecoder
 from services.intake.domain.model import Accepted, Refused
 from services.intake.http import views
 from services.intake.http.access import portal_with, require_scope
@@ -64,6 +64,8 @@ def add_lead_request_routes(app: FastAPI, runtime: Runtime, decoder: RequestDeco
             item = decoder.lead_request(portal, key, body, trace_of(traceparent), over_http=True)
         except Unsealable:
             raise refused("does-not-open") from None
+        except InvalidText as error:
+            raise refused(error.code) from None
         reply = await decide(runtime, item)
         if isinstance(reply, Refused):
             raise refused(reply.reason)

@@ -10,7 +10,7 @@ from chassis.service import Runtime
 from contracts.base import PartnerId
 from contracts.portal import SubmitLead
 from contracts.sealing import Unsealable
-from services.intake.decoding import RequestDecoder
+from services.intake.decoding import InvalidText, RequestDecoder
 from services.intake.domain.model import Lead, LeadStatus, Refused, Taken
 from services.intake.http import views
 from services.intake.http.access import portal_with
@@ -39,6 +39,8 @@ def add_lead_routes(app: FastAPI, runtime: Runtime, decoder: RequestDecoder, rec
             request = decoder.submission(portal, key, body, trace_of(traceparent), over_http=True)
         except Unsealable:
             raise refused("does-not-open") from None
+        except InvalidText as error:
+            raise refused(error.code) from None
         reply = await decide(runtime, request.input)
         if isinstance(reply, Refused):
             raise refused(reply.reason, retry_after_s=_seconds_to_retry(reply, runtime))

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from chassis.service import Runtime
 from contracts.base import PartnerId, PartnerStatus
 from contracts.portal import Agreement, FullName, RawPhone, RegisterPartner
-from services.intake.decoding import InvalidAgreement, RequestDecoder
+from services.intake.decoding import RequestDecoder
 from services.intake.domain.model import Refused, Registered
 from services.intake.http import views
 from services.intake.http.access import portal_with
@@ -37,13 +37,8 @@ def add_partner_routes(app: FastAPI, runtime: Runtime, decoder: RequestDecoder) 
     ) -> views.PartnerView:
         """Зарегистрировать партнёра или изменить его данные."""
         message = RegisterPartner(partner_id=partner_id, **dict(body))
-        try:
-            # PUT is idempotent without a key: a fresh id for each call.
-            request = decoder.registration(
-                portal, f"put/{uuid.uuid4()}", message, trace_of(traceparent), over_http=True
-            )
-        except InvalidAgreement:
-            raise refused("invalid-agreement") from None
+        # PUT is idempotent without a key: a fresh id for each call.
+        request = decoder.registration(portal, f"put/{uuid.uuid4()}", message, trace_of(traceparent), over_http=True)
         reply = await decide(runtime, request.input)
         if isinstance(reply, Refused):
             raise refused(reply.reason, prefix="")

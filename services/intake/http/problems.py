@@ -110,7 +110,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         errors = field_errors(error.errors())
-        return problem_response(Problem(422, errors[0]["code"] if len(errors) == 1 else "invalid", errors=errors))
+        is_one_code = len(errors) == 1 or all(one["code"] == "invalid-text" for one in errors)
+        return problem_response(Problem(422, errors[0]["code"] if is_one_code else "invalid", errors=errors))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:

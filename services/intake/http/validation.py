@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from contracts.text import INVALID_NAME, INVALID_PHONE, INVALID_TEXT
+from services.intake.decoding import field_path, text_code
+
 FIELD_NAMES: Final[dict[str, str]] = {
     "": "Запрос",
     "partner_id": "Партнёр",
@@ -45,6 +48,8 @@ _TEXTS: Final[dict[str, str]] = {
     "missing": "обязательное поле, заполните его",
     "string_type": "укажите текст",
     "string_unicode": "уберите недопустимые символы",
+    INVALID_NAME: "уберите управляющие символы, укажите имя буквами",
+    INVALID_PHONE: "уберите управляющие символы, например +7 916 555-01-23",
     "bool_type": _YES_NO,
     "bool_parsing": _YES_NO,
     "date_type": _DATE,
@@ -103,10 +108,11 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     kind: str = error["type"]
     # The location of `json_invalid` is a position in the text, not a field.
     place = [] if kind == "json_invalid" else error["loc"]
-    field = ".".join(str(part) for part in place if part not in ("body", "PlainPerson", "str"))
+    field = field_path(place)
     name = field.rpartition(".")[2]
     label = FIELD_NAMES.get(name, name)
-    return {"field": field, "code": kind.replace("_", "-"), "message": f"{label}: {_advice(kind, name, error)}"}
+    code = text_code(kind) or kind.replace("_", "-")
+    return {"field": field, "code": code, "message": f"{label}: {_advice(kind, name, error)}"}
 
 
 def _advice(kind: str, name: str, error: Mapping[str, Any]) -> str:
@@ -117,6 +123,8 @@ def _advice(kind: str, name: str, error: Mapping[str, Any]) -> str:
             return f"передайте JSON, чтение остановилось на символе {error['loc'][-1]}"
         case "model_attributes_type":
             return _OBJECTS.get(name, FALLBACK)
+        case _ if kind == INVALID_TEXT:
+            return f"уберите управляющие символы{', кроме переводов строк' if limits['lines'] else ' и переводы строк'}"
         case "string_too_short":
             return "заполните поле" if limits["min_length"] == 1 else f"не меньше {_characters(limits['min_length'])}"
         case "string_too_long":

@@ -7,13 +7,15 @@ from uuid import UUID
 from chassis.service import Connection, Input, Rows
 from contracts.person import is_client_key
 from services.intake.domain.lead_requests import LeadRequest, Return, RewardSettlement
-from services.intake.domain.model import ClientState, Submission
+from services.intake.domain.model import ClientState, FaultyRequest, Submission
 from services.intake.domain.quota import QuotaLimits, QuotaUsage
 from services.intake.store.context import RequestContext, fetch_context
 from services.intake.store.leads import fetch_leads, fetch_leads_of_clients, row_of_lead
 from services.intake.store.quota import fetch_usages
 from services.intake.store.requests import changed_requests, fetch_requests
 from services.intake.store.tables import LeadRow
+
+_FromPortals = Submission | LeadRequest | FaultyRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class ClientStore:
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, ClientState]:
         """The state of every key among `inputs`, with new lead numbers and quota usages for the submissions."""
-        from_portals = [item for item in inputs if isinstance(item.body, (Submission, LeadRequest))]
+        from_portals = [item for item in inputs if isinstance(item.body, _FromPortals)]
         submissions = [item for item in inputs if isinstance(item.body, Submission)]
         context = await fetch_context(tx, from_portals) if from_portals else RequestContext()
         usages = await fetch_usages(tx, [item.body.partner_id for item in submissions], self.limits)
@@ -71,7 +73,7 @@ def _named_requests(inputs: Sequence[Input]) -> set[UUID]:
     for body in (item.body for item in inputs):
         if isinstance(body, RewardSettlement):
             ids.add(body.claim_id)
-        elif not isinstance(body, (Submission, LeadRequest)):
+        elif not isinstance(body, _FromPortals):
             request_id = getattr(body, "request_id", None)
             if request_id is not None:
                 ids.add(request_id)

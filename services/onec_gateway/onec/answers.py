@@ -17,10 +17,12 @@ from services.onec_gateway.onec.errors import (
     OneCError,
     Refused,
 )
+from services.onec_gateway.onec.rows import without_controls
 from services.onec_gateway.onec.scrub import scrubbed
 
 _EXISTS: Final = "15"
 _FAILURE: Final = "-1"
+_LONGEST_CODE: Final = 40
 # Words of 1C's own messages by which a passing failure differs from a refusal. They are searched for only in the
 # scrubbed message: a client whose name contains such a word would otherwise stop the exchange for all clients.
 _LOCK_WORDS: Final = re.compile(r"конфликт блокировок|взаимоблокировк|deadlock", re.IGNORECASE)
@@ -76,7 +78,7 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
 
 def _code(body: dict[str, Any] | None) -> str | None:
     error = body.get("odata.error") if body else None
-    return str(error.get("code")) if isinstance(error, dict) else None
+    return without_controls(str(error.get("code")))[:_LONGEST_CODE] if isinstance(error, dict) else None
 
 
 def _message(body: dict[str, Any], personal: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from services.onec_gateway.onec.mapping import Mapping as Names
 from services.onec_gateway.onec.marks import HISTORY, is_handed_over, marked
 from services.onec_gateway.onec.odata import OR, guid_literal, local_time, string_literal
 from services.onec_gateway.onec.partner_journal import Entry
-from services.onec_gateway.onec.rows import string
+from services.onec_gateway.onec.rows import line, string
 from services.onec_gateway.onec.search import Search
 
 _MOST_CARDS: Final = 8
@@ -116,7 +116,7 @@ class GeneralJournal:
         condition = f"substringof({string_literal(entry.marker)},{names.comment})"
         rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark, names.comment))
         return [
-            string(row, names.ref)
+            line(row, names.ref)
             for row in rows
             if row.get(names.deletion_mark) is not True and is_handed_over(string(row, names.comment), entry.marker)
         ]
@@ -136,4 +136,4 @@ class GeneralJournal:
         }
         stored = await self._onec.create(call, names.set, fitted(record, names.set, self._length, (), names.comment))
         check_stored(record, stored)
-        return string(stored, names.ref)
+        return line(stored, names.ref)

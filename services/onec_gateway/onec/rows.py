@@ -1,5 +1,6 @@
 """Reads the fields of a row that 1C returned. A missing or malformed field raises NoAnswer: the answer is unusable."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -9,14 +10,28 @@ from zoneinfo import ZoneInfo
 from services.onec_gateway.onec.errors import NoAnswer
 
 _EMPTY_DAY: Final = "0001-01-01T"
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def string(row: Mapping[str, Any], name: str) -> str:
-    """A text field. Raises NoAnswer if the field is missing."""
+    """A text field as 1C stores it, control characters included. Raises NoAnswer if the field is missing."""
     value = row.get(name)
     if not isinstance(value, str):
         raise NoAnswer("not-1c", 200)
     return value
+
+
+def line(row: Mapping[str, Any], name: str) -> str:
+    """A text field that the gateway stores and publishes: a space stands for each control character. Raises NoAnswer.
+
+    PostgreSQL cannot store NUL: without this, one such number in 1C would park the client.
+    """
+    return without_controls(string(row, name))
+
+
+def without_controls(text: str) -> str:
+    """The text with a space in place of each control character, line feeds too."""
+    return _CONTROLS.sub(" ", text)
 
 
 def money(row: Mapping[str, Any], name: str) -> Decimal:

@@ -17,6 +17,8 @@ _ADDRESS: Final = re.compile(r"\S+@\S+")
 _DIGITS: Final = re.compile(r"\+?\d(?:[\s().\-]*\d){4,}")
 _WORD: Final = re.compile(r"[A-Za-zА-Яа-яЁё]+(?:-[A-Za-zА-Яа-яЁё]+)*")
 _CAPITALISED: Final = re.compile(r"^[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)*$|^[А-ЯЁ]{2,}$")
+# Nothing that a terminal executes, and no NUL, which PostgreSQL cannot store. Spaces of any kind are folded below.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _STEM: Final = 4
 # First words of sentences that the platform is known to use. Any other capitalised word may be a surname.
 _OPENING: Final = frozenset(
@@ -37,7 +39,7 @@ def scrubbed(text: str, personal: Sequence[str]) -> str:
     since 1C's messages decline names.
     """
     stems = {word[:_STEM] for value in personal for word in _words(value)}
-    text = _QUOTED.sub(_quoted, text.replace("\x00", ""))
+    text = _QUOTED.sub(_quoted, _CONTROLS.sub("", text))
     text = _ADDRESS.sub(CUT, text)
     text = _DIGITS.sub(CUT, text)
     text = _WORD.sub(lambda word: CUT if _is_personal(word, text, stems) else word[0], text)

@@ -19,7 +19,7 @@ from services.onec_gateway.onec.mapping import Deals, Phones
 from services.onec_gateway.onec.mapping import Mapping as Names
 from services.onec_gateway.onec.marks import is_handed_over
 from services.onec_gateway.onec.odata import OR, datetime_literal, encoded, find_query, guid_literal, string_literal
-from services.onec_gateway.onec.rows import day, instant, money, string
+from services.onec_gateway.onec.rows import day, instant, line, money, string
 
 _MOST_CLIENTS: Final = 100
 _SAMPLE_PHONE: Final = "+79990000000"
@@ -204,9 +204,9 @@ class Search:
         fields = (names.ref, names.number, names.date, names.client, names.deletion_mark, names.comment)
         return [
             SeenEnquiry(
-                ref=string(row, names.ref),
+                ref=line(row, names.ref),
                 card=string(row, names.client),
-                number=string(row, names.number),
+                number=line(row, names.number),
                 date=instant(row, names.date, self._zone),
                 ours=is_handed_over(string(row, names.comment)),
                 deleted=row.get(names.deletion_mark) is True,
@@ -232,12 +232,12 @@ class Search:
         ]
         return [
             FoundDeal(
-                ref=string(row, names.ref),
+                ref=line(row, names.ref),
                 card=string(row, names.client),
-                number=string(row, names.number),
+                number=line(row, names.number),
                 amount=money(row, names.amount),
-                currency=string(row, names.currency) if names.currency else names.currency_code,
-                contract_number=string(row, names.contract_number),
+                currency=line(row, names.currency) if names.currency else names.currency_code,
+                contract_number=line(row, names.contract_number),
                 contract_date=day(row, names.contract_date, names.date),
                 cancelled=row.get(names.deletion_mark) is True or row.get(names.posted) is not True,
             )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from chassis.clock import Clock
+from chassis.commands import typed
 from chassis.commands.console import print_rows, query
 from chassis.commands.decide import decide_once
 from chassis.decision import Cause
@@ -21,8 +22,8 @@ from services.onec_gateway.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="вместо таблицы: по одному объекту JSON в строке")]
 Limit = Annotated[int, typer.Option(help="показать не больше этого числа строк")]
-Who = Annotated[str, typer.Option(help="кто решил")]
-Why = Annotated[str, typer.Option(help="почему")]
+Who = Annotated[str, typer.Option(help="кто решил", parser=typed.who)]
+Why = Annotated[str, typer.Option(help="почему", parser=typed.why)]
 
 _CLIENT_KEY: Final = "SELECT client_key FROM leads WHERE lead_id = $1"
 
