@@ -14,6 +14,7 @@ down_revision = None
 def upgrade() -> None:
     tables.create_v1()
     tables.create_v2()
+    op.execute("CREATE TABLE faults (name text PRIMARY KEY, fault text NOT NULL)")
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
     op.execute(
         "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
@@ -22,4 +23,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE calls, tallies, work, outbox, inbox, streams")
+    op.execute("DROP TABLE calls, tallies, faults, parked, work, outbox, inbox, streams")
