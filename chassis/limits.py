@@ -90,6 +90,7 @@ SIDE_TASK_RETRY_S: Final = (1.0, 60.0)
 """The first and the longest pause before a failed task is started again."""
 SIDE_TASK_HEALTHY_S: Final = 15.0
 """A task that has run for this long after a failure is healthy again."""
+MEASURE_WAITING_EVERY_S: Final = 5.0
 
 # --- requests over HTTP
 

@@ -76,6 +76,23 @@ _V2 = (
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )
 
+_V3 = (
+    # The rows are the open dead letters of the service, also of records that no key could be read from.
+    "ALTER TABLE parked ALTER COLUMN key DROP NOT NULL",
+    """
+    ALTER TABLE parked
+        ADD COLUMN since timestamptz NOT NULL DEFAULT now(),
+        ADD COLUMN letter uuid,
+        ADD COLUMN reason text,
+        ADD COLUMN topic text,
+        ADD COLUMN partition integer,
+        ADD COLUMN record_offset bigint
+    """,
+    # Of the letters before this version only the time of the first failure of their client is known.
+    "UPDATE parked p SET since = s.parked_at FROM streams s WHERE s.key = p.key AND s.parked_at IS NOT NULL",
+    "CREATE INDEX work_parked ON work (id) WHERE state = 'parked'",
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -100,3 +117,18 @@ def drop_v2() -> None:
     op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
     op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))
+
+
+def create_v3() -> None:
+    """Record the open dead letters of the service: since when, why, and where their records are."""
+    for statement in _V3:
+        op.execute(text(statement))
+
+
+def drop_v3() -> None:
+    """Undo `create_v3`."""
+    op.execute(text("DROP INDEX work_parked"))
+    op.execute(text("DELETE FROM parked WHERE key IS NULL"))
+    op.execute(text("ALTER TABLE parked ALTER COLUMN key SET NOT NULL"))
+    columns = ("since", "letter", "reason", "topic", "partition", "record_offset")
+    op.execute(text(f"ALTER TABLE parked {', '.join(f'DROP COLUMN {column}' for column in columns)}"))

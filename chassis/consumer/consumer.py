@@ -15,7 +15,7 @@ from chassis import crash_points
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.poison_guard import PoisonGuard
-from chassis.consumer.reader import Reader
+from chassis.consumer.reader import Reader, UnreadablePartition
 from chassis.consumer.records import REPLAY, Decode, Poison, Record, WriteDeadLetter, read_replay
 from chassis.database.errors import is_deployment_fault, is_transient
 from chassis.decision import Cause, Message
@@ -159,6 +159,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         ]
         return "; ".join(paused) or None
 
+    def unreadable(self) -> list[UnreadablePartition]:
+        """The partitions that are paused because they cannot be read."""
+        return self._reader.unreadable()
+
     def stuck_reason(self) -> str | None:
         """Why only a restart will help: records are waiting, nothing explains it, and none is handled. Or None."""
         if (idle := self._idle_s()) > STUCK_CONSUMER_S:
@@ -252,7 +256,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 discarded.extend([token] if token is not None else [])
                 return None
 
-        def dead_letter(reason: str, token: UUID | None) -> Message:
+        def dead_letter(reason: str, token: UUID) -> Message:
             if reason != "behind-parked":
                 self._guard(record).count_failure(record)
             return self._dead_letter(record, reason, token)
@@ -267,8 +271,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             else:
                 log.error("record_undecodable", where=where, exc_info=error)
             # The input is identified by its place on the topic: the record's own headers are not to be trusted.
-            return Input(where, Unreadable(reason), Cause(where, where), inbox_id("", where), dead_letter=dead_letter)
+            cause = Cause(where, where)
+            return Input(
+                where,
+                Unreadable(reason),
+                cause,
+                inbox_id("", where),
+                dead_letter=dead_letter,
+                parked_place=token,
+                place=where,
+            )
         if item is None:
+            # A replay that this version skips leaves no open letter.
+            discarded.extend([token] if token is not None else [])
             return None
         record_id = item.inbox_id or inbox_id("", where)
         return Input(
@@ -280,6 +295,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             dead_letter,
             parked_place=token,
             record_id=record_id,
+            place=where,
         )
 
     async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:

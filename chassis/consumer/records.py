@@ -32,8 +32,8 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-WriteDeadLetter = Callable[[Record, str, UUID | None], Message]
-"""Record, stable reason code, and the record's place in its key's parked queue (None: not parked) → its dead letter."""
+WriteDeadLetter = Callable[[Record, str, UUID], Message]
+"""Record, stable reason code, and the token of the letter's place among the open letters → its dead letter."""
 
 
 class Poison(Exception):

@@ -10,7 +10,7 @@ from chassis.decision import Cause, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
 from chassis.limits import MAX_EVENT_BYTES
 from chassis.observability import metrics
-from chassis.processor.model import ClaimedTask, Claimer, Input
+from chassis.processor.model import ClaimedTask, Claimer, Input, Unreadable
 
 # A task is claimed while it is written if this process has capacity for it and no earlier task of its key is waiting.
 _INSERT_WORK: Final = """
@@ -56,13 +56,16 @@ class Ledger:
                 raise ValueError(f"{event.message.ce_type} of {size} bytes is over the limit of {MAX_EVENT_BYTES}")
             self.events.append(outgoing)
 
-    def record_dead_letter(self, item: Input, reason: str, token: UUID | None) -> None:
-        """Record the dead letter of an input. `token`: its place in the parked queue. Raises Halt."""
+    def record_dead_letter(self, item: Input, reason: str, token: UUID) -> UUID:
+        """Record the dead letter of an input; return its id. `token`: its place among the open letters. Raises Halt."""
         assert item.dead_letter is not None
-        # One message can have several dead letters, with different ids: one from each service, and one for each token.
-        step = f"{item.step}{self._source}/{token or ''}/"
-        self.events.append(self._encode(item.dead_letter(reason, token), item.cause, step))
+        # One message can have several dead letters, with different ids: one from each service, and one for each time it
+        # was parked. The cause of an unreadable record is its place on the topic, which is another one for each replay.
+        time = "" if isinstance(item.body, Unreadable) else token
+        letter = self._encode(item.dead_letter(reason, token), item.cause, f"{item.step}{self._source}/{time}/")
+        self.events.append(letter)
         metrics.DEAD_LETTERS.labels(reason).inc()
+        return letter.event_id
 
     def schedule(self, item: Input, tasks: Sequence[Task]) -> None:
         """Record the tasks of a decision."""

@@ -12,8 +12,8 @@ from chassis.decision import Cause, Decision, Message
 
 S = TypeVar("S")
 
-MakeDeadLetter = Callable[[str, UUID | None], Message]
-"""A stable reason code, and the place in the parked queue of the key (None: not parked) → the dead letter."""
+MakeDeadLetter = Callable[[str, UUID], Message]
+"""A stable reason code, and the token of the letter's place among the open letters → the dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Input:
 
     `inbox_id`: the id under which a repeat is recognized. `work_id`: the claimed work row whose outcome this is.
     `step`: distinguishes decisions that follow from one cause at different times, so that their events get different
-    ids. Inputs from a topic also have a `record_id` (the record's identity) and `dead_letter`, which makes the dead
-    letter of the record. `parked_place`: the record is a replay of the one parked at this place.
+    ids. Inputs from a topic also have a `record_id` (the record's identity), its `place` (`topic/partition/offset`) and
+    `dead_letter`, which makes the dead letter of the record. `parked_place`: the record is a replay of the one whose
+    open letter has this token.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Input:
     step: str = ""
     parked_place: UUID | None = None
     record_id: UUID | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ retried one input at a time, so that one bad input costs only itself.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -114,10 +115,10 @@ class Processor:
         except Exception as error:
             if is_transient(error) or isinstance(error, Halt):
                 raise
-            identity = str(derived_id(item.cause.id, "dead-letter"))
-            cause = Cause(identity, identity)
-            unreadable = Input(identity, Unreadable("failed"), cause, dead_letter=item.dead_letter)
-            await self._transaction([unreadable])
+            identity = derived_id(str(item.record_id), "dead-letter")
+            cause = Cause(str(identity), str(identity))
+            unreadable = Input(str(identity), Unreadable("failed"), cause, identity, dead_letter=item.dead_letter)
+            await self._transaction([replace(unreadable, parked_place=item.parked_place, place=item.place)])
 
     # --- one transaction
 
@@ -154,7 +155,8 @@ class Processor:
     ) -> tuple[list[Outcome], Dispatch | None, Ledger]:
         admission = await admit(tx, inputs, self._presence.id)
         ledger = Ledger(self._source, self._clock.now(), self._produced, admission.sequences)
-        parked = await ParkedQueues.load(tx, admission.parked_keys)
+        replayed = [item.parked_place for item in inputs if item.parked_place is not None]
+        parked = await ParkedQueues.load(tx, admission.parked_keys, replayed)
         for position in admission.repeats:
             parked.release(inputs[position])
         by_store = await self._sort(tx, inputs, admission.fresh, ledger, parked, failed)
@@ -184,13 +186,17 @@ class Processor:
                 metrics.MESSAGES_REPEATED.inc()
                 parked.release(item)
             elif isinstance(item.body, Unreadable):
-                ledger.record_dead_letter(item, item.body.reason, None)
+                token = parked.add_unreadable(item)
+                parked.add_letter(
+                    item, token, ledger.record_dead_letter(item, item.body.reason, token), item.body.reason
+                )
                 handled.update([item.inbox_id] if item.inbox_id is not None else [])
             elif item.dead_letter is not None and (failed or not parked.lets_pass(item)):
                 # No message of a key overtakes a failed one. A parked message is not handled: its replay must pass the
                 # inbox.
-                if (token := parked.park(item)) is not None:
-                    ledger.record_dead_letter(item, "failed" if failed else "behind-parked", token)
+                if (place := parked.park(item)) is not None:
+                    reason = "failed" if failed else "behind-parked"
+                    parked.add_letter(item, place, ledger.record_dead_letter(item, reason, place), reason)
                 not_handled.update([item.inbox_id] if item.inbox_id is not None else [])
             else:
                 by_store.setdefault(id(self._rules[type(item.body)].store), []).append(position)

@@ -34,6 +34,7 @@ from chassis.runtime.consumers import Consumers
 from chassis.runtime.http import HttpServer
 from chassis.runtime.retention import run_retention
 from chassis.runtime.side_tasks import SideTasks
+from chassis.runtime.waiting import WaitingMeter
 from chassis.service import Runtime, Service
 from chassis.settings import KafkaSettings
 from chassis.timers import TimerTask
@@ -45,8 +46,11 @@ log = structlog.get_logger(__name__)
 Tasks = Sequence[asyncio.Task[None]]
 
 
-async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
-    """Run a service until SIGTERM or SIGINT. Raises the error of a component that failed."""
+async def run(service: Service, kafka: KafkaSettings, clock: Clock, program: str) -> None:
+    """Run a service until SIGTERM or SIGINT. Raises the error of a component that failed.
+
+    `program`: the service's command line, such as `python -m services.intake`; health names its commands.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Objects that exist by now stay: collecting them again and again took a tenth of a service's time. A batch makes
@@ -56,11 +60,11 @@ async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
     gc.set_threshold(20_000, 20, 20)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await _RunningService(service, kafka, clock).run(stop)
+    await _RunningService(service, kafka, clock, program).run(stop)
 
 
 class _RunningService:
-    def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock) -> None:
+    def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock, program: str) -> None:
         self._service = service
         url = service.settings.database_url.get_secret_value()
         self._database = Database(url, name=service.name)
@@ -81,6 +85,7 @@ class _RunningService:
             f"timer-{timer.name}": TimerTask(timer, self._database, self._processor, self._outbox, clock)
             for timer in service.timers
         }
+        self._waiting = WaitingMeter(self._database, f"{program} waiting")
         self._side_tasks = SideTasks()
         self._requests = Batcher[Input, Outcome](
             self._processor.process, at_once=REQUEST_TRANSACTIONS_AT_ONCE, pace_s=REQUEST_PACE_S
@@ -125,6 +130,7 @@ class _RunningService:
             "dead-owners": partial(run_freeing, self._database, self._presence),
             "retention": partial(run_retention, self._database, settings.inbox_kept_for, settings.work_kept_for),
             "unknown-work": partial(park_unknown_kinds, self._database, kinds),
+            "waiting": self._waiting.run,
             **self._outbox.side_tasks(),
             **{name: timer.run for name, timer in self._timers.items()},
             **{name: partial(run, self._runtime) for name, run in service.background.items()},
@@ -169,11 +175,13 @@ class _RunningService:
         for name, reason in self._service.readiness.items():
             health.add_readiness(name, reason)
         health.add_degradation("reading", self._consumers.degraded_reason)
+        health.add_degradation("waiting", self._waiting.degraded_reason)
         health.add_degradation("tasks", self._side_tasks.degraded_reason)
         for name, timer in self._timers.items():
             health.add_degradation(name, timer.degraded_reason)
         for worker in self._workers:
             health.add_degradation(f"work-{worker.kind}", worker.degraded_reason)
+        health.show_paused(self._consumers.paused)
         health.add_liveness("progress", self._consumers.stuck_reason)
         return health
 

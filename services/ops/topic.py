@@ -59,7 +59,7 @@ async def resolve(
     """Replay or discard the record of each letter, oldest first, and publish that the letter is resolved.
 
     A replay publishes the original record once more, to the partition it was read from. A discard publishes a record
-    that removes the parked record from the queue of its key.
+    that removes its place from the open letters of the service, and from the queue of its key.
     """
     async with _producer(kafka) as producer:
         for letter, original in in_replay_order(unsealed):
