@@ -41,6 +41,18 @@ class Cause:
     correlation: str
     traceparent: str | None = None
 
+    @classmethod
+    def read(cls, fields: Any) -> "Cause":
+        """The cause whose fields were stored as JSON. Raises ValueError for fields that this version cannot read."""
+        try:
+            cause = cls(**fields)
+        except TypeError:
+            raise ValueError("these are not the fields of a cause") from None
+        texts = (cause.id, cause.correlation, cause.traceparent if cause.traceparent is not None else "")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a field of the cause is not a text")
+        return cause
+
 
 # Event and Decision are tuples, because one of each is made for every message: a frozen dataclass takes three times as
 # long.

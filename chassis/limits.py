@@ -72,12 +72,25 @@ CLAIMED_AT_LEAST: Final = 50
 """So many due rows are claimed at each look, however much new work is in hand."""
 SETTLED_TOGETHER: Final = 500
 GATHER_ANSWERS_S: Final = 0.003
+PARK_UNKNOWN_EVERY_S: Final = 5.0
+UNKNOWN_KIND_AFTER_S: Final = 10.0
+"""Work of a kind that this version does not know is parked when it has been due for this long."""
 
 # --- timers
 
 TIMER_EVERY_S: Final = 0.5
 TIMER_BATCH: Final = 500
 TIMER_BATCHES_AT_ONCE: Final = 8
+TIMER_INPUT_RETRY_S: Final = (1.0, 300.0)
+"""The first and the longest pause before an input that its rule could not decide is decided again."""
+
+# --- side tasks
+
+SIDE_TASK_RETRY_S: Final = (1.0, 60.0)
+"""The first and the longest pause before a failed task is started again."""
+SIDE_TASK_HEALTHY_S: Final = 15.0
+"""A task that has run for this long after a failure is healthy again."""
+MEASURE_WAITING_EVERY_S: Final = 5.0
 
 # --- requests over HTTP
 
@@ -101,5 +114,6 @@ assert CLAIM_EVENTS <= FLUSH_EVENTS < QUEUE_EVENTS
 assert BUSY_RECORDS < BATCH_RECORDS
 assert SLOW_BATCH_S < SILENT_CLIENT_S < STUCK_CONSUMER_S, "a client is replaced before the service is restarted"
 assert POLL_MS <= SUSPECT_POLL_MS
+assert CLAIM_WORK_EVERY_S < UNKNOWN_KIND_AFTER_S, "a newer process claims its own kinds of work first"
 assert HTTP_GRACE_S < STOP_GRACE_S
 assert STOP_GRACE_S + DRAIN_S < STOP_AT_MOST_S

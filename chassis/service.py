@@ -105,8 +105,9 @@ class Service:
     work: Sequence[Work] = ()
     timers: Sequence[Timer] = ()
     http: Http | None = None
-    background: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
-    """Tasks that run for as long as the service does; a task that ends stops the service."""
+    background: Mapping[str, Callable[[Runtime], Awaitable[None]]] = field(default_factory=dict)
+    """Tasks by name that run for as long as the service does. A task that fails or ends is started again after a
+    pause, and health names it."""
     readiness: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
     """More readiness checks by name. Each returns the reason why the service is not ready, or None."""
     on_stop: Sequence[Callable[[], Awaitable[None]]] = ()

@@ -88,6 +88,23 @@ _V3 = (
     """,
 )
 
+_V4 = (
+    # The rows are the open dead letters of the service, also of records that no key could be read from.
+    "ALTER TABLE parked ALTER COLUMN key DROP NOT NULL",
+    """
+    ALTER TABLE parked
+        ADD COLUMN since timestamptz NOT NULL DEFAULT now(),
+        ADD COLUMN letter uuid,
+        ADD COLUMN reason text,
+        ADD COLUMN topic text,
+        ADD COLUMN partition integer,
+        ADD COLUMN record_offset bigint
+    """,
+    # Of the letters before this version only the time of the first failure of their client is known.
+    "UPDATE parked p SET since = s.parked_at FROM streams s WHERE s.key = p.key AND s.parked_at IS NOT NULL",
+    "CREATE INDEX work_parked ON work (id) WHERE state = 'parked'",
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -123,3 +140,18 @@ def create_v3() -> None:
 def drop_v3() -> None:
     """Undo `create_v3`."""
     op.execute(text("DROP TABLE state_versions"))
+
+
+def create_v4() -> None:
+    """Record the open dead letters of the service: since when, why, and where their records are."""
+    for statement in _V4:
+        op.execute(text(statement))
+
+
+def drop_v4() -> None:
+    """Undo `create_v4`."""
+    op.execute(text("DROP INDEX work_parked"))
+    op.execute(text("DELETE FROM parked WHERE key IS NULL"))
+    op.execute(text("ALTER TABLE parked ALTER COLUMN key SET NOT NULL"))
+    columns = ("since", "letter", "reason", "topic", "partition", "record_offset")
+    op.execute(text(f"ALTER TABLE parked {', '.join(f'DROP COLUMN {column}' for column in columns)}"))

@@ -38,7 +38,8 @@ class DeadLetter(Message):
     """A record that a service could not handle.
 
     `original` decrypts to `{"key", "headers": [[name, value]], "value", "token"}`: base64 texts or null. `token` is the
-    place of a parked record in the queue of its key; a replay names it in the header `replay`.
+    place of the letter among the open letters of the service, and of a parked record in the queue of its key; a replay
+    names it in the header `replay`.
     """
 
     ce_type: ClassVar[str] = "dead-letter.v1"
@@ -124,7 +125,7 @@ class DeadLetterWriter:
         self._service = service
 
     def write(self, record: KafkaRecord, reason: str, token: UUID | None) -> DeadLetter:
-        """The dead letter of a record. `token`: its place in the queue of its key; None if it is not parked."""
+        """The dead letter of a record. `token`: its place among the open letters of the service."""
         original = {
             "key": _text(record.key),
             "headers": [[name, _text(content)] for name, content in record.headers],

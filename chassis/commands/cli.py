@@ -1,9 +1,9 @@
-"""The command line that every service has: `run` and `migrate`."""
+"""The command line that every service has: `run`, `migrate` and `waiting`."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import uvloop
 
 from chassis import crash_points, migrations
 from chassis.clock import Clock
+from chassis.commands import waiting
 from chassis.observability import logging
 from chassis.runtime.preflight import database_problem
 from chassis.runtime.running import run as run_service
@@ -19,10 +20,16 @@ from chassis.service import Service
 from chassis.settings import KafkaSettings, ServiceSettings, load
 
 
-def service_cli(name: str, settings: type[ServiceSettings], build: Callable[..., Service]) -> typer.Typer:
+def service_cli(
+    name: str,
+    settings: type[ServiceSettings],
+    build: Callable[..., Service],
+    waiting_sources: Sequence[waiting.Source] = (),
+) -> typer.Typer:
     """The command line of service `name`.
 
     `build(settings)` makes the wiring table; the service's `migrations/` folder is beside the module of `build`.
+    `waiting_sources`: what else than dead letters, work and paused reading may wait for a person in this service.
     """
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=f"Truce: {name}")
     scripts = Path(build.__code__.co_filename).parent / "migrations"
@@ -40,13 +47,14 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
             prefix = settings.model_config.get("env_prefix", "").upper()
             sys.exit(f"setting {prefix}DATABASE_URL: {problem}")
         crash_points.arm(os.environ.get("CRASH_AT"))
-        uvloop.run(run_service(build(loaded), kafka, Clock()))
+        uvloop.run(run_service(build(loaded), kafka, Clock(), _command()))
 
     @app.command()
     def migrate() -> None:
         """Upgrade the service's database to the newest revision."""
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
+    waiting.add_command(app, name, settings, _command, waiting_sources)
     return app
 
 

@@ -16,7 +16,7 @@ from chassis import crash_points
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.poison_guard import PoisonGuard
-from chassis.consumer.reader import Reader
+from chassis.consumer.reader import Reader, UnreadablePartition
 from chassis.consumer.records import (
     REPLAY,
     Decode,
@@ -177,6 +177,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         ]
         return "; ".join(paused) or None
 
+    def unreadable(self) -> list[UnreadablePartition]:
+        """The partitions that are paused because they cannot be read."""
+        return self._reader.unreadable()
+
     def stuck_reason(self) -> str | None:
         """Why only a restart will help: records are waiting, nothing explains it, and none is handled. Or None."""
         if (idle := self._idle_s()) > STUCK_CONSUMER_S:
@@ -276,7 +280,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 replay = Replay(where, partial(self._replayed, letter))
             record = original_of(record)
 
-        def dead_letter(reason: str, token: UUID | None) -> Message:
+        def dead_letter(reason: str, token: UUID) -> Message:
             if reason != "behind-parked":
                 self._guard(record).count_failure(record)
             return self._dead_letter(record, reason, token)
@@ -290,9 +294,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             else:
                 log.error("record_undecodable", where=where, exc_info=error)
             # The input is identified by its place on the topic: the record's own headers are not to be trusted.
-            cause, identity = Cause(where, where), inbox_id("", where)
-            return Input(where, Unreadable(reason), cause, identity, dead_letter=dead_letter, replay=replay)
+            cause = Cause(where, where)
+            return Input(
+                where,
+                Unreadable(reason),
+                cause,
+                inbox_id("", where),
+                dead_letter=dead_letter,
+                parked_place=token,
+                replay=replay,
+                place=where,
+            )
         if item is None:
+            # A replay that this version skips leaves no open letter.
+            discarded.extend([token] if token is not None else [])
             return None
         record_id = item.inbox_id or inbox_id("", where)
         return Input(
@@ -306,6 +321,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             record_id=record_id,
             replay=replay,
             version=item.version,
+            place=where,
         )
 
     async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:

@@ -40,8 +40,8 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-WriteDeadLetter = Callable[[Record, str, UUID | None], Message]
-"""Record, stable reason code, and the record's place in its key's parked queue (None: not parked) → its dead letter."""
+WriteDeadLetter = Callable[[Record, str, UUID], Message]
+"""Record, stable reason code, and the token of the letter's place among the open letters → its dead letter."""
 
 
 WriteReplayed = Callable[[UUID, ReplayOutcome], Message]

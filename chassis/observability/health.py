@@ -1,6 +1,7 @@
 """The admin port: liveness, readiness, metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -11,6 +12,8 @@ from starlette.routing import Route
 from chassis.observability.metrics import exposition
 
 Check = Callable[[], str | None]
+Paused = Callable[[], Sequence[Mapping[str, Any]]]
+"""What the process does not read: `kind`, `topic`, `partition`, `offset`, `since` (RFC 3339), `why`."""
 
 
 class Health:
@@ -25,6 +28,7 @@ class Health:
         self._readiness: dict[str, Check] = {}
         self._liveness: dict[str, Check] = {}
         self._degradations: dict[str, Check] = {}
+        self._paused: Paused = tuple
 
     def add_readiness(self, name: str, check: Check) -> None:
         self._readiness[name] = check
@@ -35,8 +39,16 @@ class Health:
     def add_degradation(self, name: str, check: Check) -> None:
         self._degradations[name] = check
 
+    def show_paused(self, paused: Paused) -> None:
+        """What the process does not read, for the command `waiting`."""
+        self._paused = paused
+
     def app(self) -> Starlette:
-        """`/health/live`, `/health/ready` (200, 200 with what is degraded, or 503 with the reasons) and `/metrics`."""
+        """The routes of the admin port.
+
+        `/health/live`, `/health/ready` (200, 200 with what is degraded, or 503 with the reasons), `/health/paused` (a
+        JSON list) and `/metrics`.
+        """
 
         async def live(_: Request) -> Response:
             return _report(self._liveness, {})
@@ -44,11 +56,19 @@ class Health:
         async def ready(_: Request) -> Response:
             return _report(self._readiness | self._liveness, self._degradations)
 
+        async def paused(_: Request) -> Response:
+            return JSONResponse([dict(row) for row in self._paused()])
+
         async def metrics(_: Request) -> Response:
             return Response(exposition(self._service), media_type=CONTENT_TYPE_LATEST)
 
         return Starlette(
-            routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
+            routes=[
+                Route("/health/live", live),
+                Route("/health/ready", ready),
+                Route("/health/paused", paused),
+                Route("/metrics", metrics),
+            ]
         )
 
 

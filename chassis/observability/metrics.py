@@ -39,6 +39,16 @@ EVENTS_PUBLISHED: Final = Counter("truce_events_published_total", "Events that K
 OUTBOX_OLDEST_SECONDS: Final = Gauge(
     "truce_outbox_oldest_event_age_seconds", "Age of the oldest event that Kafka has not acknowledged"
 )
+PARKED_CLIENTS: Final = Gauge(
+    "truce_parked_clients", "Clients (keys) whose messages wait behind a dead letter, in the service's database"
+)
+OPEN_DEAD_LETTERS: Final = Gauge(
+    "truce_dead_letters_open", "Dead letters of the service that nobody has replayed or discarded yet"
+)
+OLDEST_DEAD_LETTER_SECONDS: Final = Gauge(
+    "truce_dead_letters_oldest_age_seconds", "Age of the oldest open dead letter of the service"
+)
+PARKED_WORK_ROWS: Final = Gauge("truce_work_parked_rows", "Work rows that are parked now: a person decides")
 WORK_ATTEMPTS: Final = Counter("truce_work_attempts_total", "Calls to foreign systems", ["kind", "outcome"])
 WORK_PARKED: Final = Counter("truce_work_parked_total", "Work that was parked: a person decides", ["kind"])
 

@@ -11,7 +11,7 @@ Two paths, one order:
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,11 +93,15 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for as long as the service runs."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish_forever())
-            group.create_task(self._delete_forever())
-            group.create_task(self._claim_forever())
-            group.create_task(self._measure_forever())
+        await self._publish_forever()
+
+    def side_tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs beside `run`, by name. Each task may be started again after a failure."""
+        return {
+            "outbox-claim": self._claim_forever,
+            "outbox-delete": self._delete_forever,
+            "outbox-age": self._measure_forever,
+        }
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until the queue is published, for at most `timeout_s`. The rest stays in the table."""
@@ -155,9 +159,9 @@ class Outbox:
             async with self._database.single() as connection:
                 await execute(connection, statements.DELETE, ids)
         except Exception as error:
+            self._published = ids + self._published
             if not is_transient(error):
                 raise
-            self._published = ids + self._published
             await asyncio.sleep(_RETRY_DELETE_S)
 
     # --- the deferred path

@@ -10,7 +10,7 @@ from chassis.decision import Cause, Event, Message, Task, derived_id
 from chassis.envelope import Outgoing, encode
 from chassis.limits import MAX_EVENT_BYTES
 from chassis.observability import metrics
-from chassis.processor.model import ClaimedTask, Claimer, Input, ReplayOutcome
+from chassis.processor.model import ClaimedTask, Claimer, Input, ReplayOutcome, Unreadable
 
 # A task is claimed while it is written if this process has capacity for it and no earlier task of its key is waiting.
 _INSERT_WORK: Final = """
@@ -66,13 +66,16 @@ class Ledger:
                 raise UnstorableEvent(f"{event.message.ce_type} holds NUL, which PostgreSQL cannot store")
             self.events.append(outgoing)
 
-    def record_dead_letter(self, item: Input, reason: str, token: UUID | None) -> None:
-        """Record the dead letter of an input. `token`: its place in the parked queue. Raises Halt."""
+    def record_dead_letter(self, item: Input, reason: str, token: UUID) -> UUID:
+        """Record the dead letter of an input; return its id. `token`: its place among the open letters. Raises Halt."""
         assert item.dead_letter is not None
-        # One message can have several dead letters, with different ids: one from each service, and one for each token.
-        step = f"{item.step}{self._source}/{token or ''}/"
-        self.events.append(self._encode(item.dead_letter(reason, token), item.cause, step))
+        # One message can have several dead letters, with different ids: one from each service, and one for each time it
+        # was parked. The cause of an unreadable record is its place on the topic, which is another one for each replay.
+        time = "" if isinstance(item.body, Unreadable) else token
+        letter = self._encode(item.dead_letter(reason, token), item.cause, f"{item.step}{self._source}/{time}/")
+        self.events.append(letter)
         metrics.DEAD_LETTERS.labels(reason).inc()
+        return letter.event_id
 
     def record_replay(self, item: Input, outcome: ReplayOutcome) -> None:
         """Record what became of an input that is the replay of a dead letter; nothing for any other input."""

@@ -12,8 +12,8 @@ from chassis.decision import Cause, Decision, Message
 
 S = TypeVar("S")
 
-MakeDeadLetter = Callable[[str, UUID | None], Message]
-"""A stable reason code, and the place in the parked queue of the key (None: not parked) → the dead letter."""
+MakeDeadLetter = Callable[[str, UUID], Message]
+"""A stable reason code, and the token of the letter's place among the open letters → the dead letter."""
 
 
 ReplayOutcome = Literal["handled", "repeated", "superseded", "dead-letter"]
@@ -45,10 +45,10 @@ class Input:
 
     `inbox_id`: the id under which a repeat is recognized. `work_id`: the claimed work row whose outcome this is.
     `step`: distinguishes decisions that follow from one cause at different times, so that their events get different
-    ids. Inputs from a topic also have a `record_id` (the record's identity) and `dead_letter`, which makes the dead
-    letter of the record. `parked_place`: the record is a replay of the one parked at this place. `replay`: the
-    record is a replay, and what becomes of it is published. `version`: the body is the whole state of its key, in this
-    version.
+    ids. Inputs from a topic also have a `record_id` (the record's identity), its `place` (`topic/partition/offset`) and
+    `dead_letter`, which makes the dead letter of the record. `parked_place`: the record is a replay of the one whose
+    open letter has this token. `replay`: the record is a replay, and what becomes of it is published. `version`: the
+    body is the whole state of its key, in this version.
     """
 
     key: str
@@ -62,6 +62,7 @@ class Input:
     record_id: UUID | None = None
     replay: Replay | None = None
     version: StateVersion | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ retried one input at a time, so that one bad input costs only itself.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -115,10 +116,12 @@ class Processor:
         except Exception as error:
             if is_transient(error) or isinstance(error, Halt):
                 raise
-            identity = str(derived_id(item.cause.id, "dead-letter"))
-            cause = Cause(identity, identity)
-            unreadable = Input(identity, Unreadable("failed"), cause, dead_letter=item.dead_letter, replay=item.replay)
-            await self._transaction([unreadable])
+            # Each replay of the record that fails again has an identity of its own: it must not pass for a repeat.
+            identity = derived_id(f"{item.record_id}/{item.parked_place or ''}", "dead-letter")
+            cause = Cause(str(identity), str(identity))
+            unreadable = Input(str(identity), Unreadable("failed"), cause, identity, dead_letter=item.dead_letter)
+            known = replace(unreadable, parked_place=item.parked_place, replay=item.replay, place=item.place)
+            await self._transaction([known])
 
     # --- one transaction
 
@@ -155,7 +158,8 @@ class Processor:
     ) -> tuple[list[Outcome], Dispatch | None, Ledger]:
         admission = await admit(tx, inputs, self._presence.id)
         ledger = Ledger(self._source, self._clock.now(), self._produced, admission.sequences)
-        parked = await ParkedQueues.load(tx, admission.parked_keys)
+        replayed = [item.parked_place for item in inputs if item.parked_place is not None]
+        parked = await ParkedQueues.load(tx, admission.parked_keys, replayed)
         states = await StateVersions.load(tx, inputs)
         for position in admission.repeats:
             parked.release(inputs[position])
@@ -190,14 +194,18 @@ class Processor:
                 parked.release(item)
                 ledger.record_replay(item, "repeated")
             elif isinstance(item.body, Unreadable):
-                ledger.record_dead_letter(item, item.body.reason, None)
+                token = parked.add_unreadable(item)
+                parked.add_letter(
+                    item, token, ledger.record_dead_letter(item, item.body.reason, token), item.body.reason
+                )
                 ledger.record_replay(item, "dead-letter")
                 handled.update([item.inbox_id] if item.inbox_id is not None else [])
             elif item.dead_letter is not None and (failed or not parked.lets_pass(item)):
                 # No message of a key overtakes a failed one. A parked message is not handled: its replay must pass the
                 # inbox.
-                if (token := parked.park(item)) is not None:
-                    ledger.record_dead_letter(item, "failed" if failed else "behind-parked", token)
+                if (place := parked.park(item)) is not None:
+                    reason = "failed" if failed else "behind-parked"
+                    parked.add_letter(item, place, ledger.record_dead_letter(item, reason, place), reason)
                 ledger.record_replay(item, "dead-letter")
                 not_handled.update([item.inbox_id] if item.inbox_id is not None else [])
             else:

@@ -2,7 +2,10 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -11,6 +14,7 @@ from pydantic import BaseModel
 
 from chassis.backoff import backoff_s
 from chassis.consumer.consumer import ClientSilent, Consumer
+from chassis.consumer.reader import UnreadablePartition
 from chassis.consumer.records import decode_events
 from chassis.kafka_clients import new_broker
 from chassis.kafka_quirks import stop_broker
@@ -62,6 +66,10 @@ class Consumers:
     def degraded_reason(self) -> str | None:
         """What is not read although the service works, or None."""
         return "; ".join(reason for consumer in self._consumers if (reason := consumer.degraded_reason())) or None
+
+    def paused(self) -> list[dict[str, Any]]:
+        """What is not read now: see `chassis.observability.health.Paused`."""
+        return [_paused_row(one) for consumer in self._consumers for one in consumer.unreadable()]
 
     def stuck_reason(self) -> str | None:
         """Why only a restart will help, or None."""
@@ -121,3 +129,15 @@ class Consumers:
             for external in service.external
         )
         return consumers
+
+
+def _paused_row(paused: UnreadablePartition) -> dict[str, Any]:
+    since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - paused.since)
+    return {
+        "kind": "unreadable-partition",
+        "topic": paused.topic,
+        "partition": paused.partition,
+        "offset": paused.offset,
+        "since": since.isoformat(timespec="seconds"),
+        "why": paused.error,
+    }

@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -32,9 +33,12 @@ from chassis.processor.processor import Processor
 from chassis.runtime.consumers import Consumers
 from chassis.runtime.http import HttpServer
 from chassis.runtime.retention import run_retention
+from chassis.runtime.side_tasks import SideTasks
+from chassis.runtime.waiting import WaitingMeter
 from chassis.service import Runtime, Service
 from chassis.settings import KafkaSettings
-from chassis.timers import run_timer
+from chassis.timers import TimerTask
+from chassis.work.unknown import park_unknown_kinds
 from chassis.work.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -42,8 +46,11 @@ log = structlog.get_logger(__name__)
 Tasks = Sequence[asyncio.Task[None]]
 
 
-async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
-    """Run a service until SIGTERM or SIGINT. Raises the error of a component that failed."""
+async def run(service: Service, kafka: KafkaSettings, clock: Clock, program: str) -> None:
+    """Run a service until SIGTERM or SIGINT. Raises the error of a component that failed.
+
+    `program`: the service's command line, such as `python -m services.intake`; health names its commands.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Objects that exist by now stay: collecting them again and again took a tenth of a service's time. A batch makes
@@ -53,13 +60,12 @@ async def run(service: Service, kafka: KafkaSettings, clock: Clock) -> None:
     gc.set_threshold(20_000, 20, 20)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await _RunningService(service, kafka, clock).run(stop)
+    await _RunningService(service, kafka, clock, program).run(stop)
 
 
 class _RunningService:
-    def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock) -> None:
+    def __init__(self, service: Service, kafka: KafkaSettings, clock: Clock, program: str) -> None:
         self._service = service
-        self._clock = clock
         url = service.settings.database_url.get_secret_value()
         self._database = Database(url, name=service.name)
         self._presence = Presence(url, service.name)
@@ -75,6 +81,12 @@ class _RunningService:
         )
         self._consumers = Consumers(service, self._processor, kafka)
         self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
+        self._timers = {
+            f"timer-{timer.name}": TimerTask(timer, self._database, self._processor, self._outbox, clock)
+            for timer in service.timers
+        }
+        self._waiting = WaitingMeter(self._database, f"{program} waiting")
+        self._side_tasks = SideTasks()
         self._requests = Batcher[Input, Outcome](
             self._processor.process, at_once=REQUEST_TRANSACTIONS_AT_ONCE, pace_s=REQUEST_PACE_S
         )
@@ -111,17 +123,20 @@ class _RunningService:
 
     def _background(self) -> list[asyncio.Future[Any]]:
         service, settings = self._service, self._service.settings
-        components = (
-            self._admin.run(),
-            self._presence.run(),
-            run_freeing(self._database, self._presence),
-            self._outbox.run(),
-            self._consumers.run(),
-            run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
-            *(run_timer(timer, self._database, self._processor, self._outbox, self._clock) for timer in service.timers),
-            *(run(self._runtime) for run in service.background),
-        )
-        return [asyncio.ensure_future(component) for component in components]
+        # The process ends with any of these: without them it cannot be relied on.
+        components = (self._admin.run(), self._presence.run(), self._outbox.run(), self._consumers.run())
+        kinds = [work.kind for work in service.work]
+        side_tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "dead-owners": partial(run_freeing, self._database, self._presence),
+            "retention": partial(run_retention, self._database, settings.inbox_kept_for, settings.work_kept_for),
+            "unknown-work": partial(park_unknown_kinds, self._database, kinds),
+            "waiting": self._waiting.run,
+            **self._outbox.side_tasks(),
+            **{name: timer.run for name, timer in self._timers.items()},
+            **{name: partial(run, self._runtime) for name, run in service.background.items()},
+        }
+        supervised = (self._side_tasks.run(name, task) for name, task in side_tasks.items())
+        return [asyncio.ensure_future(component) for component in (*components, *supervised)]
 
     async def _finish(self, public: Tasks, workers: Tasks) -> None:
         """Stop taking anything new, finish what was taken, publish its events."""
@@ -160,6 +175,13 @@ class _RunningService:
         for name, reason in self._service.readiness.items():
             health.add_readiness(name, reason)
         health.add_degradation("reading", self._consumers.degraded_reason)
+        health.add_degradation("waiting", self._waiting.degraded_reason)
+        health.add_degradation("tasks", self._side_tasks.degraded_reason)
+        for name, timer in self._timers.items():
+            health.add_degradation(name, timer.degraded_reason)
+        for worker in self._workers:
+            health.add_degradation(f"work-{worker.kind}", worker.degraded_reason)
+        health.show_paused(self._consumers.paused)
         health.add_liveness("progress", self._consumers.stuck_reason)
         return health
 

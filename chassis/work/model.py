@@ -62,13 +62,18 @@ Answer = Done | Retry | Park
 Perform = Callable[[Sequence[Job]], AsyncIterator[tuple[Job, Answer]]]
 
 
+def _read_nothing(_: Job) -> None:
+    """The arguments of the job are any JSON object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One kind of work. `perform` gets at most `batch` jobs of different keys, and yields an answer for each.
 
     At most `concurrency` calls of `perform` run at once. `perform` limits every call by a timeout of its own. An
     exception that it raises is a retry of all jobs it has not answered. `backoff_s`: the first and the longest pause
-    between attempts, in seconds.
+    between attempts, in seconds. `read` reads the `ref` and the payload of a job as `perform` will, and raises an
+    exception if this version cannot: then the row is parked, so that it does not hold up the other jobs of its batch.
     """
 
     kind: str
@@ -76,6 +81,7 @@ class Work:
     batch: int = 1
     concurrency: int = 4
     backoff_s: tuple[float, float] = (1.0, 300.0)
+    read: Callable[[Job], object] = _read_nothing
 
 
 async def call_each(

@@ -1,13 +1,21 @@
 """The work table: claiming rows and putting them back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from chassis.database.pool import Connection, execute, rows
 from chassis.decision import Cause
 from chassis.work.model import Job, Park, Retry
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE_CAUSE: Final = "unreadable-cause"
+UNREADABLE_ARGUMENTS: Final = "unreadable-arguments"
+UNKNOWN_KIND: Final = "unknown-kind"
+"""The notes of rows that were parked because this version cannot read them."""
 
 # The claim marks each row as in doubt before the call: if this process is killed during the call, the mark remains.
 # Of each key only the first waiting row is claimed, and none while a row of the key is claimed already (`ORDER BY
@@ -31,6 +39,20 @@ _PUT_BACK: Final = """
          AS u (id, owner, state, in_doubt, note, pause)
     WHERE w.id = u.id AND w.owner = u.owner
 """
+# During a rolling upgrade an older process sees rows of kinds that only the newer version performs. A kind of which
+# some row is claimed now is performed by another process, so its rows are left to that process.
+_PARK_UNKNOWN: Final = """
+    UPDATE work w SET state = 'parked', note = $3, finished_at = now()
+    WHERE state = 'waiting' AND owner IS NULL AND kind <> ALL($1::text[])
+      AND due_at < now() - make_interval(secs => $2)
+      AND (SELECT 1 FROM work o WHERE o.owner IS NOT NULL AND o.kind = w.kind LIMIT 1) IS NULL
+    RETURNING kind, ref
+"""
+
+
+async def park_unknown(tx: Connection, kinds: Sequence[str], due_for_s: float) -> Sequence[Any]:
+    """Park the rows of other kinds than `kinds` that have been due for `due_for_s` seconds. Returns (kind, ref)."""
+    return await rows(tx, _PARK_UNKNOWN, list(kinds), due_for_s, UNKNOWN_KIND)
 
 
 async def claim(tx: Connection, kind: str, limit: int, owner: int) -> list[Any]:
@@ -53,15 +75,46 @@ async def put_back(tx: Connection, back: Sequence[tuple[Job, Retry | Park, float
     )
 
 
-def job_fields(row: Any) -> dict[str, Any]:
-    """The fields of a `Job` that a row of `CLAIM` holds."""
-    return {
-        "id": row.id,
-        "ref": row.ref,
-        "key": row.key,
-        "payload": orjson.loads(row.payload),
-        "cause": Cause(**orjson.loads(row.cause)),
-        "attempt": row.attempts,
-        "in_doubt": row.in_doubt,
-        "note": row.note,
-    }
+def read_job(
+    row: Any, read: Callable[[Job], object], owner: int, is_ours: Callable[[], bool], may_call: Callable[[], bool]
+) -> tuple[Job, Park | None]:
+    """The job in a row of `CLAIM`, and None; or what is readable of it, and the answer that parks the row.
+
+    A row may come from a newer version of the service, as in a rolling upgrade. `read`: see `Work`.
+    """
+    unreadable = None
+    cause, payload = Cause("", ""), {}
+    try:
+        cause = Cause.read(orjson.loads(row.cause))
+    except ValueError:
+        unreadable = Park(UNREADABLE_CAUSE)
+    try:
+        payload = _object(orjson.loads(row.payload))
+    except ValueError:
+        unreadable = unreadable or Park(UNREADABLE_ARGUMENTS)
+    job = Job(
+        id=row.id,
+        ref=row.ref,
+        key=row.key,
+        payload=payload,
+        cause=cause,
+        attempt=row.attempts,
+        in_doubt=row.in_doubt,
+        owner=owner,
+        note=row.note,
+        is_ours=is_ours,
+        may_call=may_call,
+    )
+    if unreadable is None:
+        try:
+            read(job)
+        except Exception as error:
+            log.error("work_unreadable", ref=job.ref, exc_info=error)
+            unreadable = Park(UNREADABLE_ARGUMENTS)
+    return job, unreadable
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value

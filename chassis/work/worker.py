@@ -12,6 +12,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -25,7 +26,7 @@ from chassis.processor.model import ClaimedTask
 from chassis.processor.processor import Processor
 from chassis.work.model import Answer, Job, Retry, Work
 from chassis.work.settlement import Settlement
-from chassis.work.statements import claim, job_fields
+from chassis.work.statements import claim, read_job
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class Worker:
     """Performs one kind of work in this process."""
 
     def __init__(self, work: Work, database: Database, processor: Processor, presence: Presence) -> None:
+        self.kind = work.kind
         self._work = work
         self._database = database
         self._presence = presence
@@ -52,6 +54,8 @@ class Worker:
         self._in_hand = 0
         """Claimed rows that are not settled yet."""
         self._stopping = False
+        self._not_claimed: tuple[datetime, str] | None = None
+        """Since when claiming fails, and the type of its first error."""
         processor.register_claimer(work.kind, self)
         presence.on_freed(self._look_again)
         presence.on_lost(self._abandon)
@@ -81,6 +85,13 @@ class Worker:
         """Claim nothing more."""
         self._stopping = True
         self._wake.set()
+
+    def degraded_reason(self) -> str | None:
+        """Why no work is claimed from the table, or None."""
+        if self._not_claimed is None:
+            return None
+        since, error = self._not_claimed
+        return f"work of kind {self._work.kind} is not claimed since {since:%Y-%m-%d %H:%M:%S} UTC: {error}"
 
     # --- claiming
 
@@ -121,25 +132,27 @@ class Worker:
             async with self._database.single() as tx:
                 claimed = await claim(tx, self._work.kind, limit, owner)
         except Exception as error:
-            if not is_transient(error):
-                raise
-            log.warning("work_not_claimed", kind=self._work.kind, error=type(error).__name__)
+            if is_transient(error):
+                log.warning("work_not_claimed", kind=self._work.kind, error=type(error).__name__)
+            else:
+                log.error("work_not_claimed", kind=self._work.kind, error=type(error).__name__, exc_info=error)
+            self._not_claimed = self._not_claimed or (datetime.now(UTC), type(error).__name__)
             if is_outcome_unknown(error):
                 # If the claim was committed, its rows are freed with the identity.
                 self._presence.give_up()
             return
+        self._not_claimed = None
         if owner != self._presence.id:
             return
-        for row in claimed:
-            job = Job(
-                **job_fields(row),
-                owner=owner,
-                is_ours=partial(self._is_ours, owner),
-                may_call=partial(self._may_call, owner),
-            )
-            heapq.heappush(self._claimed, (job.id, job))
         self._others_waiting = bool(claimed or self._in_hand)
         self._in_hand += len(claimed)
+        for row in claimed:
+            is_ours, may_call = partial(self._is_ours, owner), partial(self._may_call, owner)
+            job, unreadable = read_job(row, self._work.read, owner, is_ours, may_call)
+            if unreadable is None:
+                heapq.heappush(self._claimed, (job.id, job))
+            else:
+                self._answer(job, unreadable)
         self._look = len(claimed) == limit
 
     def _is_ours(self, owner: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m services.intake run|migrate|portals|retention|erase`."""
+"""`python -m services.intake run|migrate|waiting|portals|retention|erase`."""
 
 from chassis.commands import erasure
 from chassis.commands.cli import service_cli

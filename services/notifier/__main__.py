@@ -9,7 +9,7 @@ from services.notifier.settings import Settings
 SEALED = erasure.Sealed("messages", "client", "client_key", "lead_id", ended="settled_at")
 
 if __name__ == "__main__":
-    app = service_cli(NAME, Settings, build)
+    app = service_cli(NAME, Settings, build, waiting_sources=(operator.unknown_sms,))
     operator.add_commands(app)
     work.add_commands(app, NAME, Settings)
     erasure.add_commands(app, NAME, Settings, SEALED)

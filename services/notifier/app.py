@@ -38,7 +38,7 @@ from services.notifier.store.clients import ClientStore
 from services.notifier.store.partners import PartnerStore
 from services.notifier.store.providers import PostgresProviderLog
 from services.notifier.timers import messages_due
-from services.notifier.work import SmsWork
+from services.notifier.work import SmsWork, message_of
 
 NAME: Final = "notifier"
 BATCH: Final = 50
@@ -85,10 +85,10 @@ def wire(settings: Settings, providers: Sequence[Provider]) -> Service:
             rule(SmsReported, sms_reported),
         ),
         produces={topics.MESSAGES: (SmsStatus,)},
-        work=(Work(SMS, sending.perform, batch=BATCH, concurrency=4, backoff_s=(1.0, 60.0)),),
+        work=(Work(SMS, sending.perform, batch=BATCH, concurrency=4, backoff_s=(1.0, 60.0), read=message_of),),
         timers=(Timer("message-due", messages_due(settings.quiet_texts_per_second)),),
         http=make_reports(settings),
-        background=(pool.check_forever, StatusPolling(database, pool, sealer).run),
+        background={"provider-check": pool.check_forever, "status-polling": StatusPolling(database, pool, sealer).run},
         dead_letter=letters.write,
         replayed=letters.replayed,
         on_stop=(pool.close, database.close),

@@ -1,7 +1,7 @@
 """Operators' commands of the notifier. Listing commands print a table, or with `--json` one JSON object a line."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from chassis.clock import Clock
 from chassis.commands import typed
 from chassis.commands.console import Form, print_rows, query
 from chassis.commands.decide import decide_once
+from chassis.commands.waiting import Desk, Waiting
 from chassis.decision import Cause, derived_id
 from chassis.service import Input, Row
 from chassis.settings import load
@@ -36,6 +37,13 @@ _PROVIDERS: Final = """
     FROM providers p ORDER BY name
 """
 _CLIENT_KEY: Final = "SELECT client_key FROM messages WHERE message_id = $1"
+# An SMS whose text is no longer true cannot be sent again, so nobody need decide about it.
+_UNKNOWN: Final = """
+    SELECT message_id, lead_id, template, detail, settled_at FROM messages m
+    WHERE status = 'unknown' AND obsolete IS NULL AND valid_until > $1
+      AND NOT EXISTS (SELECT 1 FROM messages a WHERE a.resend_of = m.message_id)
+    ORDER BY settled_at
+"""
 _STATUSES: Final = ("scheduled", "waiting", "sent", "delivered", "failed", "unknown", "dropped")
 _REFUSALS: Final = {
     "no-such-message": "there is no such SMS",
@@ -62,6 +70,19 @@ def add_commands(app: typer.Typer) -> None:
     app.command(name="unknown")(_unknown)
     app.command(name="resend")(_resend)
     app.command(name="providers")(_providers)
+
+
+def unknown_sms(desk: Desk) -> Iterator[Waiting]:
+    """SMS that may be out or not, for the command `waiting`."""
+    for row in desk.select(_UNKNOWN, Clock().now()):
+        yield Waiting(
+            "unknown-sms",
+            f"SMS {row.message_id} по лиду {row.lead_id}",
+            row.settled_at,
+            f"неизвестно, отправлено ли ({row.detail}); повторить может только человек",
+            f"{desk.program} resend {row.message_id} --who ИМЯ --why ПРИЧИНА",
+            {"message_id": row.message_id, "lead_id": row.lead_id, "template": row.template, "reason": row.detail},
+        )
 
 
 def _messages(

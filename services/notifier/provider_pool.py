@@ -89,32 +89,44 @@ class ProviderPool:
         self._backoffs.pop(provider.name, None)
 
     async def check_forever(self, _: Any) -> None:
-        """Check the health of each provider every minute, for as long as the service runs."""
+        """Check the health of each provider every minute, for as long as the service runs.
+
+        Raises an ExceptionGroup of what the checks raise, after each provider was checked.
+        """
         while True:
             await self._load()
+            errors: list[Exception] = []
             for provider in self._providers:
-                health = await provider.check()
-                match health:
-                    case Healthy(balance):
-                        if self._disabled.pop(provider.name, None) is not None:
-                            log.warning("provider_enabled", provider=provider.name)
-                        metrics.DISABLED.labels(provider.name).set(0)
-                        if balance is not None:
-                            metrics.BALANCE.labels(provider.name).set(float(balance))
-                            if balance < self._least_balance:
-                                log.error("provider_balance_low", provider=provider.name, balance=str(balance))
-                        await self._record(provider, balance=balance)
-                    case Disabled(code):
-                        await self.disable(provider, code)
-                    case _:
-                        log.warning("provider_check_failed", provider=provider.name, reason=health.reason)
-                        await self._record(provider, error=health.reason)
+                try:
+                    await self._check(provider)
+                except Exception as error:
+                    errors.append(error)
+            if errors:
+                raise ExceptionGroup("checks of providers failed", errors)
             await asyncio.sleep(CHECK_EVERY_S)
 
     async def close(self) -> None:
         """Close the connections of all providers."""
         for provider in self._providers:
             await provider.close()
+
+    async def _check(self, provider: Provider) -> None:
+        health = await provider.check()
+        match health:
+            case Healthy(balance):
+                if self._disabled.pop(provider.name, None) is not None:
+                    log.warning("provider_enabled", provider=provider.name)
+                metrics.DISABLED.labels(provider.name).set(0)
+                if balance is not None:
+                    metrics.BALANCE.labels(provider.name).set(float(balance))
+                    if balance < self._least_balance:
+                        log.error("provider_balance_low", provider=provider.name, balance=str(balance))
+                await self._record(provider, balance=balance)
+            case Disabled(code):
+                await self.disable(provider, code)
+            case _:
+                log.warning("provider_check_failed", provider=provider.name, reason=health.reason)
+                await self._record(provider, error=health.reason)
 
     def _disable(self, provider: Provider, disabled: DisabledFor) -> None:
         self._disabled[provider.name] = (disabled.code, time.monotonic() + disabled.seconds)

@@ -31,7 +31,7 @@ class StatusPolling:
         self._sealer = sealer
 
     async def run(self, runtime: Runtime) -> None:
-        """Poll for as long as the service runs. Raises what is not a transient error, which stops the service."""
+        """Poll for as long as the service runs. Raises errors that are not transient, after all SMS were polled."""
         gate = asyncio.Semaphore(POLLS_AT_ONCE)
 
         async def poll(row: Any) -> None:
@@ -42,7 +42,10 @@ class StatusPolling:
             try:
                 async with self._database.single() as tx:
                     taken = await take_unreported(tx, BATCH, PAUSES_S)
-                await asyncio.gather(*(poll(row) for row in taken))
+                polls = await asyncio.gather(*(poll(row) for row in taken), return_exceptions=True)
+                # One SMS that cannot be polled costs no other SMS its poll.
+                if errors := [result for result in polls if isinstance(result, Exception)]:
+                    raise next((error for error in errors if not is_transient(error)), errors[0])
             except Exception as error:
                 if not is_transient(error):
                     raise

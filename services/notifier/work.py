@@ -49,6 +49,11 @@ CALLS_AT_ONCE: Final = 7
 """Calls in flight in this process: SMSC refuses more than fifteen at once, and two copies of the service may run."""
 
 
+def message_of(job: Job) -> UUID:
+    """The SMS that a work row sends. Raises ValueError if its reference is not one of an SMS."""
+    return message_id_of(job.ref)
+
+
 class AttemptLog(Protocol):
     """The record of calls that may have sent an SMS. In the service it is `store.attempts.PostgresAttemptLog`."""
 
@@ -98,13 +103,13 @@ class SmsWork:
 
     async def perform(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Answer each job. The recorded attempt, not the job's `in_doubt`, decides whether an SMS may be out."""
-        outgoing = await self._attempts.outgoing([message_id_of(job.ref) for job in jobs])
+        outgoing = await self._attempts.outgoing([message_of(job) for job in jobs])
         # The jobs run concurrently, so that their first attempts share a transaction; `_gate` limits the calls.
         async for answered in call_each(jobs, partial(self._perform_one, outgoing=outgoing)):
             yield answered
 
     async def _perform_one(self, job: Job, outgoing: Mapping[UUID, OutgoingSms]) -> Answer:
-        item = outgoing.get(message_id_of(job.ref))
+        item = outgoing.get(message_of(job))
         if item is None:
             return Park("no-such-message")
         sms, attempt = item.sms, item.attempt

@@ -1,9 +1,10 @@
-"""`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals|retention|erase`."""
+"""`python -m services.onec_gateway run|migrate|waiting|verify|exchanges|parked|retry|release|deals|retention|erase`."""
 
 from chassis.commands import erasure
 from chassis.commands.cli import service_cli
 from services.onec_gateway.app import build
 from services.onec_gateway.operator.commands import add_commands
+from services.onec_gateway.operator.waiting import leads_under_review
 from services.onec_gateway.settings import Settings
 
 # A lead ends when its reservation does, or with its rejection.
@@ -14,7 +15,7 @@ ENDED = """
 SEALED = erasure.Sealed("leads", "client", "client_key", "lead_id", ended=ENDED)
 
 if __name__ == "__main__":
-    app = service_cli("onec-gateway", Settings, build)
+    app = service_cli("onec-gateway", Settings, build, waiting_sources=(leads_under_review,))
     add_commands(app)
     erasure.add_commands(app, "onec_gateway", Settings, SEALED)
     app()

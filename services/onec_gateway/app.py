@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from chassis.service import Perform, Rule, Service, Timer, Work
+from chassis.service import Job, Perform, Rule, Service, Timer, Work
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import LeadSubmitted
@@ -50,7 +50,10 @@ def wire(settings: Settings, onec: Infobase) -> Service:
         return Rule(body, clients, partial(decide, policy=policy), topic=topic)  # type: ignore[arg-type]  # the state's type is the store's
 
     def work(kind: str, method: Perform) -> Work:
-        return Work(kind, method, batch=onec.batch, concurrency=settings.concurrency)
+        def read(job: Job) -> None:
+            tasks.read_arguments(kind, job.ref, job.payload)
+
+        return Work(kind, method, batch=onec.batch, concurrency=settings.concurrency, read=read)
 
     return Service(
         name=NAME,

@@ -1,6 +1,6 @@
 """Building the gateway's adapters from its settings."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -45,7 +45,7 @@ class Infobase:
     journals: Journals
     close: Callable[[], Awaitable[None]]
     batch: int = AT_ONCE
-    background: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
+    background: Mapping[str, Callable[[Runtime], Awaitable[None]]] = field(default_factory=dict)
     readiness: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
     watermark: Callable[[], Watermark | None] = lambda: None
 
@@ -81,7 +81,12 @@ def infobase(settings: Settings) -> Infobase:
         Journals(onec, search, names, zone, verification.length),
         onec.close,
         batch=search.clients_per_request(),
-        background=(verification.run, probing, exchanges.run, watch.run),
+        background={
+            "onec-verification": verification.run,
+            "onec-probe": probing,
+            "exchange-journal": exchanges.run,
+            "onec-watch": watch.run,
+        },
         readiness={"mapping": verification.why_not_ready},
         watermark=lambda: watch.watermark,
     )

@@ -8,7 +8,7 @@ prefix, so documents dated since shortly before the last read are read too.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -58,7 +58,7 @@ class Watch:
 
     async def run(self, runtime: Runtime) -> None:
         """Read 1C at the interval, without end. After an error of 1C or a transient error of the database the read is
-        repeated at the next interval; any other error of the database is raised."""
+        repeated at the next interval; any other error is raised, in an ExceptionGroup."""
         store = SightingStore(runtime.database)
         while True:
             try:
@@ -72,19 +72,39 @@ class Watch:
             await asyncio.sleep(self._every_s)
 
     async def read(self, runtime: Runtime, store: SightingStore) -> None:
-        """Read everything that is due, once. Raises OneCError and the database's errors."""
+        """Read everything that is due, once.
+
+        Raises OneCError and transient errors of the database at once. Other errors of one kind of documents are raised
+        in an ExceptionGroup after the other kinds were read.
+        """
+        parts: list[Callable[[Runtime, SightingStore], Awaitable[None]]] = [self._read_new_enquiries]
         if self._staff and time.monotonic() - self._staff_at >= STAFF_EVERY_S:
-            phones = await self._search.staff_phones(_call("staff"))
-            await store.save_staff(sorted(self._unsealer.key_of(phone) for phone in phones))
-            self._staff_at = time.monotonic()
-        await self._read_new_enquiries(runtime, store)
+            parts.insert(0, self._read_staff)
         if self._sales:
-            await self._read_new_sales(runtime, store)
+            parts.append(self._read_new_sales)
         if time.monotonic() - self._reread_at >= self._reread_s:
-            await self._reread_enquiries(runtime, store)
-            if self._sales:
-                await self._reread_sales(runtime, store)
-            self._reread_at = time.monotonic()
+            parts.append(self._reread)
+        errors: list[Exception] = []
+        for part in parts:
+            try:
+                await part(runtime, store)
+            except Exception as error:
+                if isinstance(error, OneCError) or is_transient(error):
+                    raise
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("some documents could not be read", errors)
+
+    async def _read_staff(self, _: Runtime, store: SightingStore) -> None:
+        phones = await self._search.staff_phones(_call("staff"))
+        await store.save_staff(sorted(self._unsealer.key_of(phone) for phone in phones))
+        self._staff_at = time.monotonic()
+
+    async def _reread(self, runtime: Runtime, store: SightingStore) -> None:
+        await self._reread_enquiries(runtime, store)
+        if self._sales:
+            await self._reread_sales(runtime, store)
+        self._reread_at = time.monotonic()
 
     async def _read_new_enquiries(self, runtime: Runtime, store: SightingStore) -> None:
         began = runtime.clock.now()

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import orjson
 from joserfc.jwk import ECKey
@@ -27,6 +27,9 @@ from contracts.sealing import Unsealable, decrypt_with
 Action = Literal["replayed", "discarded"]
 Headers = list[tuple[str, bytes | None]]
 
+PARKED_REASONS: Final = ("failed", "behind-parked")
+"""The reasons of records that could be read: they have a key, and a place in its queue."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -44,7 +47,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The record as it was consumed. `token`: its place in the parked queue of its key; None if it is not parked."""
+    """The record as it was consumed. `token`: its place among the open letters of the service; None in old letters."""
 
     key: bytes | None
     headers: Headers
@@ -57,6 +60,11 @@ class Unsealed(NamedTuple):
 
     letter: Letter
     original: Original
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether later records of its key wait behind the record."""
+        return self.original.token is not None and self.letter.content.reason in PARKED_REASONS
 
 
 def unseal(letter: Letter, key: ECKey) -> Unsealed:
@@ -83,8 +91,8 @@ def open_letters(letters: Iterable[Letter], resolved: Collection[str]) -> list[L
 def in_replay_order(unsealed: Iterable[Unsealed]) -> list[Unsealed]:
     """Records in the order in which they must be replayed.
 
-    Records that are not parked come first, in the order of their topics. Parked records follow by their tokens, which
-    sort by the time of parking.
+    Records come by their tokens, which sort by the time of the first failure; those of old letters without a token come
+    first, in the order of their topics.
     """
     return sorted(unsealed, key=lambda pair: (pair.original.token or "", *_position(pair.letter)))
 

@@ -80,7 +80,7 @@ def show(letter: Annotated[str, typer.Argument(help="id of a letter, or its firs
         "key": _text(original.key),
         "headers": [[name, _text(value)] for name, value in original.headers],
         "value": _text(original.value),
-        "parked": original.token is not None,
+        "parked": found.is_parked,
     }
     typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
 
@@ -133,9 +133,9 @@ def _announced(action: Action, letters: Sequence[Letter], dry_run: bool) -> list
     """Print what is done with each letter. Returns the letters to resolve, opened and in order; with `dry_run` none."""
     unsealed = in_replay_order(_unsealed(letters))
     outcome = f"would be {action}" if dry_run else action
-    for letter, original in unsealed:
-        parked = ", parked" if original.token is not None else ""
-        content = letter.content
+    for pair in unsealed:
+        letter, content = pair.letter, pair.letter.content
+        parked = ", parked" if pair.is_parked else ""
         typer.echo(f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): {outcome}")
     return [] if dry_run else unsealed
 

@@ -60,7 +60,8 @@ async def read_open_letters(kafka: KafkaSettings, topic: str) -> list[Letter]:
 async def discard(kafka: KafkaSettings, topic: str, unsealed: Iterable[Unsealed], by: str, reason: str) -> None:
     """Discard the record of each letter: a parked record is removed from the queue of its key.
 
-    The letters are then resolved.
+    The letters are then resolved. A discard publishes a record that removes the letter's place from the open letters of
+    the service, and from the queue of its key.
     """
     async with _producer(kafka) as producer:
         for letter, original in in_replay_order(unsealed):

@@ -1,4 +1,4 @@
-"""`python -m services.reservations COMMAND`: run, migrate, retention, erase, and the operators' commands."""
+"""`python -m services.reservations COMMAND`: run, migrate, waiting, retention, erase, and the operators' commands."""
 
 from chassis.commands import erasure
 from chassis.commands.cli import service_cli

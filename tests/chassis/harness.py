@@ -94,6 +94,21 @@ class Harness:
 
             await until(holds, f"readiness is {status}")
 
+    async def health(self, instance: int = -1) -> dict[str, Any]:
+        """What an instance's readiness says: `status`, and `reasons` by the name of the check."""
+        async with httpx.AsyncClient(base_url=self.instances[instance].admin) as client:
+            found: dict[str, Any] = (await client.get("/health/ready")).json()
+            return found
+
+    async def wait_for_health(self, status: str, check: str = "", reason: str = "") -> None:
+        """Wait until the last instance's readiness has this status, and its check `check` names `reason`."""
+
+        async def holds() -> bool | None:
+            health = await self.health()
+            return True if health["status"] == status and reason in health.get("reasons", {}).get(check, "") else None
+
+        await until(holds, f"health is {status}, {check}: {reason}")
+
     async def metrics(self, instance: int = -1) -> str:
         """The metrics of an instance in Prometheus' text format."""
         async with httpx.AsyncClient(base_url=self.instances[instance].admin) as client:

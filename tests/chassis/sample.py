@@ -1,4 +1,6 @@
-"""The sample service: two states, one event, one kind of call. It is run as a real process on the whole chassis.
+"""The sample service: two states, one event, one kind of call, one timer, one background task.
+
+It is run as a real process on the whole chassis.
 
 python -m tests.chassis.sample run
 """
@@ -29,10 +31,13 @@ from chassis.service import (
     Park,
     Rows,
     Rule,
+    Runtime,
     Service,
+    Timer,
     Work,
     call_each,
     fetch,
+    rows,
 )
 from chassis.settings import ServiceSettings
 from contracts.base import Message
@@ -111,6 +116,13 @@ class CallDone:
 
 
 @dataclass(frozen=True, slots=True)
+class FallenDue:
+    """A name of the table `faults` has fallen due."""
+
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How many requests about `name` were counted."""
 
@@ -167,6 +179,35 @@ class DescriptionStore:
         return [Rows(DescriptionRow, [{"name": name, "text": after} for name, (_, after) in changes.items()])]
 
 
+def fall_due(tally: Tally, body: FallenDue, _: Cause, __: datetime) -> Decision[Tally]:
+    """Count once and publish it as request 0, unless the fault is that of this rule."""
+    if body.fault == "rule":
+        raise ValueError("as the fault demands")
+    after = Tally(tally.name, tally.count + 1)
+    return Decision(after, (Event(Counted(name=tally.name, n=0, count=after.count)),))
+
+
+async def names_due(tx: Connection, _: datetime, limit: int) -> list[Input]:
+    """The names of the table `faults` that were not counted yet. The fault `due` is one of this function."""
+    found = await rows(
+        tx,
+        "SELECT name, fault FROM faults f WHERE fault <> 'watch' AND name NOT IN (SELECT name FROM tallies) LIMIT $1",
+        limit,
+    )
+    if any(row.fault == "due" for row in found):
+        raise ValueError("as the fault demands")
+    return [Input(row.name, FallenDue(row.fault), Cause(f"due/{row.name}", f"due/{row.name}")) for row in found]
+
+
+async def watch(runtime: Runtime) -> None:
+    """A background task that fails while the table `faults` has the fault `watch`."""
+    while True:
+        async with runtime.database.single() as tx:
+            if await rows(tx, "SELECT 1 FROM faults WHERE fault = 'watch'"):
+                raise LookupError("as the fault demands")
+        await asyncio.sleep(0.2)  # the interval of the watch
+
+
 class TallyRow(SQLModel, table=True):
     """A stored tally."""
 
@@ -185,8 +226,8 @@ class TallyStore:
         return {name: found.get(name, Tally(name)) for name in names}
 
     def save(self, changes: Mapping[str, tuple[Tally, Tally]]) -> Sequence[Rows]:
-        rows = [{"name": after.name, "count": after.count} for _, after in changes.values()]
-        return [Rows(TallyRow, rows)]
+        changed = [{"name": after.name, "count": after.count} for _, after in changes.values()]
+        return [Rows(TallyRow, changed)]
 
 
 class ForeignSystem:
@@ -221,6 +262,11 @@ class ForeignSystem:
             await connection.close()
 
 
+def read_arguments(job: Job) -> tuple[str, int]:
+    """What `ForeignSystem` reads of a job."""
+    return str(job.payload["action"]), int(job.payload["n"])
+
+
 class Settings(ServiceSettings):
     """`SAMPLE_…`."""
 
@@ -240,10 +286,13 @@ def build(settings: Settings) -> Service:
         rules=(
             Rule(CountRequested, tallies, count, topic=REQUESTS),
             Rule(CallDone, tallies, record_call),
+            Rule(FallenDue, tallies, fall_due),
             Rule(Described, DescriptionStore(), describe, topic=STATES),
         ),
         produces={RESULTS: (Counted,)},
-        work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2)),),
+        work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2), read=read_arguments),),
+        timers=(Timer("name-due", names_due),),
+        background={"watch": watch},
         dead_letter=letters.write,
         replayed=letters.replayed,
     )

@@ -24,6 +24,7 @@ BREAKING = [
     ("SLOW_BATCH_S", "20.0"),
     ("STUCK_CONSUMER_S", "20.0"),
     ("SUSPECT_POLL_MS", "499"),
+    ("UNKNOWN_KIND_AFTER_S", "1.0"),
     ("HTTP_GRACE_S", "20"),
     ("STOP_AT_MOST_S", "30.0"),
 ]

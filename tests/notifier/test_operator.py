@@ -36,6 +36,9 @@ async def test_an_unknown_sms_is_listed_and_sent_again_with_a_reason(harness: Ha
     # As if no lookup had got an answer for six hours.
     await harness.rows("UPDATE messages SET status = 'unknown', detail = 'not-resolved'")
     [unknown] = harness.json_command("unknown")
+    [waiting] = harness.json_command("waiting")
+    assert (waiting["kind"], waiting["message_id"]) == ("unknown-sms", unknown["message_id"])
+    assert waiting["command"].startswith(f"python -m services.notifier resend {unknown['message_id']} --who ")
 
     without = harness.command("resend", unknown["message_id"])
     assert without.returncode == 2
@@ -48,6 +51,7 @@ async def test_an_unknown_sms_is_listed_and_sent_again_with_a_reason(harness: Ha
     [again] = await harness.rows("SELECT resend_of, resent_by, resent_why FROM messages WHERE resend_of IS NOT NULL")
     assert tuple(again) == (UUID(unknown["message_id"]), "Смирнова", "риэлтор ничего не получил")
     assert harness.command("resend", unknown["message_id"], *WHY).returncode == 1
+    assert harness.json_command("waiting") == []
     assert process.terminate() == 0
 
 

@@ -75,3 +75,23 @@ async def test_an_unreachable_provider_is_paused_once_for_all_concurrent_failure
     assert pool.available() == [second]
     assert pool.available_in_s(first) == pytest.approx(1, abs=0.5)
     assert pool.disabled_for_s(first) == 0
+
+
+class UncheckableProvider(ScriptedProvider):
+    """Its check raises what no adapter expects."""
+
+    async def check(self) -> Health:
+        raise LookupError(self.name)
+
+
+async def test_a_check_that_raises_leaves_the_other_providers_checked() -> None:
+    first, second = UncheckableProvider([], name="first"), ScriptedProvider([], health=Disabled("2"), name="second")
+    provider_log = InMemoryProviderLog()
+    pool = ProviderPool([first, second], provider_log)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await pool.check_forever(None)
+
+    assert [type(error) for error in raised.value.exceptions] == [LookupError]
+    assert pool.available() == [first]
+    assert provider_log.errors == {"second": "2"}

@@ -68,6 +68,9 @@ async def test_parked_write_is_shown_with_its_reason_and_retried_by_command(gate
     assert (one["kind"], one["lead"]) == ("partner-journal", str(lead.lead_id))
     assert one["reason"].startswith("refused (HTTP 500, код -1): Ошибка при выполнении обработчика")
     assert "отложено" in await command(gateway, "parked")
+    (listed,) = await read(gateway, "waiting")
+    assert listed["command"] == f"python -m services.onec_gateway retry {one['id']}"
+    assert listed["why"] == one["reason"]
 
     sim.post("fault", {"mode": "none"})
     assert "будет повторено: 1" in await command(gateway, "retry", str(one["id"]))
@@ -85,6 +88,11 @@ async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Har
     assert (await gateway.wait_for("collision-detected"))["kind"] == "within-skew"
     (waiting,) = await read(gateway, "parked")
     assert (waiting["lead_id"], waiting["state"], waiting["enquiries"]) == (str(lead.lead_id), "review", 1)
+    (listed,) = await read(gateway, "waiting")
+    release = f"python -m services.onec_gateway release {lead.lead_id} --confirm --who"
+    assert (listed["kind"], listed["lead_id"]) == ("lead-under-review", str(lead.lead_id))
+    assert listed["command"].startswith(release)
+    assert release in await command(gateway, "waiting")
 
     printed = await command(
         gateway, "release", str(lead.lead_id), "--confirm", "--who", "Менеджер", "--why", "журнал смотрели вместе"
@@ -93,6 +101,7 @@ async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Har
     assert "подтверждён" in printed
     assert "confirmed_at" in await gateway.verdict_of(lead)
     assert await read(gateway, "parked") == []
+    assert await read(gateway, "waiting") == []
 
 
 async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, sim: OneCSim) -> None:

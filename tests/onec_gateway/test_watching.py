@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.onec_gateway.harness import Harness
@@ -190,3 +191,35 @@ async def test_lead_of_a_client_who_has_bought_is_rejected_as_already_sold(gatew
     await gateway.start()
 
     assert (await gateway.verdict_of(await gateway.submit(PHONE)))["reason"] == "already-sold"
+
+
+async def test_a_part_of_the_watch_that_fails_stops_no_other_part_and_no_process(
+    gateway: Harness, sim: OneCSim
+) -> None:
+    sim.post("office", {"action": "employ", "full_name": "Сотрудников Сидор", "phone": "8 916 765-43-21"})
+    await gateway.query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'as the test demands'; END $$"
+    )
+    await gateway.query(
+        "CREATE TRIGGER refuse BEFORE INSERT ON facts FOR EACH ROW WHEN (NEW.ref = 'staff') EXECUTE FUNCTION refuse()"
+    )
+    started = await gateway.start()
+    await gateway.add_partner("p1")
+    await gateway.hold(PHONE)
+    walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
+
+    assert (await gateway.wait_for("collision-detected"))["kind"] == "later"
+
+    async with httpx.AsyncClient(base_url=started.admin) as admin:
+        ready = await admin.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["reasons"]["tasks"].startswith("onec-watch has failed ")
+        assert "RaiseError" in ready.json()["reasons"]["tasks"]
+        await gateway.query("DROP TRIGGER refuse ON facts")
+
+        async def healthy() -> bool | None:
+            return True if (await admin.get("/health/ready")).json() == {"status": "ok"} else None
+
+        await until(healthy, "the watch has recovered")
+    assert started.process.poll() is None

@@ -24,6 +24,12 @@ def open_letters(system: LocalSystem) -> list[dict[str, Any]]:
     return [json.loads(line) for line in dead_letters(system, "list", "--json").splitlines()]
 
 
+def waiting(system: LocalSystem, service: str) -> list[dict[str, Any]]:
+    """What waits for a person in one service."""
+    printed = _run((f"services.{service}", "waiting"), ("--json",), system.environment(service))
+    return [json.loads(line) for line in printed.splitlines()]
+
+
 def verify_history(system: LocalSystem) -> str:
     """Run `verify-history`, which fails if a history was changed."""
     return _run(("services.reservations", "verify-history"), (), system.environment("reservations"))

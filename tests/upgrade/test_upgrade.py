@@ -33,7 +33,7 @@ from tests.e2e.harness import SystemHarness, advance_clock, invent
 from tests.infra import DatabaseFactory, run
 from tests.process import until
 from tests.upgrade import stored
-from tests.upgrade.operators import dead_letters, open_letters, verify_history
+from tests.upgrade.operators import dead_letters, open_letters, verify_history, waiting
 from tests.upgrade.stored import Expected, Story
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(300)]
@@ -214,11 +214,14 @@ async def test_a_parked_request_is_replayed_and_later_requests_of_its_client_fol
 
     await until(behind, "the third request is parked behind the two others")
     assert (await harness.request(third))["status"] == "pending"
+    (parked,) = await asyncio.to_thread(waiting, system, "reservations")
+    assert (parked["kind"], parked["letters"]) == ("parked-client", 3)
     await asyncio.to_thread(dead_letters, system, "replay", "--all", "--by", "olga")
 
     for request_id in (*story.requests, third):
         assert (await harness.until_request_done(request_id))["status"] == "done"
     assert await asyncio.to_thread(open_letters, system) == []
+    assert await asyncio.to_thread(waiting, system, "reservations") == []
     lead = await harness.lead(story.lead_id)
     assert lead["status"] == "confirmed"
     before, after = (date.fromisoformat(str(day)) for day in (story.reserved_through, lead["reserved_through"]))

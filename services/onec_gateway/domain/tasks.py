@@ -1,8 +1,9 @@
 """The calls to 1C that decisions request: the kinds of work rows, and the payload of each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 from chassis.decision import Task
@@ -24,6 +25,45 @@ JOURNAL_UPDATE: Final = "partner-journal-update"
 HAND_OVER: Final = "hand-over"
 TAKE_BACK: Final = "take-back"
 MARK_ENQUIRY: Final = "mark-enquiry"
+
+_ENTRY: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
+    {
+        "lead_id": UUID,
+        "client": str,
+        "partner_id": str,
+        "confirmed_at": datetime.fromisoformat,
+        "reserved_through": date.fromisoformat,
+    }
+)
+_ARGUMENTS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = MappingProxyType(
+    {
+        CHECK: {"client": str},
+        PARTNER_JOURNAL: _ENTRY,
+        JOURNAL_UPDATE: {**_ENTRY, "state": str},
+        HAND_OVER: {**_ENTRY, "expired_at": datetime.fromisoformat},
+        TAKE_BACK: _ENTRY,
+        MARK_ENQUIRY: {
+            "lead_id": UUID,
+            "partner_id": str,
+            "enquiry": str,
+            "reserved_through": date.fromisoformat,
+        },
+    }
+)
+
+
+def read_arguments(kind: str, ref: str, payload: Mapping[str, Any]) -> None:
+    """Read the payload of a work row as the calls will. Raises ValueError if this version cannot; other fields than
+    those it needs are ignored."""
+    if kind == CHECK:
+        UUID(ref)
+    for name, read in _ARGUMENTS[kind].items():
+        text = payload.get(name)
+        if not isinstance(text, str):
+            raise ValueError(f"the argument {name} is not a text")
+        read(text)
+    if (checked_at := payload.get("checked_at")) is not None:
+        datetime.fromisoformat(checked_at)
 
 
 def check(lead: Lead) -> Task:

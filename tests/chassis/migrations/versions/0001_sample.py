@@ -15,7 +15,9 @@ def upgrade() -> None:
     tables.create_v1()
     tables.create_v2()
     tables.create_v3()
+    tables.create_v4()
     op.execute("CREATE TABLE descriptions (name text PRIMARY KEY, text text NOT NULL)")
+    op.execute("CREATE TABLE faults (name text PRIMARY KEY, fault text NOT NULL)")
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
     op.execute(
         "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
@@ -24,4 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE state_versions, parked, calls, descriptions, tallies, work, outbox, inbox, streams")
+    op.execute("DROP TABLE calls, tallies, faults, descriptions, state_versions, parked, work, outbox, inbox, streams")
