@@ -76,6 +76,29 @@ _V2 = (
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )
 
+_V3 = (
+    # Events that Kafka refused. The event is in `outbox` until a person decides; this row stays.
+    """
+    CREATE TABLE refused_events (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        outbox_id bigint NOT NULL,
+        event_id uuid NOT NULL,
+        topic text NOT NULL,
+        key text NOT NULL,
+        type text NOT NULL,
+        bytes integer NOT NULL,
+        reason text NOT NULL,
+        stored_at timestamptz NOT NULL,
+        refused_at timestamptz NOT NULL DEFAULT now(),
+        decision text CHECK (decision IN ('retried', 'dropped')),
+        decided_at timestamptz,
+        decided_by text,
+        decided_why text
+    )
+    """,
+    "CREATE INDEX refused_events_open ON refused_events (outbox_id) WHERE decision IS NULL",
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -100,3 +123,14 @@ def drop_v2() -> None:
     op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
     op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))
+
+
+def create_v3() -> None:
+    """Add the list of events that Kafka refused."""
+    for statement in _V3:
+        op.execute(text(statement))
+
+
+def drop_v3() -> None:
+    """Undo `create_v3`."""
+    op.execute(text("DROP TABLE refused_events"))

@@ -1,4 +1,4 @@
-"""The command line that every service has: `run` and `migrate`."""
+"""The command line that every service has: `run`, `migrate`, and the commands of `chassis.commands.refused`."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ import uvloop
 
 from chassis import crash_points, migrations
 from chassis.clock import Clock
+from chassis.commands import refused
 from chassis.observability import logging
 from chassis.runtime.preflight import database_problem
 from chassis.runtime.running import run as run_service
@@ -47,6 +48,7 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
         """Upgrade the service's database to the newest revision."""
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
+    refused.add_commands(app, name, settings)
     return app
 
 

@@ -33,6 +33,12 @@ EVENTS_PUBLISHED: Final = Counter("truce_events_published_total", "Events that K
 OUTBOX_OLDEST_SECONDS: Final = Gauge(
     "truce_outbox_oldest_event_age_seconds", "Age of the oldest event that Kafka has not acknowledged"
 )
+UNWRITABLE_PARTITIONS: Final = Gauge(
+    "truce_unwritable_partitions", "Partitions that have acknowledged no event for some seconds", ["topic"]
+)
+REFUSED_EVENTS: Final = Gauge(
+    "truce_outbox_refused_events", "Events that Kafka refused for good: a person retries or drops them"
+)
 WORK_ATTEMPTS: Final = Counter("truce_work_attempts_total", "Calls to foreign systems", ["kind", "outcome"])
 WORK_PARKED: Final = Counter("truce_work_parked_total", "Work that was parked: a person decides", ["kind"])
 

@@ -160,6 +160,7 @@ class _RunningService:
         for name, reason in self._service.readiness.items():
             health.add_readiness(name, reason)
         health.add_degradation("reading", self._consumers.degraded_reason)
+        health.add_degradation("publishing", self._outbox.degraded_reason)
         health.add_liveness("progress", self._consumers.stuck_reason)
         return health
 

@@ -45,7 +45,10 @@ REQUESTS, RESULTS = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}"
 
 
 class CountRequested(Message):
-    """Request number `n` about `name`. `action` is what the service does: see `count`."""
+    """Request number `n` about `name`. `action` is what the service does: see `count`.
+
+    The event of the request is padded with `padding` bytes.
+    """
 
     ce_type: ClassVar[str] = "count-requested.v1"
     topic: ClassVar[str] = REQUESTS
@@ -53,6 +56,7 @@ class CountRequested(Message):
     name: str
     n: int
     action: str = "count"
+    padding: int = 0
 
     @property
     def key(self) -> str:
@@ -69,6 +73,7 @@ class Counted(Message):
     n: int
     count: int
     called: bool = False
+    padding: str = ""
 
     @property
     def key(self) -> str:
@@ -99,7 +104,7 @@ def count(tally: Tally, request: CountRequested, _: Cause, __: datetime) -> Deci
     if request.action == "fail" or (request.action == "fail-while-broken" and BROKEN):
         raise ValueError("as the request demands")
     after = Tally(tally.name, tally.count + 1)
-    event = Event(Counted(name=tally.name, n=request.n, count=after.count))
+    event = Event(Counted(name=tally.name, n=request.n, count=after.count, padding="x" * request.padding))
     if not request.action.startswith("call"):
         return Decision(after, (event,))
     task = Task("call", f"{request.name}/{request.n}", {"n": request.n, "action": request.action})
