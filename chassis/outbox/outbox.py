@@ -30,6 +30,8 @@ from chassis.limits import (
     DELETE_PUBLISHED_EVERY_S,
     MEASURE_OUTBOX_EVERY_S,
     QUEUE_EVENTS,
+    SILENT_KAFKA_S,
+    UNDELIVERED_ALARM_S,
 )
 from chassis.observability import metrics
 from chassis.outbox import statements
@@ -61,10 +63,13 @@ class Outbox:
         presence.on_publisher_lost(self._forget)
         presence.on_freed(self._claim_now.set)
 
-    @property
-    def failing_since(self) -> float | None:
-        """Monotonic time since which Kafka has not acknowledged a batch, or None."""
-        return self._publisher.failing_since
+    def not_ready_reason(self) -> str | None:
+        """Why this process cannot publish, or None. A partition that cannot be written is no reason at first."""
+        if (silent_s := self._publisher.silent_s) > SILENT_KAFKA_S:
+            return f"no broker has responded for {silent_s:.0f} s"
+        if self.oldest_age_s > UNDELIVERED_ALARM_S:
+            return f"the oldest event was stored {self.oldest_age_s:.0f} s ago and is not published"
+        return None
 
     def store(
         self, events: Sequence[Outgoing], sequences: Mapping[str, int], *, deferred: bool = False

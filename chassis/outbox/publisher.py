@@ -53,8 +53,6 @@ class Publisher:
         self._silent_since: float | None = None
         """Monotonic time since which no broker has responded, or None."""
         self._suspended = False
-        self.failing_since: float | None = None
-        """Monotonic time since which Kafka has not acknowledged a batch, or None."""
 
     @property
     def events(self) -> int:
@@ -69,6 +67,11 @@ class Publisher:
             for queue in self._partitions
             if queue.troubled_since is not None and now - queue.troubled_since > UNWRITABLE_AFTER_S
         ]
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds no broker has responded, as far as this process has tried."""
+        return time.monotonic() - self._silent_since if self._silent_since is not None else 0.0
 
     async def wait_until_idle(self) -> None:
         """Return when nothing is left to publish but to partitions that cannot be written."""
@@ -87,7 +90,7 @@ class Publisher:
         self._partitions.clear()
         self._refusals.clear()
         self._sender.abandon()
-        self.failing_since = self._silent_since = None
+        self._silent_since = None
         self._queue.wake.set()
 
     def take_published(self) -> list[int]:
@@ -113,8 +116,6 @@ class Publisher:
                 pass
             if not self._queue and all(one.is_empty() or one.troubled_since is not None for one in self._partitions):
                 self._idle.set()
-                if not self._on_way:
-                    self.failing_since = None
             self._set_timer()
 
     # --- a round
@@ -218,7 +219,7 @@ class Publisher:
             self._published.extend(row_id for row_id, _ in batch)
             metrics.EVENTS_PUBLISHED.labels(queue.topic).inc(len(batch))
             self._note_writable(queue)
-            self.failing_since = self._silent_since = None
+            self._silent_since = None
         elif queue.abandoned:
             pass  # the events may belong to another process
         elif isinstance(error, REFUSALS):
@@ -250,9 +251,7 @@ class Publisher:
             self._replace_producer(identity)
 
     def _note_trouble(self) -> None:
-        now = time.monotonic()
-        self.failing_since = self.failing_since or now
-        self._silent_since = self._silent_since or now
+        self._silent_since = self._silent_since or time.monotonic()
 
     def _note_writable(self, queue: PartitionQueue) -> None:
         if queue.reported and queue.troubled_since is not None:
@@ -274,8 +273,8 @@ class Publisher:
             for one in [one for one in self._on_way if now - one.sent_at > ACKNOWLEDGEMENT_TIMEOUT_S]:
                 self._sender.end_late(one.producer)
             if self._connect_failures or any(one.troubled_since is not None for one in self._partitions):
-                self._silent_since = self._silent_since or now
-            if self._silent_since is not None and now - self._silent_since > UNREACHABLE_S:
+                self._note_trouble()
+            if self.silent_s > UNREACHABLE_S:
                 self._let_go()
 
     async def probe_forever(self) -> None:
@@ -303,6 +302,8 @@ class Publisher:
         """Let other processes publish what this process holds. It takes no events until it reaches Kafka again."""
         if not self._suspended:
             log.error("kafka_unreachable", after_s=round(UNREACHABLE_S), events=self.events)
+            since = self._silent_since
             self._suspended = True
             self._connect_failures = 0
             self._presence.suspend_publishing()
+            self._silent_since = since

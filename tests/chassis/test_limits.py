@@ -19,7 +19,7 @@ BREAKING = [
     ("IDLE_IN_TRANSACTION_S", "16"),
     ("MAX_EVENT_BYTES", "256 * 1024 + 1"),
     ("UNWRITABLE_AFTER_S", "60.0"),
-    ("PROBE_KAFKA_EVERY_S", "20.0"),
+    ("PROBE_KAFKA_EVERY_S", "10.0"),
     ("CLAIM_EVENTS", "1001"),
     ("QUEUE_EVENTS", "1000"),
     ("BUSY_RECORDS", "500"),

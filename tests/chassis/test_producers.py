@@ -74,7 +74,7 @@ async def read(bootstrap: str, topic: str, total: int) -> list[bytes]:
     return values
 
 
-async def test_an_ended_producer_leaves_no_task_behind_though_its_batch_is_not_acknowledged(
+async def test_an_ended_producer_with_an_unacknowledged_batch_leaves_no_task_behind(
     admin: AIOKafkaAdminClient, kafka_bootstrap: str
 ) -> None:
     topic = await make_topic(admin)
@@ -97,7 +97,7 @@ async def test_an_ended_producer_leaves_no_task_behind_though_its_batch_is_not_a
     await until(none_left, "no task of the producer is left", 5.0)
 
 
-async def test_a_batch_without_a_leader_for_longer_than_a_request_may_take_is_written_in_the_end(
+async def test_a_batch_that_finds_no_leader_for_long_is_written_when_there_is_one(
     admin: AIOKafkaAdminClient, kafka_bootstrap: str
 ) -> None:
     topic = await make_topic(admin)

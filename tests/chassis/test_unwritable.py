@@ -103,7 +103,7 @@ async def test_a_partition_that_cannot_be_written_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize("seconds", [20, pytest.param(180, marks=pytest.mark.long)])
-async def test_after_an_outage_of_two_brokers_each_event_is_published_once_and_no_producer_is_left(
+async def test_an_outage_of_two_brokers_repeats_no_event_and_leaves_no_producer_behind(
     sample: Harness, cluster: KafkaCluster, seconds: int
 ) -> None:
     process = await sample.start()
