@@ -26,7 +26,8 @@ def client_options(kafka: KafkaSettings) -> dict[str, Any]:
 def new_broker(kafka: KafkaSettings, client_id: str) -> KafkaBroker:
     """A FastStream broker, not started yet. It never creates topics."""
     return KafkaBroker(
-        kafka.bootstrap_servers,
+        # FastStream takes a text for one address, commas included.
+        kafka.bootstrap_servers.split(","),
         client_id=client_id,
         security=_security(kafka),
         allow_auto_create_topics=False,

@@ -25,8 +25,11 @@ SESSION_ENDS_AFTER_S: Final = 15
 # --- outbox
 
 MAX_EVENT_BYTES: Final = 256 * 1024
-MAX_BATCH_BYTES: Final = 1024 * 1024
-MAX_REQUEST_BYTES: Final = 4 * MAX_BATCH_BYTES
+MAX_BATCH_BYTES: Final = 256 * 1024
+"""The producer's batches. No topic may have a lower limit (`max.message.bytes`): `deploy.topics` asserts it. A single
+record may be larger: a batch always takes its first record."""
+EVENT_FRAMING_BYTES: Final = 16 * 1024
+"""At most so many bytes of a batch that holds one event are neither value nor headers: the key and Kafka's framing."""
 FLUSH_EVENTS: Final = 1000
 QUEUE_EVENTS: Final = 20_000
 """Above this many queued events a transaction leaves its events to the deferred path."""
@@ -34,7 +37,21 @@ CLAIM_EVENTS: Final = 500
 CLAIM_EVENTS_EVERY_S: Final = 1.0
 DELETE_PUBLISHED_EVERY_S: Final = 0.5
 MEASURE_OUTBOX_EVERY_S: Final = 1.0
-ACKNOWLEDGEMENT_TIMEOUT_S: Final = 30.0
+ROUND_PATIENCE_S: Final = 2.0
+"""A batch that is on its way for longer does not hold up the batches of other partitions any more."""
+UNWRITABLE_AFTER_S: Final = 5.0
+"""A partition that has acknowledged nothing for this long is reported."""
+PRODUCERS_AT_ONCE: Final = 4
+START_PRODUCER_S: Final = 30.0
+END_PRODUCER_S: Final = 60.0
+PROBE_KAFKA_EVERY_S: Final = 5.0
+SILENT_KAFKA_S: Final = 10.0
+"""A service is not ready when no broker has responded to it for this long."""
+UNREACHABLE_S: Final = 60.0
+"""A process that has reached no broker for this long lets go of its events: another process may reach one."""
+ACKNOWLEDGEMENT_TIMEOUT_S: Final = 300.0
+"""A batch on its way for this long is sent again by a new producer. Until then the idempotent producer repeats it, and
+Kafka drops the repeats; a new producer's copy would be a second record."""
 UNDELIVERED_ALARM_S: Final = 60.0
 """A service is not ready while its oldest unpublished event is older than this."""
 
@@ -109,7 +126,9 @@ blocks others."""
 assert HEARTBEAT_EVERY_S < IDENTITY_CERTAIN_FOR_S < SESSION_ENDS_AFTER_S, "an identity ends before others take over"
 assert CONNECT_TIMEOUT_S < SESSION_ENDS_AFTER_S, "a heartbeat fails before its session ends"
 assert IDLE_IN_TRANSACTION_S <= SESSION_ENDS_AFTER_S, "a frozen process loses its row locks before its identity"
-assert MAX_EVENT_BYTES <= MAX_BATCH_BYTES <= MAX_REQUEST_BYTES
+assert MAX_EVENT_BYTES <= MAX_BATCH_BYTES
+assert ROUND_PATIENCE_S < UNWRITABLE_AFTER_S < UNREACHABLE_S < ACKNOWLEDGEMENT_TIMEOUT_S
+assert PROBE_KAFKA_EVERY_S < SILENT_KAFKA_S < UNREACHABLE_S, "a process probes before it reports or lets go"
 assert CLAIM_EVENTS <= FLUSH_EVENTS < QUEUE_EVENTS
 assert BUSY_RECORDS < BATCH_RECORDS
 assert SLOW_BATCH_S < SILENT_CLIENT_S < STUCK_CONSUMER_S, "a client is replaced before the service is restarted"

@@ -105,6 +105,29 @@ _V4 = (
     "CREATE INDEX work_parked ON work (id) WHERE state = 'parked'",
 )
 
+_V5 = (
+    # Events that Kafka refused. The event is in `outbox` until a person decides; this row stays.
+    """
+    CREATE TABLE refused_events (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        outbox_id bigint NOT NULL,
+        event_id uuid NOT NULL,
+        topic text NOT NULL,
+        key text NOT NULL,
+        type text NOT NULL,
+        bytes integer NOT NULL,
+        reason text NOT NULL,
+        stored_at timestamptz NOT NULL,
+        refused_at timestamptz NOT NULL DEFAULT now(),
+        decision text CHECK (decision IN ('retried', 'dropped')),
+        decided_at timestamptz,
+        decided_by text,
+        decided_why text
+    )
+    """,
+    "CREATE INDEX refused_events_open ON refused_events (outbox_id) WHERE decision IS NULL",
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -155,3 +178,14 @@ def drop_v4() -> None:
     op.execute(text("ALTER TABLE parked ALTER COLUMN key SET NOT NULL"))
     columns = ("since", "letter", "reason", "topic", "partition", "record_offset")
     op.execute(text(f"ALTER TABLE parked {', '.join(f'DROP COLUMN {column}' for column in columns)}"))
+
+
+def create_v5() -> None:
+    """Add the list of events that Kafka refused."""
+    for statement in _V5:
+        op.execute(text(statement))
+
+
+def drop_v5() -> None:
+    """Undo `create_v5`."""
+    op.execute(text("DROP TABLE refused_events"))

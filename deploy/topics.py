@@ -16,6 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from chassis.kafka_clients import client_options
+from chassis.limits import EVENT_FRAMING_BYTES, MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from chassis.settings import KafkaSettings, load
 from contracts.topics import TOPICS, TopicSpec, portal_requests
 
@@ -35,6 +36,13 @@ class Provisioned:
 def topic_specs(portals: Iterable[str]) -> tuple[TopicSpec, ...]:
     """Every topic of a system with these portals, one request topic for each portal included."""
     return (*TOPICS, *(portal_requests(portal) for portal in portals))
+
+
+# The chassis knows no topic and the contracts know no producer: only here are both limits visible.
+assert all(
+    int(spec.config["max.message.bytes"]) >= max(MAX_BATCH_BYTES, MAX_EVENT_BYTES + EVENT_FRAMING_BYTES)
+    for spec in topic_specs(["any"])
+), "a topic would refuse the batches of our own producer"
 
 
 async def provision(

@@ -34,7 +34,7 @@ from chassis.kafka_clients import client_options
 from chassis.settings import KafkaSettings
 from contracts.topics import PORTAL_REQUESTS
 from deploy import topics
-from deploy.local.kafka import Kafka
+from deploy.local.kafka import Kafka, KafkaCluster
 from deploy.local.ports import RANGE_VARIABLE
 from deploy.local.postgres import Postgres
 
@@ -128,6 +128,21 @@ def kafka_bootstrap(infra_folder: Path) -> Iterator[str]:
         kafka = Kafka(infra_folder / "kafka").start()
         yield kafka.bootstrap
         kafka.stop()
+
+
+@pytest.fixture(scope="module")
+def kafka_cluster(infra_folder: Path) -> Iterator[KafkaCluster]:
+    """Three brokers; a partition with three replicas needs two of them. A test may stop and start them one at a time.
+
+    They are embedded servers whatever the source of the other servers is, because a test must be able to stop them.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="cluster-", dir=infra_folder))
+    cluster = KafkaCluster(folder)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

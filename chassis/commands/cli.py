@@ -1,4 +1,4 @@
-"""The command line that every service has: `run`, `migrate` and `waiting`."""
+"""The command line that every service has: `run`, `migrate`, `waiting`, and those of `chassis.commands.refused`."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import uvloop
 
 from chassis import crash_points, migrations
 from chassis.clock import Clock
-from chassis.commands import waiting
+from chassis.commands import refused, waiting
 from chassis.observability import logging
 from chassis.runtime.preflight import database_problem
 from chassis.runtime.running import run as run_service
@@ -55,6 +55,7 @@ def service_cli(
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
     waiting.add_command(app, name, settings, _command, waiting_sources)
+    refused.add_commands(app, name, settings)
     return app
 
 

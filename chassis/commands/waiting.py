@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.commands.console import query
+from chassis.outbox.statements import LIST_REFUSED
 from chassis.service import Row
 from chassis.settings import ServiceSettings, load
 
 _PIPE_WIDTH: Final = 240
 _ANSWER_TIMEOUT_S: Final = 3.0
 _LETTERS_IN_A_COMMAND: Final = 10
+_ALL: Final = 1_000_000
 _DECISION: Final = "--who ИМЯ --why ПРИЧИНА"
 _LETTERS: Final = """
     SELECT key, letter, coalesce(reason, 'unknown') AS reason, topic, partition, record_offset, since
@@ -122,6 +124,21 @@ def parked_work(desk: Desk) -> Iterator[Waiting]:
         )
 
 
+def refused_events(desk: Desk) -> Iterator[Waiting]:
+    """Events that Kafka refused for good, with the number of later events behind each."""
+    for row in desk.select(LIST_REFUSED, _ALL):
+        behind = f"; за ним ждут ещё {row.waiting_behind}" if row.waiting_behind else ""
+        details = {"id": row.id, "topic": row.topic, "key": row.key, "type": row.type, "event": row.event_id}
+        yield Waiting(
+            "refused-event",
+            f"событие {row.type} клиента {row.key}",
+            row.refused_at,
+            f"Kafka не приняла его в {row.topic}: {row.reason}, {row.bytes} байт{behind}",
+            f"{desk.program} retry-refused {row.id} {_DECISION}",
+            {**details, "bytes": row.bytes, "reason": row.reason, "waiting_behind": row.waiting_behind},
+        )
+
+
 def paused_reading(desk: Desk) -> Iterator[Waiting]:
     """What the running process does not read. Without a running process nothing is read, and a note says so."""
     host = "127.0.0.1" if desk.settings.admin_host in ("0.0.0.0", "::", "") else desk.settings.admin_host  # noqa: S104  # every address includes this one
@@ -146,7 +163,7 @@ def paused_reading(desk: Desk) -> Iterator[Waiting]:
         yield Waiting(row["kind"], what, since, why, command, details)
 
 
-SOURCES: Final[Sequence[Source]] = (open_letters, parked_work, paused_reading)
+SOURCES: Final[Sequence[Source]] = (open_letters, parked_work, refused_events, paused_reading)
 """What every service looks through. A new kind of waiting thing is one more function here."""
 
 

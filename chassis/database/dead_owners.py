@@ -7,7 +7,7 @@ import structlog
 
 from chassis.database.errors import is_transient
 from chassis.database.pool import Connection, Database, execute
-from chassis.database.presence import LOCK_CLASS, OWNER_LOST, Presence
+from chassis.database.presence import LOCK_CLASS, OWNER_LOST, SET_ASIDE_OWNER, Presence
 from chassis.limits import FREE_DEAD_EVERY_S
 
 log = structlog.get_logger(__name__)
@@ -15,9 +15,10 @@ log = structlog.get_logger(__name__)
 # The owners are read by a snapshot, the locks after it: an owner that came after the snapshot is not among them. Rows
 # are then freed by the owners found here. Freeing all owners without a lock, in one statement, would also free a
 # process that has just started and claimed.
-_DEAD_OWNERS: Final = """
+_DEAD_OWNERS: Final = f"""
     SELECT array_agg(owner) FROM (
-        SELECT owner FROM outbox WHERE owner IS NOT NULL UNION SELECT owner FROM work WHERE owner IS NOT NULL
+        SELECT owner FROM outbox WHERE owner IS NOT NULL AND owner <> {SET_ASIDE_OWNER}
+        UNION SELECT owner FROM work WHERE owner IS NOT NULL
     ) AS owned
     WHERE owner NOT IN (
         SELECT objid::bigint::integer FROM pg_locks

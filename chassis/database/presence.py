@@ -24,15 +24,19 @@ log = structlog.get_logger(__name__)
 OWNER_LOST = "freed"
 """The note of a work row whose owner ended during the call: how far the call came is unknown."""
 
+SET_ASIDE_OWNER = 0
+"""The owner of outbox rows that a person must decide about. No process has this identity."""
+
 _RETAKE_PAUSE_S = 0.5
 LOCK_CLASS = 0x7275CE
 
 
 class Presence:
-    """The identity of this process: the owner of the outbox and work rows that it claims.
+    """The identity of this process: two numbers, each under an advisory lock of the same connection.
 
-    `id` is a random number under an advisory lock. It is None while PostgreSQL is unreachable and right after the
-    identity was given up; then a new one is taken.
+    `id` owns the work rows that the process claims, `publisher_id` the outbox rows. Both are random. They are None
+    while PostgreSQL is unreachable and right after the identity was given up; then new ones are taken. `publisher_id`
+    is also None while publishing is suspended: a process that cannot reach Kafka keeps its work.
     """
 
     def __init__(self, dsn: str, name: str) -> None:
@@ -40,9 +44,13 @@ class Presence:
         self._name = name
         self._connection: asyncpg.Connection | None = None
         self._lost: list[Callable[[], None]] = []
+        self._publisher_lost: list[Callable[[], None]] = []
+        self._retired_publisher: int | None = None
+        self._may_publish = True
         self._freed: list[Callable[[], None]] = []
         self._confirmed_at = 0.0
         self.id: int | None = None
+        self.publisher_id: int | None = None
 
     def is_certain(self) -> bool:
         """Whether no other process can have taken over what the identity owns.
@@ -54,6 +62,24 @@ class Presence:
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` whenever the identity ends. What it owned may belong to another process from then on."""
         self._lost.append(callback)
+
+    def on_publisher_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever the publisher's identity ends, with the whole identity or alone."""
+        self._publisher_lost.append(callback)
+
+    def suspend_publishing(self) -> None:
+        """End the publisher's identity, so that other processes publish its events, and take no new one.
+
+        Its lock is released by the next heartbeat.
+        """
+        self._may_publish = False
+        if self.publisher_id is not None:
+            self._retired_publisher = self.publisher_id
+        self._end_publisher()
+
+    def resume_publishing(self) -> None:
+        """Take a publisher's identity again, with the next heartbeat."""
+        self._may_publish = True
 
     def on_freed(self, callback: Callable[[], None]) -> None:
         """Call `callback` when rows of a dead identity were freed: this process may claim them."""
@@ -87,8 +113,10 @@ class Presence:
     def give_up(self) -> None:
         """End the identity now. To be called whenever it is unknown what was committed under it."""
         connection, self._connection = self._connection, None
+        self._retired_publisher = None
         if connection is not None:
             connection.terminate()
+        self._end_publisher()
         if self.id is not None:
             self.id = None
             for callback in self._lost:
@@ -111,6 +139,11 @@ class Presence:
         sent_at = time.monotonic()
         await connection.execute("SELECT 1")
         self._confirmed_at = sent_at
+        if (retired := self._retired_publisher) is not None:
+            await connection.fetchval("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, retired)
+            self._retired_publisher = None
+        if self.publisher_id is None and self._may_publish:
+            self.publisher_id = await _lock_number(connection)
 
     async def _take(self) -> None:
         connection = await asyncpg.connect(
@@ -124,7 +157,20 @@ class Presence:
         )
         self._connection = connection
         sent_at = time.monotonic()
-        candidate = random.randint(1, 2**31 - 1)
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, candidate):
-            candidate = random.randint(1, 2**31 - 1)
-        self.id, self._confirmed_at = candidate, sent_at
+        identity = await _lock_number(connection)
+        publisher = await _lock_number(connection) if self._may_publish else None
+        self.id, self.publisher_id, self._confirmed_at = identity, publisher, sent_at
+
+    def _end_publisher(self) -> None:
+        if self.publisher_id is not None:
+            self.publisher_id = None
+            for callback in self._publisher_lost:
+                callback()
+
+
+async def _lock_number(connection: asyncpg.Connection) -> int:
+    """A random number that no other process has, under an advisory lock."""
+    number = random.randint(1, 2**31 - 1)
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, number):
+        number = random.randint(1, 2**31 - 1)
+    return number

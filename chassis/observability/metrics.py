@@ -49,6 +49,12 @@ OLDEST_DEAD_LETTER_SECONDS: Final = Gauge(
     "truce_dead_letters_oldest_age_seconds", "Age of the oldest open dead letter of the service"
 )
 PARKED_WORK_ROWS: Final = Gauge("truce_work_parked_rows", "Work rows that are parked now: a person decides")
+UNWRITABLE_PARTITIONS: Final = Gauge(
+    "truce_unwritable_partitions", "Partitions that have acknowledged no event for some seconds", ["topic"]
+)
+REFUSED_EVENTS: Final = Gauge(
+    "truce_outbox_refused_events", "Events that Kafka refused for good: a person retries or drops them"
+)
 WORK_ATTEMPTS: Final = Counter("truce_work_attempts_total", "Calls to foreign systems", ["kind", "outcome"])
 WORK_PARKED: Final = Counter("truce_work_parked_total", "Work that was parked: a person decides", ["kind"])
 

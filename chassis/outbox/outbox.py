@@ -7,27 +7,37 @@ Two paths, one order:
 - The deferred path. Events without an owner are claimed from the table, oldest first, and put into the same queue.
   Events have no owner after a crash or a lost identity, when they were stored `deferred`, or when an earlier event of
   the same key has another owner. The last rule keeps events of a key from overtaking one another.
+
+From the queue the events go to a queue for each partition (`partitions.py`), and from there to Kafka (`publisher.py`).
+An event that Kafka refuses for good is set aside, and later events of its key wait behind it (`refusals.py`).
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-from chassis.backoff import backoff_s
 from chassis.database.errors import is_outcome_unknown, is_transient
 from chassis.database.pool import Database, execute, rows
 from chassis.database.presence import Presence
 from chassis.database.writing import Statement
 from chassis.envelope import Outgoing
-from chassis.limits import CLAIM_EVENTS, CLAIM_EVENTS_EVERY_S, DELETE_PUBLISHED_EVERY_S, MEASURE_OUTBOX_EVERY_S
+from chassis.limits import (
+    CLAIM_EVENTS,
+    CLAIM_EVENTS_EVERY_S,
+    DELETE_PUBLISHED_EVERY_S,
+    MEASURE_OUTBOX_EVERY_S,
+    QUEUE_EVENTS,
+    SILENT_KAFKA_S,
+    UNDELIVERED_ALARM_S,
+)
 from chassis.observability import metrics
 from chassis.outbox import statements
+from chassis.outbox.publisher import Publisher
 from chassis.outbox.queue import Dispatch, DispatchQueue, Queued
-from chassis.outbox.sender import Sender
+from chassis.outbox.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -41,17 +51,25 @@ class Outbox:
     def __init__(self, database: Database, presence: Presence, kafka: dict[str, Any]) -> None:
         self._database = database
         self._presence = presence
-        self._sender = Sender(kafka)
         self._queue = DispatchQueue()
+        self._refusals = Refusals(database, presence)
+        self._publisher = Publisher(presence, self._queue, self._refusals, kafka)
         self._claim_now = asyncio.Event()
-        self._published: list[int] = []
         self._claiming_paused = 0
-        self.failing_since: float | None = None
-        """Monotonic time since which Kafka has not acknowledged a batch, or None."""
         self.oldest_age_s = 0.0
-        """Age of the oldest event in the table, as last measured."""
-        presence.on_lost(self._forget)
+        """Age of the oldest event in the table, as last measured, refused events and those behind them left out."""
+        self.refused = 0
+        """Events that Kafka refused and no person has decided about, as last measured, of all processes."""
+        presence.on_publisher_lost(self._forget)
         presence.on_freed(self._claim_now.set)
+
+    def not_ready_reason(self) -> str | None:
+        """Why this process cannot publish, or None. A partition that cannot be written is no reason at first."""
+        if (silent_s := self._publisher.silent_s) > SILENT_KAFKA_S:
+            return f"no broker has responded for {silent_s:.0f} s"
+        if self.oldest_age_s > UNDELIVERED_ALARM_S:
+            return f"the oldest event was stored {self.oldest_age_s:.0f} s ago and is not published"
+        return None
 
     def store(
         self, events: Sequence[Outgoing], sequences: Mapping[str, int], *, deferred: bool = False
@@ -64,7 +82,7 @@ class Outbox:
         advance = statements.advance_sequences(sequences)
         if deferred:
             return {"sequences": advance, "outbox": statements.insert_deferred(events)}
-        owner = None if self._queue.is_full() else self._presence.id
+        owner = None if self._is_full() else self._presence.publisher_id
         return {"sequences": advance, "outbox": statements.insert_events(events, owner)}
 
     def dispatch(self, events: Sequence[Outgoing], written: Sequence[Any]) -> Dispatch | None:
@@ -74,12 +92,12 @@ class Outbox:
         """
         # Compared by their bytes: comparing the driver's UUIDs with Python's is slow.
         by_id = {event.event_id.bytes: event for event in events}
-        identity = self._presence.id
+        identity = self._presence.publisher_id
         mine = [(row, by_id[event.bytes]) for row, event, owner in written if owner is not None and owner == identity]
         mine.sort(key=lambda item: item[0])
         if len(mine) < len(events):
             self._claim_now.set()
-        return self._queue.put(identity, mine) if mine and identity is not None else None
+        return self._put(mine) if mine else None
 
     @contextmanager
     def claiming_paused(self) -> Iterator[None]:
@@ -93,11 +111,15 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for as long as the service runs."""
-        await self._publish_forever()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publisher.publish_forever())
+            group.create_task(self._publisher.watch_forever())
+            group.create_task(self._publisher.probe_forever())
 
     def side_tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside `run`, by name. Each task may be started again after a failure."""
         return {
+            "outbox-refusals": self._refusals.run,
             "outbox-claim": self._claim_forever,
             "outbox-delete": self._delete_forever,
             "outbox-age": self._measure_forever,
@@ -107,44 +129,40 @@ class Outbox:
         """Wait until the queue is published, for at most `timeout_s`. The rest stays in the table."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._queue.wait_until_idle()
+                await self._publisher.wait_until_idle()
                 await self._delete_published()
         except TimeoutError:
-            log.warning("outbox_not_drained", events=self._queue.events)
+            pass
+        if left := self._publisher.events:
+            log.warning("outbox_not_drained", events=left)
 
     async def close(self) -> None:
-        """Stop the producer."""
-        await self._sender.close()
+        """End the producers."""
+        await self._publisher.close()
+
+    def degraded_reason(self) -> str | None:
+        """What a person must look at although events are published, or None."""
+        reasons = [
+            f"{topic}/{partition} has acknowledged nothing for {seconds:.0f} s"
+            for topic, partition, seconds in self._publisher.unwritable()
+        ]
+        if self.refused:
+            reasons.append(f"Kafka refused {self.refused} events: see the command `refused`")
+        return "; ".join(reasons) or None
+
+    def _put(self, events: list[Queued]) -> Dispatch:
+        self._publisher.note_work()
+        return self._queue.put(events)
+
+    def _is_full(self) -> bool:
+        """Whether new events take the deferred path."""
+        return self._publisher.events >= QUEUE_EVENTS
 
     def _forget(self) -> None:
-        self._queue.clear()
+        self._publisher.forget()
         self._claim_now.set()
 
-    # --- publishing
-
-    async def _publish_forever(self) -> None:
-        while True:
-            owner, batch = await self._queue.next_batch()
-            failures = 0
-            # After a change of identity the events may belong to another process.
-            while batch and owner == self._presence.id:
-                left = await self._send(batch)
-                if len(left) == len(batch):
-                    self.failing_since = self.failing_since or time.monotonic()
-                    failures += 1
-                    await asyncio.sleep(backoff_s(failures, 0.1, 5.0))
-                else:
-                    # Kafka has acknowledged events; the rest did not fit into one batch.
-                    self.failing_since, failures = None, 0
-                batch = left
-            # Published, or abandoned with the identity: another process publishes it.
-            self.failing_since = None
-
-    async def _send(self, batch: Sequence[Queued]) -> list[Queued]:
-        # After a freeze others may have published these events, and later events of the same keys.
-        published, left = await self._sender.send(batch, self._presence.is_certain)
-        self._published.extend(published)
-        return left
+    # --- published rows
 
     async def _delete_forever(self) -> None:
         while True:
@@ -152,14 +170,14 @@ class Outbox:
             await self._delete_published()
 
     async def _delete_published(self) -> None:
-        ids, self._published = self._published, []
+        ids = self._publisher.take_published()
         if not ids:
             return
         try:
             async with self._database.single() as connection:
                 await execute(connection, statements.DELETE, ids)
         except Exception as error:
-            self._published = ids + self._published
+            self._publisher.give_back(ids)
             if not is_transient(error):
                 raise
             await asyncio.sleep(_RETRY_DELETE_S)
@@ -176,7 +194,7 @@ class Outbox:
             self._claim_now.clear()
             try:
                 while await self._claim() == CLAIM_EVENTS:
-                    await self._queue.wait_until_idle()
+                    await self._publisher.wait_until_idle()
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -184,10 +202,12 @@ class Outbox:
 
     async def _claim(self) -> int:
         """Claim and queue deferred events. Returns how many."""
-        identity = self._presence.id
-        if identity is None or self._queue.is_full() or self._claiming_paused:
+        identity = self._presence.publisher_id
+        if identity is None or self._is_full() or self._claiming_paused:
             return 0
         dispatch = None
+        # An event that is claimed after its key was set aside: a person has decided about the refused event.
+        set_aside = self._refusals.stored_keys()
         try:
             async with self._database.transaction() as tx:
                 # Only one process claims at a time: two could each claim one of a key's events.
@@ -196,11 +216,12 @@ class Outbox:
                     return 0
                 claimed = sorted(await rows(tx, statements.CLAIM, identity, CLAIM_EVENTS), key=lambda row: int(row.id))
                 # If the identity was lost meanwhile, these rows are freed like all others that it owned.
-                if not claimed or identity != self._presence.id:
+                if not claimed or identity != self._presence.publisher_id:
                     return 0
+                self._refusals.release(set_aside.intersection(row.key for row in claimed))
                 # Queued before the commit makes the claim visible: after it, another transaction may queue a later
                 # event of the same key.
-                dispatch = self._queue.put(identity, [(row.id, statements.outgoing_of(row)) for row in claimed])
+                dispatch = self._put([(row.id, statements.outgoing_of(row)) for row in claimed])
         except BaseException as error:
             if dispatch is not None:
                 dispatch.discard()
@@ -215,12 +236,14 @@ class Outbox:
         while True:
             try:
                 async with self._database.single() as tx:
-                    oldest = await rows(tx, statements.OLDEST_AGE)
+                    (measured,) = await rows(tx, statements.MEASURE)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("outbox_not_read", error=type(error).__name__)
             else:
-                self.oldest_age_s = float(oldest[0].age) if oldest else 0.0
+                self.oldest_age_s = float(measured.oldest_age or 0.0)
+                self.refused = measured.refused
                 metrics.OUTBOX_OLDEST_SECONDS.set(self.oldest_age_s)
+                metrics.REFUSED_EVENTS.set(self.refused)
             await asyncio.sleep(MEASURE_OUTBOX_EVERY_S)

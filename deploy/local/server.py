@@ -46,14 +46,23 @@ class Server(ABC):
 
     def start(self) -> Self:
         """Start the server as a child of this process and wait until it is ready. Raises LocalError if it fails."""
-        self.prepare()
-        child = self._child = Child(self.program(), self.folder / "spec.json")
-        try:
-            self.wait_ready(child.alive)
-        except LocalError:
-            child.kill()
-            raise
+        self.launch()
+        self.wait()
         return self
+
+    def launch(self) -> None:
+        """Start the server as a child of this process. Raises LocalError if its preparation fails."""
+        self.prepare()
+        self._child = Child(self.program(), self.folder / "spec.json")
+
+    def wait(self) -> None:
+        """Wait until the launched server is ready. Raises LocalError, and ends the process, if it fails."""
+        assert self._child is not None
+        try:
+            self.wait_ready(self._child.alive)
+        except LocalError:
+            self._child.kill()
+            raise
 
     def stop(self) -> None:
         """Stop the process cleanly. Without a process, do nothing."""

@@ -6,7 +6,8 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from joserfc.jwk import ECKey
 
@@ -114,6 +115,16 @@ class Harness:
         async with httpx.AsyncClient(base_url=self.instances[instance].admin) as client:
             return (await client.get("/metrics")).text
 
+    async def wait_for_metric(self, name: str, expected: float) -> None:
+        """Wait until the samples of a metric of the last instance add up to `expected`."""
+
+        async def holds() -> bool | None:
+            lines = (await self.metrics()).splitlines()
+            values = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{")]
+            return True if values and round(sum(values)) == expected else None
+
+        await until(holds, f"{name} is {expected}")
+
     async def wait_for_log(self, instance: int, event: str) -> None:
         """Wait until an instance has logged an event."""
 
@@ -173,12 +184,33 @@ class Harness:
             await producer.stop()
 
     async def limit_result_bytes(self, size: int) -> None:
-        """Let Kafka accept only results of at most `size` bytes: with 0, none."""
+        """Let Kafka accept only batches of results of at most `size` bytes; it refuses larger ones for good."""
+        async with self._admin() as admin:
+            limit = ConfigResource(ConfigResourceType.TOPIC, self.results_topic, {"max.message.bytes": str(size)})
+            await admin.alter_configs([limit])
+
+    async def hold_results(self) -> None:
+        """Let Kafka acknowledge no result until `pass_results`: the topic is gone, with the results on it."""
+
+        async def gone() -> bool | None:
+            return None if self.results_topic in await admin.list_topics() else True
+
+        async with self._admin() as admin:
+            await admin.delete_topics([self.results_topic])
+            await until(gone, f"{self.results_topic} is gone")
+
+    async def pass_results(self, max_bytes: int = 2**20) -> None:
+        """End `hold_results`. Kafka accepts batches of at most `max_bytes` bytes."""
+        async with self._admin() as admin:
+            limit = {"max.message.bytes": str(max_bytes)}
+            await admin.create_topics([NewTopic(self.results_topic, PARTITIONS, 1, topic_configs=limit)])
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
-            limit = ConfigResource(ConfigResourceType.TOPIC, self.results_topic, {"max.message.bytes": str(size)})
-            await admin.alter_configs([limit])
+            yield admin
         finally:
             await admin.close()
 

@@ -52,7 +52,10 @@ REQUESTS, RESULTS, STATES = f"sample-requests{SUFFIX}", f"sample-results{SUFFIX}
 
 
 class CountRequested(Message):
-    """Request number `n` about `name`. `action` is what the service does: see `count`. `note` goes into the event."""
+    """Request number `n` about `name`. `action` is what the service does: see `count`.
+
+    `note` goes into the event of the request, which is padded with `padding` bytes.
+    """
 
     ce_type: ClassVar[str] = "count-requested.v1"
     topic: ClassVar[str] = REQUESTS
@@ -61,6 +64,7 @@ class CountRequested(Message):
     n: int
     action: str = "count"
     note: str = ""
+    padding: int = 0
 
     @property
     def key(self) -> str:
@@ -78,6 +82,7 @@ class Counted(Message):
     count: int
     called: bool = False
     note: str = ""
+    padding: str = ""
 
     @property
     def key(self) -> str:
@@ -139,7 +144,8 @@ def count(tally: Tally, request: CountRequested, _: Cause, __: datetime) -> Deci
     if request.action == "fail" or (request.action == "fail-while-broken" and BROKEN):
         raise ValueError("as the request demands")
     after = Tally(tally.name, tally.count + 1)
-    event = Event(Counted(name=tally.name, n=request.n, count=after.count, note=request.note))
+    padded = "x" * request.padding
+    event = Event(Counted(name=tally.name, n=request.n, count=after.count, note=request.note, padding=padded))
     if not request.action.startswith("call"):
         return Decision(after, (event,))
     task = Task("call", f"{request.name}/{request.n}", {"n": request.n, "action": request.action})

@@ -67,13 +67,15 @@ async def test_a_process_frozen_during_a_call_makes_no_call_that_was_taken_over(
 async def test_a_frozen_process_publishes_no_event_that_was_taken_over(sample: Harness) -> None:
     with proxied(sample) as (proxy, through):
         process = await sample.start(SAMPLE_DATABASE_URL=through)
-        await sample.limit_result_bytes(0)
+        await sample.publish({"name": "earlier", "n": 0})
+        await sample.results(1)
+        await sample.hold_results()
         await sample.publish(*requests(names=5, each=1))
         await sample.wait_for("SELECT count(*) FROM outbox", 5)
-        await sample.wait_for_log(0, "publishing_failed")
+        await sample.wait_for_log(0, "partition_unwritable")
         process.send_signal(signal.SIGSTOP)
         proxy.stall()
-        await sample.limit_result_bytes(2**20)
+        await sample.pass_results()
         await sample.start(KAFKA_GROUP_INSTANCE_ID="two")
         assert_in_order(await sample.results(5), names=5, each=1)
 
@@ -89,17 +91,17 @@ async def test_a_frozen_process_publishes_no_event_that_was_taken_over(sample: H
 
 async def test_events_that_wait_for_kafka_are_published_once_after_a_lost_identity(sample: Harness) -> None:
     await sample.start()
-    await sample.limit_result_bytes(0)
+    await sample.hold_results()
     await sample.publish(*requests(names=5, each=1))
     await sample.wait_for("SELECT count(*) FROM outbox", 5)
-    await sample.wait_for_log(0, "publishing_failed")
+    await sample.wait_for_log(0, "partition_unwritable")
 
     await sample.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name LIKE '% presence'"
     )
     await sample.wait_for_log(0, "presence_lost")
-    await sample.limit_result_bytes(2**20)
+    await sample.pass_results()
 
     await sample.publish(*requests(names=5, each=2))
     assert_in_order(await sample.results(10), names=5, each=2)

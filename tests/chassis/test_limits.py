@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chassis import limits
+from deploy import topics
 
 SOURCE = Path(limits.__file__)
 
@@ -16,8 +17,9 @@ BREAKING = [
     ("IDENTITY_CERTAIN_FOR_S", "15.0"),
     ("CONNECT_TIMEOUT_S", "15"),
     ("IDLE_IN_TRANSACTION_S", "16"),
-    ("MAX_EVENT_BYTES", "1024 * 1024 + 1"),
-    ("MAX_REQUEST_BYTES", "MAX_BATCH_BYTES - 1"),
+    ("MAX_EVENT_BYTES", "256 * 1024 + 1"),
+    ("UNWRITABLE_AFTER_S", "60.0"),
+    ("PROBE_KAFKA_EVERY_S", "10.0"),
     ("CLAIM_EVENTS", "1001"),
     ("QUEUE_EVENTS", "1000"),
     ("BUSY_RECORDS", "500"),
@@ -60,3 +62,11 @@ def test_every_relation_is_broken_by_a_case(tmp_path: Path) -> None:
         number for number, line in enumerate(SOURCE.read_text("utf-8").splitlines(), 1) if line.startswith("assert ")
     }
     assert failed == relations
+
+
+def test_a_producer_with_batches_above_a_topics_limit_stops_the_provisioning(monkeypatch: pytest.MonkeyPatch) -> None:
+    smallest = min(int(spec.config["max.message.bytes"]) for spec in topics.topic_specs(["demo"]))
+    monkeypatch.setattr(limits, "MAX_BATCH_BYTES", smallest + 1)
+
+    with pytest.raises(AssertionError, match="batches of our own producer"):
+        runpy.run_path(topics.__file__)

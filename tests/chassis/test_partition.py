@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from chassis.outbox.sender import partition_of
+from chassis.outbox.partitions import partition_of
 from tests.chassis.harness import PARTITIONS, Harness
 
 pytestmark = pytest.mark.infra
