@@ -34,14 +34,25 @@ class Letter:
         return self.content.key
 
 
+class Whole(NamedTuple):
+    """What a letter of a record that was too large knows of the whole record: `size` in bytes, and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The record as it was consumed. `token`: its place in the parked queue of its key; None if it is not parked."""
+    """The record as it was consumed. `token`: its place in the parked queue of its key; None if it is not parked.
+
+    `cut_from` is None, or the record was too large, and key, headers and value are only their beginnings.
+    """
 
     key: bytes | None
     headers: Headers
     value: bytes | None
     token: str | None
+    cut_from: Whole | None = None
 
 
 class Unsealed(NamedTuple):
@@ -58,7 +69,8 @@ def unseal(letter: Letter, key: ECKey) -> Unsealed:
     except Unsealable:
         raise ValueError(f"letter {letter.id} does not open with this key") from None
     headers = [(name, _bytes(value)) for name, value in content["headers"]]
-    original = Original(_bytes(content["key"]), headers, _bytes(content["value"]), content.get("token"))
+    cut_from = None if letter.content.whole else Whole(content["size"], content["sha256"])
+    original = Original(_bytes(content["key"]), headers, _bytes(content["value"]), content.get("token"), cut_from)
     return Unsealed(letter, original)
 
 

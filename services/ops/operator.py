@@ -28,7 +28,8 @@ _HELP = (
     "letters, with who made it and why. A replay publishes the original record once more, to the partition it was read "
     "from; the service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of "
     "its client, so records are replayed oldest first. A record that fails again, or that is replayed out of order, "
-    "becomes a new letter."
+    "becomes a new letter. Of a record that was too large the letter keeps the size, the SHA-256 and the beginning: it "
+    "can be shown and discarded, not replayed."
 )
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
@@ -59,14 +60,21 @@ def list_(service: OfService = None, reason: OfReason = None, as_json: AsJson = 
 
 @app.command()
 def show(letter: Annotated[str, typer.Argument(help="id of a letter, or its first characters")]) -> None:
-    """Show the original record of one letter, decrypted. The record may hold a name and a phone."""
+    """Show the original record of one letter, decrypted. The record may hold a name and a phone.
+
+    If the record was too large (`whole` is false), key, headers and value are their beginnings, and `size` and `sha256`
+    are those of the whole record.
+    """
     (found,) = _unsealed(_chosen([letter], None, None, everything=False))
     original = found.original
+    cut_from = original.cut_from
+    cut = cut_from is not None
     content = {
         **_row(found.letter),
-        "key": _text(original.key),
-        "headers": [[name, _text(value)] for name, value in original.headers],
-        "value": _text(original.value),
+        **({} if cut_from is None else {"size": cut_from.size, "sha256": cut_from.sha256}),
+        "key": _text(original.key, cut=cut),
+        "headers": [[name, _text(value, cut=cut)] for name, value in original.headers],
+        "value": _text(original.value, cut=cut),
         "parked": original.token is not None,
     }
     typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
@@ -104,13 +112,25 @@ def discard(
 def _resolve(action: Action, letters: Sequence[Letter], by: str, reason: str, *, dry_run: bool) -> None:
     unsealed = in_replay_order(_unsealed(letters))
     outcome = f"would be {action}" if dry_run else action
+    possible = []
     for letter, original in unsealed:
         parked = ", parked" if original.token is not None else ""
         content = letter.content
-        typer.echo(f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): {outcome}")
-    if unsealed and not dry_run:
+        refused = action == "replayed" and original.cut_from is not None
+        if not refused:
+            possible.append(Unsealed(letter, original))
+        typer.echo(
+            f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): "
+            f"{'not replayed' if refused else outcome}"
+        )
+    if possible and not dry_run:
         topic = load(Settings).dead_letters_topic
-        _run(resolve(load(KafkaSettings), topic, unsealed, action, by or getpass.getuser(), reason))
+        _run(resolve(load(KafkaSettings), topic, possible, action, by or getpass.getuser(), reason))
+    if len(possible) < len(unsealed):
+        sys.exit(
+            "not replayed: of a record that was too large its letter keeps only the beginning. "
+            "Its producer must send a smaller record; discard the letter then."
+        )
 
 
 def _chosen(ids: Sequence[str] | None, service: str | None, reason: str | None, *, everything: bool) -> list[Letter]:
@@ -158,6 +178,7 @@ def _row(letter: Letter) -> dict[str, Any]:
         "partition": content.partition,
         "offset": content.offset,
         "reason": content.reason,
+        "whole": content.whole,
         "attempts": content.attempts,
         "since": letter.created_at.isoformat(),
     }
@@ -166,14 +187,17 @@ def _row(letter: Letter) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> Sequence[Any]:
     record = f"{row['topic']}/{row['partition']}/{row['offset']}"
     since = datetime.fromisoformat(row["since"]).astimezone(UTC)
-    return row["id"][:8], row["service"], record, row["reason"], row["attempts"], f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    reason = row["reason"] if row["whole"] else f"{row['reason']}, not whole"
+    return row["id"][:8], row["service"], record, reason, row["attempts"], f"{since:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _text(content: bytes | None) -> str | None:
-    """Bytes as text for people: UTF-8, else `base64:…`."""
+def _text(content: bytes | None, *, cut: bool) -> str | None:
+    """Bytes as text for people: UTF-8, else `base64:…`. `cut`: the bytes may end inside a character."""
     if content is None:
         return None
     try:
         return content.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if cut and error.reason == "unexpected end of data":
+            return content[: error.start].decode()
         return f"base64:{base64.b64encode(content).decode()}"

@@ -10,10 +10,20 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from chassis.consumer.records import read_replay
-from contracts.dead_letters import REPLAY, DeadLetterWriter
-from services.ops.letters import Letter, choose, discard_headers, in_replay_order, open_letters, replay_headers, unseal
+from contracts.dead_letters import BEGINNING_BYTES, REPLAY, DeadLetterWriter, record_digest
+from services.ops.letters import (
+    Letter,
+    Whole,
+    choose,
+    discard_headers,
+    in_replay_order,
+    open_letters,
+    replay_headers,
+    unseal,
+)
 
 KEY = ECKey.generate_key("P-256", {"kid": "d1"})
+WRITER = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
@@ -31,8 +41,7 @@ class Record:
 
 
 def letter(identity: str, offset: int = 7, token: UUID | None = None, at: datetime = AT) -> Letter:
-    writer = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
-    return Letter(identity, at, writer.write(Record(offset), "failed", token))
+    return Letter(identity, at, WRITER.write(Record(offset), "failed", token))
 
 
 def test_a_letter_opens_to_the_whole_record_with_the_operators_key_only() -> None:
@@ -45,6 +54,16 @@ def test_a_letter_opens_to_the_whole_record_with_the_operators_key_only() -> Non
     assert original.token == str(token)
     with pytest.raises(ValueError, match="letter a does not open"):
         unseal(letter("a"), ECKey.generate_key("P-256"))
+
+
+def test_a_letter_of_a_record_that_was_too_large_opens_to_its_beginning() -> None:
+    record = Record(7)
+    record.value = b"v" * 2_000_000
+
+    _, original = unseal(Letter("a", AT, WRITER.write(record, "invalid", None)), KEY)
+
+    assert original.cut_from == Whole(2_000_017, record_digest(record))
+    assert original.value == b"v" * BEGINNING_BYTES
 
 
 def test_a_letter_is_open_until_it_is_resolved_and_the_oldest_comes_first() -> None:
