@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 from dateutil.relativedelta import relativedelta
 
 from deploy.local.kafka import Kafka
@@ -121,6 +123,18 @@ async def test_a_lead_under_way_is_confirmed_with_one_sms_and_one_entry(
     assert lead["reserved_through"] is not None
     await _entered(harness, story)
     await _has_sms(harness, story, 1)
+
+
+async def test_kafka_refuses_a_bomb_on_a_portals_topic_that_was_made_before(harness: SystemHarness) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=harness.endpoints["kafka"], compression_type="gzip", max_request_size=2**22
+    )
+    await producer.start()
+    try:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(f"portal-requests.{harness.endpoints['portal']}", b"a" * 1_500_000)
+    finally:
+        await producer.stop()
 
 
 async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, harness: SystemHarness) -> None:
