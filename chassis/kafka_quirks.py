@@ -57,6 +57,7 @@ def batch_subscription(
       meanwhile: `poll` replaces it.
     - FastStream logs what a handler raises and continues behind the batch, which loses the batch: `handle` must not
       raise.
+    - aiokafka reads records of aborted and of open transactions by default: only committed records are read.
     - A static member (`instance`) that leads its group and comes back does not discover new topics (KAFKA-13435):
       with a pattern, `instance` must be None.
     """
@@ -83,6 +84,7 @@ def batch_subscription(
         group_id=group,
         group_instance_id=instance,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         listener=listener,

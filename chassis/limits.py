@@ -66,7 +66,7 @@ BUSY_PACE_S: Final = 0.25
 COMMIT_OFFSETS_EVERY_S: Final = 0.25
 MEASURE_LAG_EVERY_S: Final = 5.0
 SUSPECT_POLL_MS: Final = 1000
-"""After a failed poll each partition is read by itself for at most this long."""
+"""After a failed poll a partition that has nothing to read for this long is not read by itself any more."""
 RETRY_UNREADABLE_S: Final = 60.0
 """A partition that cannot be read is tried again so often."""
 REQUEST_TIMEOUT_S: Final = 20

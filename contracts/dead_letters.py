@@ -1,8 +1,9 @@
 """Topic `dead-letters`: records that could not be handled, encrypted whole, for an operator to read and replay."""
 
 import base64
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal, Protocol
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -33,13 +34,19 @@ REPLAY_SINCE: Final = "replay-since"
 
 ReplayOutcome = Literal["handled", "repeated", "superseded", "dead-letter"]
 
+BEGINNING_BYTES: Final = 64 * 1024
+"""A letter of a record that is too large keeps so much of its value."""
+_BEGINNING_HEADERS: Final = 64
+_BEGINNING_HEADER_BYTES: Final = 1024
+
 
 class DeadLetter(Message):
     """A record that a service could not handle.
 
     `original` decrypts to `{"key", "headers": [[name, value]], "value", "token"}`: base64 texts or null. `token` is the
     place of the letter among the open letters of the service, and of a parked record in the queue of its key; a replay
-    names it in the header `replay`.
+    names it in the header `replay`. If the record is not `whole`, key, headers and value are only their beginnings, and
+    there are `size` (bytes of all of them) and `sha256` (of all of them, see `record_digest`), too.
     """
 
     ce_type: ClassVar[str] = "dead-letter.v1"
@@ -51,6 +58,7 @@ class DeadLetter(Message):
     offset: int
     reason: Annotated[str, Field(description="a stable code; it holds no content of the record")]
     attempts: Annotated[int, Field(ge=1)] = 1
+    whole: Annotated[bool, Field(description="false: the record is too large, only its beginning is kept")] = True
     original: Annotated[str, Field(min_length=1, description="Compact JWE (ECDH-ES, A256GCM) to the operators' key")]
 
     @property
@@ -111,6 +119,28 @@ class KafkaRecord(Protocol):
     def value(self) -> bytes | None: ...
 
 
+def record_bytes(record: KafkaRecord) -> int:
+    """The size of a record as the limits of `contracts.topics` count it.
+
+    It is at least its size in a batch, less the batch's framing, and at least three quarters of its size in a letter's
+    JSON, where a header has more framing, and a character of its name up to six bytes.
+    """
+    named = sum(16 + 6 * len(name.encode()) + len(content or b"") for name, content in record.headers)
+    return len(record.key or b"") + named + len(record.value or b"")
+
+
+def record_digest(record: KafkaRecord) -> str:
+    """SHA-256 in hex of a record's key, the name and content of each header, and its value.
+
+    Each is preceded by its length in decimal and a colon, or is `-` if it is null.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(record):
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
+    return digest.hexdigest()
+
+
 class DeadLetterWriter:
     """Makes the dead letters of one service, encrypted to the operators' public key: the service needs no secret.
 
@@ -125,13 +155,13 @@ class DeadLetterWriter:
         self._service = service
 
     def write(self, record: KafkaRecord, reason: str, token: UUID | None) -> DeadLetter:
-        """The dead letter of a record. `token`: its place among the open letters of the service."""
-        original = {
-            "key": _text(record.key),
-            "headers": [[name, _text(content)] for name, content in record.headers],
-            "value": _text(record.value),
-            "token": None if token is None else str(token),
-        }
+        """The dead letter of a record. `token`: its place among the open letters of the service.
+
+        The letter fits into its topic, whatever the size of the record is.
+        """
+        whole = record_bytes(record) <= topics.MAX_WHOLE_RECORD_BYTES
+        original = _whole(record) if whole else _beginning(record)
+        original["token"] = None if token is None else str(token)
         return DeadLetter(
             service=self._service,
             original_topic=record.topic,
@@ -139,6 +169,7 @@ class DeadLetterWriter:
             offset=record.offset,
             reason=reason,
             attempts=1 + sum(name == REPLAY for name, _ in record.headers),
+            whole=whole,
             original=encrypt_to(self._public_key, orjson.dumps(original)),
         )
 
@@ -147,5 +178,34 @@ class DeadLetterWriter:
         return DeadLetterReplayed(letter=str(letter), service=self._service, outcome=outcome)
 
 
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else base64.b64encode(content).decode()
+def _whole(record: KafkaRecord) -> dict[str, Any]:
+    return {
+        "key": _text(record.key),
+        "headers": [[name, _text(content)] for name, content in record.headers],
+        "value": _text(record.value),
+    }
+
+
+def _beginning(record: KafkaRecord) -> dict[str, Any]:
+    return {
+        "key": _text(record.key, _BEGINNING_HEADER_BYTES),
+        "headers": [
+            [name[:_BEGINNING_HEADER_BYTES], _text(content, _BEGINNING_HEADER_BYTES)]
+            for name, content in record.headers[:_BEGINNING_HEADERS]
+        ],
+        "value": _text(record.value, BEGINNING_BYTES),
+        "size": sum(len(part or b"") for part in _parts(record)),
+        "sha256": record_digest(record),
+    }
+
+
+def _parts(record: KafkaRecord) -> Iterator[bytes | None]:
+    yield record.key
+    for name, content in record.headers:
+        yield name.encode()
+        yield content
+    yield record.value
+
+
+def _text(content: bytes | None, at_most: int | None = None) -> str | None:
+    return None if content is None else base64.b64encode(content[:at_most]).decode()

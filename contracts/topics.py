@@ -12,11 +12,25 @@ DEAD_LETTERS: Final = "dead-letters"
 PORTAL_REQUESTS: Final = "portal-requests"
 
 PARTITIONS: Final = 12
+
+FRAMING_BYTES: Final = 16 * 1024
+"""Room for what surrounds a value on a topic: the framing of its batch, its key, its headers."""
 MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
+MAX_PORTAL_BATCH_BYTES: Final = 1024 * 1024
+"""A portal's topic takes no larger batch; Kafka measures it unpacked."""
+MAX_WHOLE_RECORD_BYTES: Final = MAX_PORTAL_BATCH_BYTES - FRAMING_BYTES
+"""A dead letter keeps no larger record whole. Sizes of records are those of `contracts.dead_letters.record_bytes`."""
+MAX_REQUEST_RECORD_BYTES: Final = MAX_WHOLE_RECORD_BYTES - FRAMING_BYTES
+"""Intake takes no larger record of a portal. What is left is for the headers of replays."""
+
+# A record grows by a third as base64 in the JSON of its letter, and by a third again when the JSON is encrypted.
+assert MAX_WHOLE_RECORD_BYTES * 16 // 9 + FRAMING_BYTES <= MAX_DEAD_LETTER_BYTES, "a whole record fits into its letter"
+assert MAX_WHOLE_RECORD_BYTES + FRAMING_BYTES <= MAX_PORTAL_BATCH_BYTES, "a whole record can be replayed"
+assert MAX_REQUEST_RECORD_BYTES + FRAMING_BYTES <= MAX_WHOLE_RECORD_BYTES, "a parked request is kept whole"
+assert MAX_MESSAGE_BYTES + FRAMING_BYTES <= MAX_WHOLE_RECORD_BYTES, "a message of a service is kept whole"
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_FRAMING = 16 * 1024  # the bytes of a record batch beside the value: framing, key, headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +48,22 @@ def _events(name: str) -> TopicSpec:
         config={
             "cleanup.policy": "delete",
             "retention.ms": str(30 * _DAY_MS),
-            "max.message.bytes": str(MAX_MESSAGE_BYTES + _FRAMING),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES + FRAMING_BYTES),
         },
     )
 
 
 def portal_requests(portal: str) -> TopicSpec:
     """The topic of the requests of `portal`, which is its only producer."""
-    # More than our own messages may have: a request that is too large for us is refused, or becomes a dead letter.
+    # More than our own messages may have: a request that is too large for us becomes a dead letter. Kafka unpacks what
+    # a portal compressed, so that it measures the records themselves: a small batch can hold gigabytes.
     return TopicSpec(
         f"{PORTAL_REQUESTS}.{portal}",
         config={
             "cleanup.policy": "delete",
             "retention.ms": str(30 * _DAY_MS),
-            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES // 2),
+            "max.message.bytes": str(MAX_PORTAL_BATCH_BYTES),
+            "compression.type": "uncompressed",
         },
     )
 
@@ -57,7 +73,7 @@ def portal_requests(portal: str) -> TopicSpec:
 TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(
         PARTNERS,
-        config={"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES + _FRAMING)},
+        config={"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES + FRAMING_BYTES)},
     ),
     _events(LEADS),
     _events(VERDICTS),
@@ -69,7 +85,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
         config={
             "cleanup.policy": "delete",
             "retention.ms": str(90 * _DAY_MS),
-            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES + _FRAMING),
+            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES + FRAMING_BYTES),
         },
     ),
 )

@@ -1,14 +1,15 @@
 """Creates the topics of `contracts/topics.py`: `python -m deploy.topics`.
 
-It prints the topics that it created and how existing topics differ. It never changes or deletes a topic: a change of
-the number of partitions breaks the order of a client's messages, so an operator must decide on it.
+It prints the topics that it created and how existing topics differ. On an existing topic it changes only the settings
+in `CHANGED`, which touch no record on it. Everything else is for an operator to decide: a change of the number of
+partitions, for example, breaks the order of a client's messages.
 """
 
 import asyncio
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,19 +19,26 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from chassis.kafka_clients import client_options
 from chassis.limits import EVENT_FRAMING_BYTES, MAX_BATCH_BYTES, MAX_EVENT_BYTES
 from chassis.settings import KafkaSettings, load
-from contracts.topics import TOPICS, TopicSpec, portal_requests
+from contracts.topics import PORTAL_REQUESTS, TOPICS, TopicSpec, portal_requests
 
-LEADERS_WITHIN_SECONDS: Final = 20.0
+CHANGED: Final = frozenset({"compression.type"})
+APPLIES_WITHIN_SECONDS: Final = 20.0
 PROVISIONING_TIMEOUT_MS: Final = 30_000
+
+_DYNAMIC_TOPIC_CONFIG: Final = 1  # the source of a setting that was made on the topic itself
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """The names of topics that were created and that existed, and a line for each difference of an existing topic."""
+    """The names of topics that were created and that existed, and a line for each difference of an existing topic.
+
+    `changed` has a line for each setting that was changed on an existing topic.
+    """
 
     created: tuple[str, ...]
     existing: tuple[str, ...]
     differences: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
 
 def topic_specs(portals: Iterable[str]) -> tuple[TopicSpec, ...]:
@@ -45,27 +53,43 @@ assert all(
 ), "a topic would refuse the batches of our own producer"
 
 
+async def provision_system(settings: KafkaSettings, portals: Iterable[str], replication: int = 1) -> Provisioned:
+    """Provision every topic of a system: the request topics of `portals`, and those of all other portals that exist."""
+    admin = _admin(settings)
+    await admin.start()
+    try:
+        prefix = f"{PORTAL_REQUESTS}."
+        existing = {name.removeprefix(prefix) for name in await admin.list_topics() if name.startswith(prefix)}
+    finally:
+        await admin.close()
+    return await provision(settings, topic_specs(sorted(existing.union(portals))), replication)
+
+
 async def provision(
     settings: KafkaSettings, specs: Sequence[TopicSpec], replication: int = 1, *, ready: bool = True
 ) -> Provisioned:
-    """Create the topics that are missing, and compare existing topics with their specifications.
+    """Create the topics that are missing, change what may be changed on existing topics, and compare the rest.
 
     With `ready`, wait until every created partition has a leader (at most 20 s, then TimeoutError).
     """
-    # Creating many partitions takes a broker longer than any other request.
-    admin = AIOKafkaAdminClient(**{**client_options(settings), "request_timeout_ms": PROVISIONING_TIMEOUT_MS})
+    admin = _admin(settings)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in existing]
         created = await _create(admin, missing, replication)
         found = [spec for spec in specs if spec.name not in created]
-        differences = await _differences(admin, found, replication)
+        changed, differences = await _compare(admin, found, replication)
         if ready and created:
             await _wait_for_leaders(admin, created)
-        return Provisioned(tuple(created), tuple(spec.name for spec in found), tuple(differences))
+        return Provisioned(tuple(created), tuple(spec.name for spec in found), tuple(differences), tuple(changed))
     finally:
         await admin.close()
+
+
+def _admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+    # Creating many partitions takes a broker longer than any other request.
+    return AIOKafkaAdminClient(**{**client_options(settings), "request_timeout_ms": PROVISIONING_TIMEOUT_MS})
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
@@ -84,32 +108,75 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replic
     return created
 
 
-async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> list[str]:
+async def _compare(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int
+) -> tuple[list[str], list[str]]:
+    """A line for each setting that was changed, and for each difference that was left."""
+    changed: list[str] = []
+    differences: list[str] = []
     if not specs:
-        return []
-    found = []
+        return changed, differences
     described = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in specs])}
-    configs = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
-    values: dict[str, dict[str, str]] = {}
-    for response in configs:
-        for _code, _message, _kind, name, entries in response.resources:
-            values[name] = {entry[0]: entry[1] for entry in entries}
+    configs = await _configs(admin, [spec.name for spec in specs])
     for spec in specs:
         partitions = described[spec.name]["partitions"]
         if len(partitions) != spec.partitions:
-            found.append(f"{spec.name}: {len(partitions)} partitions, wanted {spec.partitions}")
+            differences.append(f"{spec.name}: {len(partitions)} partitions, wanted {spec.partitions}")
         replicas = min((len(partition["replicas"]) for partition in partitions), default=0)
         if replicas != replication:
-            found.append(f"{spec.name}: {replicas} replicas, wanted {replication}")
-        for setting, wanted in spec.config.items():
-            actual = values.get(spec.name, {}).get(setting)
-            if actual != wanted:
-                found.append(f"{spec.name}: {setting}={actual}, wanted {wanted}")
+            differences.append(f"{spec.name}: {replicas} replicas, wanted {replication}")
+        config = configs[spec.name]
+        differing = {name: wanted for name, wanted in spec.config.items() if config.values.get(name) != wanted}
+        if change := {name: wanted for name, wanted in differing.items() if name in CHANGED}:
+            await _change(admin, spec.name, {**config.own, **change})
+        for name, wanted in differing.items():
+            actual = config.values.get(name)
+            if name in change:
+                changed.append(f"{spec.name}: {name}={wanted}, was {actual}")
+            else:
+                differences.append(f"{spec.name}: {name}={actual}, wanted {wanted}")
+    return changed, differences
+
+
+class _Config(NamedTuple):
+    """The settings of a topic: all that apply to it, and those that were made on the topic itself."""
+
+    values: dict[str, str]
+    own: dict[str, str]
+
+
+async def _configs(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, _Config]:
+    found: dict[str, _Config] = {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    for response in await admin.describe_configs(resources):
+        for code, message, _kind, topic, entries in response.resources:
+            if code:
+                raise for_code(code)(f"{topic}: {message}")
+            # Each entry: name, value, whether it is read-only, its source.
+            values = {name: value for name, value, *_ in entries}
+            own = {name: value for name, value, _, source, *_ in entries if source == _DYNAMIC_TOPIC_CONFIG}
+            found[topic] = _Config(values, own)
     return found
 
 
+async def _change(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> None:
+    """Replace the settings that were made on a topic, and wait until they apply (at most 20 s, then TimeoutError).
+
+    A setting that is not in `config` gets its default.
+    """
+    for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)]):
+        for code, message, *_ in response.resources:
+            if code:
+                raise for_code(code)(f"{topic}: {message}")
+    async with asyncio.timeout(APPLIES_WITHIN_SECONDS):
+        while True:
+            if (await _configs(admin, [topic]))[topic].own == config:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    async with asyncio.timeout(LEADERS_WITHIN_SECONDS):
+    async with asyncio.timeout(APPLIES_WITHIN_SECONDS):
         while True:
             described = await admin.describe_topics(list(names))
             partitions = [partition for topic in described for partition in topic["partitions"]]
@@ -127,15 +194,20 @@ def main(
     replication: Annotated[int, typer.Option(help="replicas of each partition; use 3 in production")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="exit with code 1 if an existing topic differs")] = False,
 ) -> None:
-    """Create the topics that are missing on KAFKA_BOOTSTRAP_SERVERS, and print how existing topics differ."""
+    """Create the topics that are missing on KAFKA_BOOTSTRAP_SERVERS, and print how existing topics differ.
+
+    After an upgrade it also gives existing topics the settings that may be changed at any time.
+    """
     try:
-        outcome = asyncio.run(provision(load(KafkaSettings), topic_specs(portals or []), replication))
+        outcome = asyncio.run(provision_system(load(KafkaSettings), portals or [], replication))
     except (KafkaError, OSError, TimeoutError) as error:
         sys.exit(f"topics: {type(error).__name__}: {error}")
     for name in outcome.created:
         print(f"created {name}")
     for name in outcome.existing:
         print(f"exists  {name}")
+    for change in outcome.changed:
+        print(f"changed {change}")
     for difference in outcome.differences:
         print(f"differs {difference} (not changed)", file=sys.stderr)
     if strict and outcome.differences:

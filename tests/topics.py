@@ -1,17 +1,23 @@
 """Publish to a service's input topics, and read its output topics."""
 
 import json
+import struct
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
+from confluent_kafka import Producer
 
 from chassis.decision import Cause
 from chassis.envelope import encode
 from contracts.base import Message
 from tests.process import until
+
+_CRC_AT = 17
+_CHECKED_FROM = 21
 
 
 async def publish(
@@ -67,3 +73,27 @@ async def published(
         return await until(look, f"{count} {kind} on {topic}")
     finally:
         await consumer.stop()
+
+
+async def publish_undecodable(bootstrap: str, topic: str, partition: int) -> None:
+    """Publish a record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
+        buffer = batch._build()
+        at = buffer.index(b"zz")
+        buffer[at : at + 2] = b"\xff\xff"
+        struct.pack_into(">I", buffer, _CRC_AT, calc_crc32c(bytes(buffer[_CHECKED_FROM:])))
+        await (await producer.send_batch(batch, topic, partition=partition))
+    finally:
+        await producer.stop()
+
+
+def begun_transaction(bootstrap: str) -> Any:
+    """A producer (confluent-kafka) that has begun a transaction."""
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    return producer

@@ -195,18 +195,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _measure_lag(self) -> None:
         consumer = self._subscription.consumer
-        if consumer is None or (behind := await self._offsets.lag(consumer)) is None:
+        if consumer is None or (lag := await self._offsets.lag(consumer)) is None:
             return
         by_topic = Counter[str]()
-        for partition, records in behind.items():
+        for partition, records in lag.behind.items():
             by_topic[partition.topic] += records
         # A topic whose partitions went to other members has no lag here.
         for topic, records in {**dict.fromkeys(self._measured_topics, 0), **by_topic}.items():
             metrics.CONSUMER_LAG.labels(topic, self._group).set(records)
         self._measured_topics = set(by_topic)
         unreadable = {(paused.topic, paused.partition) for paused in self._reader.unreadable()}
-        self._lag = sum(records for partition, records in behind.items() if tuple(partition) not in unreadable)
-        if not self._lag:
+        self._lag = sum(records for partition, records in lag.behind.items() if tuple(partition) not in unreadable)
+        # A batch that is not handled is no progress, even if the partitions without records in it are read on.
+        if not self._lag or (lag.moved and self._batch_since is None):
             self._progress_at = time.monotonic()
 
     async def _commit(self) -> None:
@@ -227,8 +228,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _handle(self, records: Any) -> None:
         # Must not raise: FastStream would continue behind the batch. `run` raises the error instead.
         self._batch_since = time.monotonic()
+        self._offsets.take(records)
         try:
             await self._handle_batch(records)
+            self._offsets.take(())
             self._batch_took_s = time.monotonic() - self._batch_since
             self._batch_since = None
         except Exception as error:

@@ -1,11 +1,15 @@
 """Offsets of handled records: committed by a task of their own, for all partitions at once, after the transactions.
 
 A committed offset is only the position from which reading starts again: the inbox drops repeats.
+
+Not every offset is a record: the end of a transaction takes one, too, and aborted records are never read. So the lag is
+counted from the position of the consumer, which passes them, and not from the last handled record.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import TopicPartition
@@ -16,6 +20,14 @@ from chassis.limits import REQUEST_TIMEOUT_S
 log = structlog.get_logger(__name__)
 
 
+class Lag(NamedTuple):
+    """`behind`: records of each assigned partition that are not handled yet. `moved`: since the last measurement the
+    consumer has read on, although all it has read may be aborted transactions."""
+
+    behind: dict[TopicPartition, int]
+    moved: bool
+
+
 class Offsets:
     """The next offset of each assigned partition, as far as records were handled."""
 
@@ -23,6 +35,12 @@ class Offsets:
         self._name = name
         self._handled: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._in_hand: Sequence[Record] = ()
+        self._positions: dict[TopicPartition, int] = {}
+
+    def take(self, records: Sequence[Record]) -> None:
+        """These records were read and are not handled yet; the records taken before are handled, or read again."""
+        self._in_hand = records
 
     def mark_handled(self, record: Record) -> None:
         """The record's transaction is committed."""
@@ -57,20 +75,23 @@ class Offsets:
             if self._uncommitted.get(partition) == offset:
                 del self._uncommitted[partition]
 
-    async def lag(self, consumer: Any) -> dict[TopicPartition, int] | None:
-        """Records that are not handled yet, by partition. None if Kafka does not answer."""
+    async def lag(self, consumer: Any) -> Lag | None:
+        """How far behind the consumer is. None if Kafka does not answer."""
         partitions: Sequence[TopicPartition] = list(consumer.assignment())
         if not partitions:
-            return {}
-        behind: dict[TopicPartition, int] = {}
+            return Lag({}, moved=False)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                # The end is that of committed transactions: what is still open can be neither read nor handled.
                 ends = await consumer.end_offsets(partitions)
-                for partition in partitions:
-                    handled = self._handled.get(partition)
-                    position = await consumer.position(partition) if handled is None else handled
-                    behind[partition] = max(0, ends[partition] - position)
+                positions = {partition: await consumer.position(partition) for partition in partitions}
         except Exception as error:  # as above
             log.info("lag_not_measured", topics=self._name, error=type(error).__name__)
             return None
-        return behind
+        moved, self._positions = positions != self._positions, positions
+        in_hand = Counter(TopicPartition(record.topic, record.partition) for record in self._in_hand)
+        behind = {
+            partition: max(0, ends[partition] - position) + in_hand[partition]
+            for partition, position in positions.items()
+        }
+        return Lag(behind, moved)

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -24,6 +24,8 @@ from chassis.limits import BATCH_RECORDS, POLL_MS, RETRY_UNREADABLE_S, SUSPECT_P
 from chassis.observability import metrics
 
 log = structlog.get_logger(__name__)
+
+_SUSPECT_PAUSE_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Reader:
         """At most 500 records. Raises ConsumerStoppedError only; after any other failure nothing is lost."""
         self._retry_unreadable(consumer)
         if self._suspects:
-            return await self._poll_suspect(consumer, self._suspects.popleft())
+            return await self._poll_suspects(consumer)
         try:
             found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         except ConsumerStoppedError:
@@ -107,15 +109,31 @@ class Reader:
                 log.warning("rewind_retried", group=self._group, error=type(error).__name__)
                 await asyncio.sleep(backoff_s(attempt, 0.1, 5.0))
 
-    async def _poll_suspect(self, consumer: Any, partition: TopicPartition) -> tuple[Record, ...]:
-        """Read one partition a record at a time, so that the good records before an undecodable one are kept."""
-        if partition not in consumer.assignment():
-            return ()
+    async def _poll_suspects(self, consumer: Any) -> tuple[Record, ...]:
+        """The records of the first suspect that has any. A suspect without any for a second is no suspect any more."""
+        deadline = time.monotonic() + SUSPECT_POLL_MS / 1000
+        while self._suspects:
+            for _ in range(len(self._suspects)):
+                partition = self._suspects.popleft()
+                if partition not in consumer.assignment():
+                    continue
+                records, failed = await self._read_suspect(consumer, partition)
+                if records:
+                    return records
+                if not failed:
+                    self._suspects.append(partition)
+            if time.monotonic() > deadline:
+                self._suspects.clear()
+            await asyncio.sleep(_SUSPECT_PAUSE_S)
+        return ()
+
+    async def _read_suspect(self, consumer: Any, partition: TopicPartition) -> tuple[tuple[Record, ...], bool]:
+        """Read what was fetched of one partition a record at a time, so that the good records before an undecodable
+        one are kept. Returns also whether the partition failed."""
         records: list[Record] = []
         try:
             while len(records) < BATCH_RECORDS:
-                timeout_ms = 0 if records else SUSPECT_POLL_MS
-                found = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=1)
+                found = await consumer.getmany(partition, timeout_ms=0, max_records=1)
                 if not found:
                     break
                 records.extend(found[partition])
@@ -123,10 +141,10 @@ class Reader:
             raise
         except Exception as error:
             await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
-        else:
-            if records:
-                self._note_readable([partition])
-        return tuple(records)
+            return tuple(records), True
+        if records:
+            self._note_readable([partition])
+        return tuple(records), False
 
     async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
         if offset is None:

@@ -78,9 +78,11 @@ class Startup:
         options = {field: plan.operator[name] for name, field in fields.items() if name in plan.operator}
         settings = KafkaSettings.model_validate({**options, "bootstrap_servers": plan.kafka})
         try:
-            outcome = asyncio.run(topics.provision(settings, topics.topic_specs([PORTAL])))
+            outcome = asyncio.run(topics.provision_system(settings, [PORTAL]))
         except (KafkaError, OSError, TimeoutError) as error:
             raise LocalError(f"topics on {plan.kafka}: {type(error).__name__}: {error}") from error
+        for change in outcome.changed:
+            self._report(f"topic changed: {change}")
         for difference in outcome.differences:
             self._report(f"topic differs and is not changed: {difference}")
         self._report(f"topics: {len(outcome.created)} created, {len(outcome.existing)} found")

@@ -16,7 +16,7 @@ from chassis.decision import Cause, derived_id
 from chassis.service import Input, Poison, Record
 from contracts import topics
 from contracts.base import Message
-from contracts.dead_letters import REPLAY, REPLAY_SINCE
+from contracts.dead_letters import REPLAY, REPLAY_SINCE, record_bytes
 from contracts.person import InvalidName, InvalidPhone, Person, client_key, fold_name
 from contracts.portal import (
     ClaimReward,
@@ -183,6 +183,13 @@ class RequestDecoder:
 
     def decode(self, record: Record, headers: dict[str, str]) -> Input:
         """The input of a record on a portal's topic; the topic's name determines the portal. Raises Poison."""
+        item = self._decode(record, headers)
+        if record_bytes(record) > topics.MAX_REQUEST_RECORD_BYTES:
+            # If its client is parked, a letter must keep the request whole, so that it can be replayed.
+            raise Poison("too-large")
+        return item
+
+    def _decode(self, record: Record, headers: dict[str, str]) -> Input:
         portal = record.topic.removeprefix(f"{topics.PORTAL_REQUESTS}.")
         key, kind = headers.get("ce_id"), headers.get("ce_type")
         if key is None or not is_request_id(key) or not kind:

@@ -45,14 +45,25 @@ class Letter:
         return self.content.key
 
 
+class Whole(NamedTuple):
+    """What a letter of a record that was too large knows of the whole record: `size` in bytes, and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The record as it was consumed. `token`: its place among the open letters of the service; None in old letters."""
+    """The record as it was consumed. `token`: its place among the open letters of the service; None in old letters.
+
+    `cut_from` is None, or the record was too large, and key, headers and value are only their beginnings.
+    """
 
     key: bytes | None
     headers: Headers
     value: bytes | None
     token: str | None
+    cut_from: Whole | None = None
 
 
 class Unsealed(NamedTuple):
@@ -79,7 +90,9 @@ def unseal(letter: Letter, key: ECKey) -> Unsealed:
         # A service of an earlier version wrote the letter of a replay: it has the replay's own key.
         record_key = next((value for name, value in headers if name == REPLAY_KEY), None)
         headers = [(name, value) for name, value in headers if name not in (REPLAY_KEY, REPLAY_LETTER)]
-    return Unsealed(letter, Original(record_key, headers, _bytes(content["value"]), content.get("token")))
+    cut_from = None if letter.content.whole else Whole(content["size"], content["sha256"])
+    original = Original(record_key, headers, _bytes(content["value"]), content.get("token"), cut_from)
+    return Unsealed(letter, original)
 
 
 def open_letters(letters: Iterable[Letter], resolved: Collection[str]) -> list[Letter]:

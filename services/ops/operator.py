@@ -31,7 +31,12 @@ _HELP = (
     "from; the service ignores it if the record was handled meanwhile. A parked record keeps its place in the queue of "
     "its client, so records are replayed oldest first. A record that fails again, or that is replayed out of order, "
     "becomes a new letter. A state that is older than the state of the service, such as an earlier `partner`, has no "
-    "effect; the command says so."
+    "effect; the command says so. Of a record that was too large the letter keeps the size, the SHA-256 and the "
+    "beginning: it can be shown and discarded, not replayed."
+)
+_NOT_REPLAYED: Final = (
+    "not replayed: of a record that was too large its letter keeps only the beginning. "
+    "Its producer must send a smaller record; discard the letter then."
 )
 _OUTCOMES: Final[dict[ReplayOutcome, str]] = {
     "handled": "handled",
@@ -72,14 +77,21 @@ def list_(service: OfService = None, reason: OfReason = None, as_json: AsJson = 
 
 @app.command()
 def show(letter: Annotated[str, typer.Argument(help="id of a letter, or its first characters")]) -> None:
-    """Show the original record of one letter, decrypted. The record may hold a name and a phone."""
+    """Show the original record of one letter, decrypted. The record may hold a name and a phone.
+
+    If the record was too large (`whole` is false), key, headers and value are their beginnings, and `size` and `sha256`
+    are those of the whole record.
+    """
     (found,) = _unsealed(_chosen([letter], None, None, everything=False))
     original = found.original
+    cut_from = original.cut_from
+    cut = cut_from is not None
     content = {
         **_row(found.letter),
-        "key": _text(original.key),
-        "headers": [[name, _text(value)] for name, value in original.headers],
-        "value": _text(original.value),
+        **({} if cut_from is None else {"size": cut_from.size, "sha256": cut_from.sha256}),
+        "key": _text(original.key, cut=cut),
+        "headers": [[name, _text(value, cut=cut)] for name, value in original.headers],
+        "value": _text(original.value, cut=cut),
         "parked": found.is_parked,
     }
     typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
@@ -96,15 +108,17 @@ def replay(
     wait: Wait = 10.0,
 ) -> None:
     """Publish records to their service once more, oldest first, and print what became of them."""
-    chosen = _announced("replayed", _chosen(letters, service, reason, everything=everything), dry_run)
-    if not chosen:
-        return
-    names = load(Settings).dead_letters_topic
-    outcomes = _run(topic.replay(load(KafkaSettings), names, chosen, by or getpass.getuser(), "replay", wait))
-    for letter, _ in chosen:
-        outcome = outcomes.found.get(letter.id)
-        found = _OUTCOMES[outcome] if outcome is not None else f"{letter.content.service} has not read it yet"
-        typer.echo(f"{letter.id[:8]} {found}")
+    wanted = _chosen(letters, service, reason, everything=everything)
+    chosen = _announced("replayed", wanted, dry_run)
+    if chosen:
+        names = load(Settings).dead_letters_topic
+        outcomes = _run(topic.replay(load(KafkaSettings), names, chosen, by or getpass.getuser(), "replay", wait))
+        for letter, _ in chosen:
+            outcome = outcomes.found.get(letter.id)
+            found = _OUTCOMES[outcome] if outcome is not None else f"{letter.content.service} has not read it yet"
+            typer.echo(f"{letter.id[:8]} {found}")
+    if not dry_run and len(chosen) < len(wanted):
+        sys.exit(_NOT_REPLAYED)
 
 
 @app.command()
@@ -133,11 +147,18 @@ def _announced(action: Action, letters: Sequence[Letter], dry_run: bool) -> list
     """Print what is done with each letter. Returns the letters to resolve, opened and in order; with `dry_run` none."""
     unsealed = in_replay_order(_unsealed(letters))
     outcome = f"would be {action}" if dry_run else action
+    possible = []
     for pair in unsealed:
         letter, content = pair.letter, pair.letter.content
         parked = ", parked" if pair.is_parked else ""
-        typer.echo(f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): {outcome}")
-    return [] if dry_run else unsealed
+        refused = action == "replayed" and pair.original.cut_from is not None
+        if not refused:
+            possible.append(pair)
+        typer.echo(
+            f"{letter.id[:8]} {letter.record} for {content.service} ({content.reason}{parked}): "
+            f"{'not replayed' if refused else outcome}"
+        )
+    return [] if dry_run else possible
 
 
 def _chosen(ids: Sequence[str] | None, service: str | None, reason: str | None, *, everything: bool) -> list[Letter]:
@@ -185,6 +206,7 @@ def _row(letter: Letter) -> dict[str, Any]:
         "partition": content.partition,
         "offset": content.offset,
         "reason": content.reason,
+        "whole": content.whole,
         "attempts": content.attempts,
         "since": letter.created_at.isoformat(),
     }
@@ -193,14 +215,17 @@ def _row(letter: Letter) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> Sequence[Any]:
     record = f"{row['topic']}/{row['partition']}/{row['offset']}"
     since = datetime.fromisoformat(row["since"]).astimezone(UTC)
-    return row["id"][:8], row["service"], record, row["reason"], row["attempts"], f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    reason = row["reason"] if row["whole"] else f"{row['reason']}, not whole"
+    return row["id"][:8], row["service"], record, reason, row["attempts"], f"{since:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _text(content: bytes | None) -> str | None:
-    """Bytes as text for people: UTF-8, else `base64:…`."""
+def _text(content: bytes | None, *, cut: bool) -> str | None:
+    """Bytes as text for people: UTF-8, else `base64:…`. `cut`: the bytes may end inside a character."""
     if content is None:
         return None
     try:
         return content.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if cut and error.reason == "unexpected end of data":
+            return content[: error.start].decode()
         return f"base64:{base64.b64encode(content).decode()}"

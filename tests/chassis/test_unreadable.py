@@ -2,35 +2,19 @@
 
 import asyncio
 import json
-import struct
-from typing import Any
 
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
 from tests.chassis.harness import Harness, headers_for
 from tests.process import until
+from tests.topics import publish_undecodable
 
 pytestmark = pytest.mark.infra
-
-CRC_AT = 17
-CHECKED_FROM = 21
-
-
-def undecodable_batch(producer: AIOKafkaProducer) -> Any:
-    """A batch of one record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
-    batch = producer.create_batch()
-    batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
-    buffer = batch._build()
-    at = buffer.index(b"zz")
-    buffer[at : at + 2] = b"\xff\xff"
-    struct.pack_into(">I", buffer, CRC_AT, calc_crc32c(bytes(buffer[CHECKED_FROM:])))
-    return batch
 
 
 async def publish_to(sample: Harness, partition: int, name: str, numbers: range) -> None:
@@ -47,16 +31,6 @@ async def publish_to(sample: Harness, partition: int, name: str, numbers: range)
                 partition=partition,
                 headers=headers_for(request),
             )
-    finally:
-        await producer.stop()
-
-
-async def publish_undecodable(sample: Harness, partition: int) -> None:
-    """Publish a record that cannot be decoded."""
-    producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap)
-    await producer.start()
-    try:
-        await (await producer.send_batch(undecodable_batch(producer), sample.requests_topic, partition=partition))
     finally:
         await producer.stop()
 
@@ -87,7 +61,7 @@ async def test_an_undecodable_record_costs_no_record_of_other_partitions(sample:
     zero, two = f"zero-{turn}", f"two-{turn}"
     await publish_to(sample, 0, zero, range(100))
     await publish_to(sample, 2, two, range(100))
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await sample.start()
     await sample.wait_for_log(0, "partition_unreadable")
 
@@ -102,7 +76,7 @@ async def test_an_undecodable_record_costs_no_record_of_other_partitions(sample:
 async def test_records_before_an_undecodable_one_are_read_and_later_ones_wait(sample: Harness) -> None:
     await sample.start()
     await publish_to(sample, 1, "one", range(10))
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await publish_to(sample, 1, "one", range(10, 15))
     await sample.wait_for_log(0, "partition_unreadable")
     await publish_to(sample, 2, "two", range(1))
@@ -114,7 +88,7 @@ async def test_records_before_an_undecodable_one_are_read_and_later_ones_wait(sa
 
 async def test_health_and_a_metric_name_the_partition_that_cannot_be_read(sample: Harness) -> None:
     await sample.start()
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await sample.wait_for_log(0, "partition_unreadable")
 
     ready = await readiness(sample)
@@ -130,7 +104,7 @@ async def test_health_and_a_metric_name_the_partition_that_cannot_be_read(sample
 @pytest.mark.long  # it waits for the next try, a minute later
 async def test_a_partition_is_read_again_once_the_undecodable_record_is_gone(sample: Harness) -> None:
     await sample.start()
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await publish_to(sample, 1, "one", range(5))
     await sample.wait_for_log(0, "partition_unreadable")
 
@@ -150,7 +124,7 @@ async def test_a_partition_is_read_again_once_the_undecodable_record_is_gone(sam
 @pytest.mark.long  # as above
 async def test_a_partition_that_still_cannot_be_read_is_paused_again(sample: Harness) -> None:
     await sample.start()
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await sample.wait_for_log(0, "partition_unreadable")
 
     async def paused_again() -> bool | None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.chassis.harness import Harness, headers_for
-from tests.chassis.test_unreadable import publish_undecodable
 from tests.process import until
+from tests.topics import publish_undecodable
 
 pytestmark = pytest.mark.infra
 
@@ -189,7 +189,7 @@ async def test_parked_work_is_counted_listed_and_freed_by_the_command_listed(sam
 
 async def test_a_paused_partition_is_listed_with_the_command_that_skips_its_record(sample: Harness) -> None:
     await sample.start()
-    await publish_undecodable(sample, 1)
+    await publish_undecodable(sample.bootstrap, sample.requests_topic, 1)
     await sample.wait_for_log(0, "partition_unreadable")
     port = sample.instances[-1].admin.rpartition(":")[2]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from contracts.topics import TOPICS, TopicSpec
 from deploy import topics
@@ -99,11 +100,21 @@ def test_kafka_keeps_its_data_over_a_restart_in_a_folder_of_any_name(infra_folde
     assert kafka.pid is None
 
 
-async def _make(bootstrap: str, name: str) -> None:
+async def _make(bootstrap: str, name: str, **config: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, 1, 1)])
+        await admin.create_topics([NewTopic(name, 1, 1, topic_configs=config)])
+    finally:
+        await admin.close()
+
+
+async def _config(bootstrap: str, name: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        (found,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        return {entry[0]: entry[1] for entry in found.resources[0][4]}
     finally:
         await admin.close()
 
@@ -120,6 +131,27 @@ def test_a_topic_that_differs_is_reported_and_not_changed(kafka_bootstrap: str) 
             "differs: 1 partitions, wanted 4",
             "differs: retention.ms=604800000, wanted 1000",
         )
+
+
+def test_topics_of_portals_get_the_compression_of_this_version_and_keep_the_rest(kafka_bootstrap: str) -> None:
+    """Those of an earlier version, of portals that nobody names, too."""
+    settings = kafka_settings(kafka_bootstrap)
+    run(_make(kafka_bootstrap, "portal-requests.named", **{"retention.ms": "1000", "max.message.bytes": "5000"}))
+    run(_make(kafka_bootstrap, "portal-requests.old.one"))
+
+    first = run(topics.provision_system(settings, ["named", "new"]))
+    again = run(topics.provision_system(settings, ["named", "new"]))
+
+    assert "portal-requests.new" in first.created
+    assert set(first.changed) >= {
+        f"portal-requests.{name}: compression.type=uncompressed, was producer" for name in ("named", "old.one")
+    }
+    assert (again.created, again.changed) == ((), ())
+    assert "portal-requests.named: retention.ms=1000, wanted 2592000000" in again.differences
+    for name in ("named", "new", "old.one"):
+        assert run(_config(kafka_bootstrap, f"portal-requests.{name}"))["compression.type"] == "uncompressed"
+    kept = run(_config(kafka_bootstrap, "portal-requests.named"))
+    assert (kept["retention.ms"], kept["max.message.bytes"]) == ("1000", "5000")
 
 
 def test_provisioned_topics_have_no_differences_from_their_specifications(fresh_topics: str) -> None:

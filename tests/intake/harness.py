@@ -17,7 +17,7 @@ from contracts.base import Message
 from contracts.topics import PORTAL_REQUESTS
 from services.intake.app import build
 from tests.contracts.keys import private
-from tests.process import ServiceProcess, run_warm
+from tests.process import ServiceProcess, run_warm, until
 from tests.topics import publish, published
 
 SECRET = "5f" * 32
@@ -42,6 +42,26 @@ class Harness:
     def kill(self) -> None:
         self.instances[-1].kill()
 
+    def stop(self) -> None:
+        """End the instance in order: it leaves its groups, so that the next one reads at once."""
+        self.instances[-1].end()
+
+    async def lag(self, topic: str) -> float:
+        """The lag of the instance on a topic, as its metrics show it; 0 before the first measurement."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            lines = (await http.get(f"{self.instances[-1].admin}/metrics")).text.splitlines()
+        found = [line for line in lines if line.startswith("truce_consumer_lag_records{") and f'"{topic}"' in line]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    async def wait_for_log(self, *parts: str) -> None:
+        """Wait until a line of the log has all of these parts."""
+
+        async def holds() -> bool | None:
+            lines = self.log.read_text().splitlines()
+            return True if any(all(part in line for part in parts) for line in lines) else None
+
+        await until(holds, f"intake logs {' '.join(parts)}")
+
 
 @dataclass
 class Portal:
@@ -54,6 +74,11 @@ class Portal:
     @property
     def bootstrap(self) -> str:
         return self.intake.bootstrap
+
+    @property
+    def topic(self) -> str:
+        """The topic of the portal's requests."""
+        return f"{PORTAL_REQUESTS}.{self.name}"
 
     @property
     def partner(self) -> str:
@@ -93,9 +118,7 @@ class Portal:
         try:
             value = body if isinstance(body, bytes) else json.dumps(body).encode()
             own = [("ce_specversion", b"1.0"), ("ce_id", key.encode()), ("ce_type", kind.encode())]
-            await producer.send_and_wait(
-                f"{PORTAL_REQUESTS}.{self.name}", value, headers=[*own, ("ce_source", b"/x"), *headers]
-            )
+            await producer.send_and_wait(self.topic, value, headers=[*own, ("ce_source", b"/x"), *headers])
         finally:
             await producer.stop()
 
@@ -110,7 +133,7 @@ class Portal:
     def _caused(self, event: dict[str, Any]) -> bool:
         return (
             event.get("portal") == self.name
-            or event.get("original_topic") == f"{PORTAL_REQUESTS}.{self.name}"
+            or event.get("original_topic") == self.topic
             or str(event.get("partner_id")).endswith(f"-of-{self.name}")
         )
 

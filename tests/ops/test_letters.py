@@ -11,16 +11,19 @@ from joserfc.jwk import ECKey
 
 from chassis.consumer.records import OriginalRecord, original_of, read_replay
 from contracts.dead_letters import (
+    BEGINNING_BYTES,
     REPLAY,
     REPLAY_KEY,
     REPLAY_LETTER,
     REPLAY_SINCE,
     DeadLetterReplayed,
     DeadLetterWriter,
+    record_digest,
 )
 from services.ops.letters import (
     Letter,
     Outcomes,
+    Whole,
     choose,
     discard_of,
     in_replay_order,
@@ -30,6 +33,7 @@ from services.ops.letters import (
 )
 
 KEY = ECKey.generate_key("P-256", {"kid": "d1"})
+WRITER = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
@@ -47,8 +51,7 @@ class Record:
 
 
 def letter(identity: str, offset: int = 7, token: UUID | None = None, at: datetime = AT) -> Letter:
-    writer = DeadLetterWriter("intake", json.dumps(KEY.as_dict(private=False)))
-    return Letter(identity, at, writer.write(Record(offset), "failed", token))
+    return Letter(identity, at, WRITER.write(Record(offset), "failed", token))
 
 
 def test_a_letter_opens_to_the_whole_record_with_the_operators_key_only() -> None:
@@ -61,6 +64,16 @@ def test_a_letter_opens_to_the_whole_record_with_the_operators_key_only() -> Non
     assert original.token == str(token)
     with pytest.raises(ValueError, match="letter a does not open"):
         unseal(letter("a"), ECKey.generate_key("P-256"))
+
+
+def test_a_letter_of_a_record_that_was_too_large_opens_to_its_beginning() -> None:
+    record = Record(7)
+    record.value = b"v" * 2_000_000
+
+    _, original = unseal(Letter("a", AT, WRITER.write(record, "invalid", None)), KEY)
+
+    assert original.cut_from == Whole(2_000_017, record_digest(record))
+    assert original.value == b"v" * BEGINNING_BYTES
 
 
 def test_a_letter_is_open_until_it_is_resolved_and_the_oldest_comes_first() -> None:

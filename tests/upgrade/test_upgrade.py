@@ -21,6 +21,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 from dateutil.relativedelta import relativedelta
 
 from contracts.topics import PARTNERS
@@ -145,6 +147,17 @@ async def test_replays_and_discards_of_the_earlier_version_are_read_and_change_n
         assert {row["partner_id"]: row["status"] for row in rows} == partners
     letters = await asyncio.to_thread(open_letters, upgraded.system)
     assert [letter for letter in letters if letter["topic"] == PARTNERS] == []
+
+
+async def test_kafka_refuses_a_bomb_on_a_portals_topic_that_was_made_before(upgraded: Upgraded) -> None:
+    endpoints = upgraded.system.endpoints()
+    producer = AIOKafkaProducer(bootstrap_servers=endpoints["kafka"], compression_type="gzip", max_request_size=2**22)
+    await producer.start()
+    try:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(f"portal-requests.{endpoints['portal']}", b"a" * 1_500_000)
+    finally:
+        await producer.stop()
 
 
 async def test_a_live_reservation_is_unchanged(upgraded: Upgraded, harness: SystemHarness) -> None:
