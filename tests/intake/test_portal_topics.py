@@ -65,7 +65,7 @@ async def write_leads(portal: Portal, numbers: Iterable[int], partitions: Iterab
 
 
 def write(portal: Portal, *values: bytes, more: Sequence[tuple[str, bytes]] = (), codec: str = "none") -> list[Any]:
-    """Write records with confluent-kafka, compressed with `codec`, to partition 0. Returns the error of each, or None."""
+    """Write records, compressed with `codec`, to partition 0. Returns the error of each, or None."""
     producer = Producer(
         {"bootstrap.servers": portal.bootstrap, "message.max.bytes": 100_000_000, "compression.type": codec}
     )
