@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError, UnsupportedCodecError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
@@ -110,6 +110,16 @@ async def partition_count(producer: AIOKafkaProducer, topic: str) -> int:
     """How many partitions `topic` has. `partitions_for` alone costs a coroutine for each event."""
     partitions = producer.client.cluster.partitions_for_topic(topic)
     return len(partitions or await producer.partitions_for(topic))
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether a read failed because of the records themselves, not because of the broker or the network.
+
+    aiokafka raises what its decoders raise: a UnicodeDecodeError for a header name, an error of a codec library.
+    """
+    if isinstance(error, (CorruptRecordException, UnsupportedCodecError)):
+        return True
+    return not isinstance(error, (KafkaError, OSError, TimeoutError))
 
 
 class _NoErrorAtStart(logging.Filter):

@@ -76,6 +76,44 @@ _V2 = (
     "ALTER TABLE work SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 70)",
 )
 
+_V3 = (
+    """
+    CREATE TABLE paused_topics (
+        topic text PRIMARY KEY,
+        reason text NOT NULL,
+        paused_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE skipped_records (
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        record_offset bigint NOT NULL,
+        skipped_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (topic, partition, record_offset)
+    )
+    """,
+    # What persons ordered, and what became of it. Rows are only added.
+    """
+    CREATE TABLE operations (
+        id uuid PRIMARY KEY,
+        kind text NOT NULL,
+        who text NOT NULL,
+        why text NOT NULL,
+        body jsonb NOT NULL,
+        received_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    """
+    CREATE TABLE operation_answers (
+        operation uuid PRIMARY KEY,
+        outcome text NOT NULL CHECK (outcome IN ('done', 'refused')),
+        detail text NOT NULL,
+        answered_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -100,3 +138,14 @@ def drop_v2() -> None:
     op.execute(text("DROP INDEX work_finished, outbox_left"))
     op.execute(text("ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"))
     op.execute(text("ALTER TABLE work RESET (autovacuum_vacuum_scale_factor, fillfactor)"))
+
+
+def create_v3() -> None:
+    """Add paused topics, skipped records, and the log of operators' commands."""
+    for statement in _V3:
+        op.execute(text(statement))
+
+
+def drop_v3() -> None:
+    """Undo `create_v3`."""
+    op.execute(text("DROP TABLE operation_answers, operations, skipped_records, paused_topics"))

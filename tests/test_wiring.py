@@ -7,7 +7,7 @@ from joserfc.jwk import OKPKey
 
 from chassis.service import Service
 from contracts.asyncapi import FLOW
-from contracts.topics import DEAD_LETTERS, PORTAL_REQUESTS
+from contracts.topics import DEAD_LETTERS, OPERATION_RESULTS, OPERATIONS, PORTAL_REQUESTS
 from services.intake import app as intake
 from services.intake.settings import Settings as IntakeSettings
 from services.notifier import app as notifier
@@ -48,10 +48,19 @@ async def test_the_published_document_names_the_readers_and_senders_of_every_top
     published = {name: set(table.produces) for name, table in tables.items()}
 
     for topic, (senders, readers) in FLOW.items():
-        if topic not in (PORTAL_REQUESTS, DEAD_LETTERS):
+        if topic not in (PORTAL_REQUESTS, DEAD_LETTERS, OPERATIONS, OPERATION_RESULTS):
             assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
             assert set(senders) == {name for name, topics in published.items() if topic in topics}, topic
     assert [name for name, table in tables.items() if table.external] == list(FLOW[PORTAL_REQUESTS][1])
+
+
+async def test_every_service_reads_operations_and_answers_them() -> None:
+    tables = wiring()
+
+    assert set(FLOW[OPERATIONS][1]) == {name for name, table in tables.items() if table.operations.topic == OPERATIONS}
+    assert set(FLOW[OPERATION_RESULTS][0]) == {
+        name for name, table in tables.items() if table.operations.answers == OPERATION_RESULTS
+    }
 
 
 async def test_a_service_consumes_a_message_from_the_topic_it_is_published_on() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from chassis import crash_points, migrations
+from chassis import crash_points, migrations, program
 from chassis.clock import Clock
 from chassis.observability import logging
 from chassis.runtime.preflight import database_problem
@@ -35,7 +35,9 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
         logging.configure(name, log_level)
         loaded, kafka = load(settings), load(KafkaSettings)
         url = loaded.database_url.get_secret_value()
-        problem = asyncio.run(database_problem(url, scripts if scripts.is_dir() else None, f"{_command()} migrate"))
+        problem = asyncio.run(
+            database_problem(url, scripts if scripts.is_dir() else None, f"{program.command()} migrate")
+        )
         if problem is not None:
             prefix = settings.model_config.get("env_prefix", "").upper()
             sys.exit(f"setting {prefix}DATABASE_URL: {problem}")
@@ -48,11 +50,3 @@ def service_cli(name: str, settings: type[ServiceSettings], build: Callable[...,
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
     return app
-
-
-def _command() -> str:
-    """How the running command line was started, for example `python -m services.intake`."""
-    spec = sys.modules["__main__"].__spec__
-    if spec is None:
-        return sys.argv[0]
-    return f"python -m {spec.name.removesuffix('.__main__')}"

@@ -1,9 +1,11 @@
 """The consumer: records are read by the batch, decoded, decided in one transaction; offsets are committed after it."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +16,11 @@ from faststream.kafka import KafkaBroker
 from chassis import crash_points
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
-from chassis.consumer.poison_guard import PoisonGuard
+from chassis.consumer.poison_guard import PoisonGuard, Tripped
 from chassis.consumer.reader import Reader
 from chassis.consumer.records import REPLAY, Decode, Poison, Record, WriteDeadLetter, read_replay
+from chassis.consumer.standing import Standing, standstill
+from chassis.consumer.stops import Stops, place_of
 from chassis.database.errors import is_deployment_fault, is_transient
 from chassis.decision import Cause, Message
 from chassis.envelope import inbox_id, read_headers
@@ -33,7 +37,7 @@ from chassis.limits import (
     STUCK_CONSUMER_S,
 )
 from chassis.observability import metrics
-from chassis.processor.model import Halt, Input, Unreadable
+from chassis.processor.model import Input, Unreadable
 from chassis.processor.processor import Processor
 
 log = structlog.get_logger(__name__)
@@ -44,7 +48,10 @@ class ClientSilent(Exception):
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """A subscription of a service: a member of consumer group `group` that reads `topics`, or those of `pattern`."""
+    """A subscription of a service: a member of consumer group `group` that reads `topics`, or those of `pattern`.
+
+    Without `dead_letter`, nothing stops it: a record that cannot be read or handled is logged and skipped.
+    """
 
     def __init__(
         self,
@@ -53,7 +60,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         *,
         group: str,
         decode: Decode,
-        dead_letter: WriteDeadLetter,
+        dead_letter: WriteDeadLetter | None,
+        stops: Stops,
         service: str,
         poison_share: float,
         instance: str | None,
@@ -65,19 +73,24 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._group = group
         self._decode = decode
         self._dead_letter = dead_letter
+        self._stops = stops
+        self._topics = frozenset(topics)
+        self._pattern = pattern
         self._service = service
         self._poison_share = poison_share
         self._guards: dict[str, PoisonGuard] = {}
         self._offsets = Offsets(self.name)
-        self._reader = Reader(group, self._offsets)
+        self._reader = Reader(
+            group, self._offsets, stops, on_released=self._forget_failures, steps_over=dead_letter is None
+        )
         self._generation = 0
         self._batch_in_progress = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # What health reports.
         self._joined = False
-        self._halted: str | None = None
         self._waiting_for: str | None = None
+        self._retried: Sequence[Record] = ()
         self._batch_since: float | None = None
         self._progress_at = time.monotonic()
         self._lag = 0
@@ -142,8 +155,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Why this consumer cannot be relied on now, or None."""
         if not self._joined:
             return f"not yet a member of the consumer group ({self.name})"
-        if self._halted is not None:
-            return f"reading stopped: {self._halted}"
+        if not self._stops.loaded:
+            return f"not yet known which topics are paused ({self.name})"
         if self._waiting_for is not None:
             return f"a batch is retried after {self._waiting_for} ({self.name})"
         if self._batch_since is not None and (took := time.monotonic() - self._batch_since) > SLOW_BATCH_S:
@@ -151,13 +164,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         return self.stuck_reason()
 
     def degraded_reason(self) -> str | None:
-        """Which partitions cannot be read while the others flow, or None."""
-        paused = [
-            f"{one.topic}/{one.partition} cannot be read at offset {one.offset}"
-            f" for {time.monotonic() - one.since:.0f} s: {one.error}"
-            for one in self._reader.unreadable()
-        ]
-        return "; ".join(paused) or None
+        """What is not read while the rest flows, since when, and the command that ends it. Or None."""
+        paused = {topic: pause for topic, pause in self._stops.paused.items() if self.reads(topic)}
+        return standstill(paused, self._reader.unreadable())
 
     def stuck_reason(self) -> str | None:
         """Why only a restart will help: records are waiting, nothing explains it, and none is handled. Or None."""
@@ -167,7 +176,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def _idle_s(self) -> float:
         """Seconds since the last handled batch, while records are waiting and nothing explains it; else 0."""
-        if not self._lag or self._waiting_for is not None or self._halted is not None:
+        if not self._lag or self._waiting_for is not None or not self._stops.loaded:
             return 0.0
         return time.monotonic() - self._progress_at
 
@@ -183,12 +192,50 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             metrics.CONSUMER_LAG.labels(topic, self._group).set(records)
         self._measured_topics = set(by_topic)
         unreadable = {(paused.topic, paused.partition) for paused in self._reader.unreadable()}
-        self._lag = sum(records for partition, records in behind.items() if tuple(partition) not in unreadable)
+        self._lag = sum(
+            records
+            for partition, records in behind.items()
+            if tuple(partition) not in unreadable and partition.topic not in self._stops.paused
+        )
         if not self._lag:
             self._progress_at = time.monotonic()
 
     async def _commit(self) -> None:
         await self._offsets.commit(self._subscription.consumer)
+
+    # --- what a person decides
+
+    def reads(self, topic: str) -> bool:
+        """Whether the topic belongs to this subscription."""
+        return topic in self._topics or (self._pattern is not None and re.match(self._pattern, topic) is not None)
+
+    def has_partition(self, partition: TopicPartition) -> bool | None:
+        """Whether the partition exists. None if Kafka's answer is not known yet."""
+        consumer = self._subscription.consumer
+        if consumer is None or not self._joined:
+            return None
+        return partition.partition in (consumer.partitions_for_topic(partition.topic) or ())
+
+    async def standing(self, partition: TopicPartition) -> Standing | None:
+        """Where this process stands in a partition; None if the partition is not assigned to it.
+
+        Raises KafkaError if Kafka does not answer.
+        """
+        consumer = self._subscription.consumer
+        if consumer is None or partition not in consumer.assignment():
+            return None
+        handled = self._offsets.handled(partition)
+        if handled is None:
+            handled = await consumer.committed(partition) or 0
+        unreadable = {(one.topic, one.partition): one.offset for one in self._reader.unreadable()}
+        retried = frozenset(one.offset for one in self._retried if (one.topic, one.partition) == tuple(partition))
+        return Standing(handled, unreadable.get(tuple(partition)), self._reader.holds(partition.topic), retried)
+
+    def step_over(self, partition: TopicPartition, offset: int) -> None:
+        """Go on behind a record that was skipped, if the partition stands at it. A batch that is retried drops it."""
+        consumer = self._subscription.consumer
+        if consumer is not None and partition in consumer.assignment():
+            self._reader.step_over(consumer, partition, offset)
 
     # --- reading
 
@@ -197,6 +244,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         pace_s = max(self._busy_pace_s, min(CALM_PACE_S, 2 * self._batch_took_s))
         await asyncio.sleep(self._polled_at + pace_s - time.monotonic())
         self._polled_at = time.monotonic()
+        if not self._stops.loaded:
+            await asyncio.sleep(CALM_PACE_S)
+            return ()
         records = await self._reader.poll(consumer)
         # Under load, fewer and larger batches share the fixed costs of a batch.
         self._busy_pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else 0.0
@@ -215,22 +265,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await asyncio.Event().wait()
 
     async def _handle_batch(self, records: Sequence[Record]) -> None:
-        inputs: list[Input] = []
-        discarded: list[UUID] = []
         generation = self._generation
         for topic, count in Counter(record.topic for record in records).items():
             metrics.RECORDS_CONSUMED.labels(topic, self._group).inc(count)
         for record in records:
             self._guard(record).count(record)
-            if (item := self._input_of(record, discarded)) is not None:
-                inputs.append(item)
         async with self._batch_in_progress:
-            if self._stopping.is_set() or not await self._process(inputs, discarded):
+            if (handled := await self._process(records, generation)) is None:
                 return
             self._progress_at = time.monotonic()
             if generation != self._generation:
                 return
-            for record in records:
+            for record in handled:
                 crash_points.reach(crash_points.HANDLED)
                 self._offsets.mark_handled(record)
 
@@ -239,6 +285,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if guard is None:
             guard = self._guards[record.topic] = PoisonGuard(self._poison_share)
         return guard
+
+    def _forget_failures(self, topic: str) -> None:
+        """A topic was resumed: the guard counts anew."""
+        self._guards.pop(topic, None)
+        if self.reads(topic):
+            log.warning("topic_resumed", topic=topic)
 
     def _input_of(self, record: Record, discarded: list[UUID]) -> Input | None:
         """The input of a record; None to skip it. A discard mark adds its token to `discarded`."""
@@ -251,12 +303,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             if discard:
                 discarded.extend([token] if token is not None else [])
                 return None
-
-        def dead_letter(reason: str, token: UUID | None) -> Message:
-            if reason != "behind-parked":
-                self._guard(record).count_failure(record)
-            return self._dead_letter(record, reason, token)
-
+        write = self._dead_letter
+        dead_letter = None if write is None else partial(self._letter_of, write, record)
         reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
         try:
             item = self._decode(record, headers)
@@ -266,6 +314,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 log.warning("record_unreadable", where=where, reason=reason)
             else:
                 log.error("record_undecodable", where=where, exc_info=error)
+            if dead_letter is None:
+                return None
             # The input is identified by its place on the topic: the record's own headers are not to be trusted.
             return Input(where, Unreadable(reason), Cause(where, where), inbox_id("", where), dead_letter=dead_letter)
         if item is None:
@@ -282,24 +332,35 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             record_id=record_id,
         )
 
-    async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:
-        """Process until the batch is committed. Returns False when the service stops first."""
+    def _letter_of(self, write: WriteDeadLetter, record: Record, reason: str, token: UUID | None) -> Message:
+        if reason != "behind-parked":
+            self._guard(record).count_failure(record)
+        return write(record, reason, token)
+
+    async def _process(self, records: Sequence[Record], generation: int) -> Sequence[Record] | None:
+        """Process until the batch is committed. Returns the records that are handled; None if the service stops first.
+
+        If a topic is paused over a record of the batch, its records from that one on are not among them.
+        """
+        discarded: list[UUID] = []
+        inputs = {
+            place_of(record): item for record in records if (item := self._input_of(record, discarded)) is not None
+        }
         attempt = 0
         while not self._stopping.is_set():
             try:
                 if discarded:
                     await self._processor.discard(discarded)
-                if inputs:
-                    await self._processor.process(inputs)
-            except Halt as halt:
-                # The batch stays uncommitted until an operator has repaired the cause and restarts the service.
-                self._halted = str(halt)
-                log.critical("reading_halted", topics=self.name, reason=self._halted)
-                await self._stopping.wait()
+                if batch := [item for place, item in inputs.items() if place not in self._stops.skipped]:
+                    await self._processor.process(batch)
+            except Tripped as tripped:
+                records, left = _split(records, tripped.record)
+                inputs = {place: inputs[place] for place in map(place_of, records) if place in inputs}
+                self._pause(tripped, left, generation)
             except Exception as error:
                 if is_deployment_fault(error) or not is_transient(error):
                     log.critical("batch_failed", topics=self.name, exc_info=error)
-                self._waiting_for = type(error).__name__
+                self._waiting_for, self._retried = type(error).__name__, records
                 log.warning("batch_retried", topics=self.name, size=len(inputs), error=type(error).__name__)
                 attempt += 1
                 try:
@@ -308,6 +369,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 except TimeoutError:
                     pass
             else:
-                self._waiting_for = None
-                return True
-        return False
+                self._waiting_for, self._retried = None, ()
+                return records
+        return None
+
+    def _pause(self, tripped: Tripped, left: Sequence[Record], generation: int) -> None:
+        """Pause the topic of a record. `left`: the records of the batch that are read again once it is resumed."""
+        topic = tripped.record.topic
+        log.critical("topic_paused", topic=topic, reason=tripped.reason)
+        self._stops.pause(topic, tripped.reason)
+        consumer = self._subscription.consumer
+        if consumer is not None and generation == self._generation:
+            offsets = {TopicPartition(topic, one.partition): one.offset for one in reversed(left)}
+            self._reader.hold(consumer, topic, offsets)
+
+
+def _split(records: Sequence[Record], first: Record) -> tuple[Sequence[Record], Sequence[Record]]:
+    """The records without those of the topic of `first` from `first` on; and those."""
+    at = [place_of(record) for record in records].index(place_of(first))
+    left = [record for record in records[at:] if record.topic == first.topic]
+    return [*records[:at], *(record for record in records[at:] if record.topic != first.topic)], left

@@ -19,6 +19,9 @@ CONSUMER_LAG: Final = Gauge("truce_consumer_lag_records", "Records of a topic no
 UNREADABLE_PARTITIONS: Final = Gauge(
     "truce_unreadable_partitions", "Partitions that are paused: their records cannot be decoded", ["topic", "group"]
 )
+TOPIC_PAUSED: Final = Gauge(
+    "truce_topic_paused", "1 while a topic is paused: too many of its records failed", ["topic"]
+)
 MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
 DEAD_LETTERS: Final = Counter("truce_dead_letters_total", "Messages sent to the dead letters", ["reason"])
 TRANSACTION_SECONDS: Final = Histogram(

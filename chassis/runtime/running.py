@@ -13,6 +13,7 @@ import structlog
 
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.consumer.stops import Stops
 from chassis.database.dead_owners import run_freeing
 from chassis.database.pool import Database
 from chassis.database.presence import Presence
@@ -26,6 +27,7 @@ from chassis.limits import (
     UNDELIVERED_ALARM_S,
 )
 from chassis.observability.health import Health
+from chassis.operations.performing import Performer, answers_of, rules_of
 from chassis.outbox.outbox import Outbox
 from chassis.processor.model import Input, Outcome
 from chassis.processor.processor import Processor
@@ -70,10 +72,20 @@ class _RunningService:
             self._presence,
             clock,
             source=f"/truce/{service.name}",
-            rules=service.rules,
-            produces=service.produces,
+            rules=(*service.rules, *rules_of(service.operations, service.name)),
+            produces={**service.produces, **answers_of(service.operations)},
         )
-        self._consumers = Consumers(service, self._processor, kafka)
+        self._stops = Stops(self._database)
+        self._consumers = Consumers(service, self._processor, self._stops, kafka)
+        self._performer = Performer(
+            service.operations,
+            self._database,
+            self._processor,
+            self._consumers,
+            self._stops,
+            kafka,
+            service.dead_letter,
+        )
         self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
         self._requests = Batcher[Input, Outcome](
             self._processor.process, at_once=REQUEST_TRANSACTIONS_AT_ONCE, pace_s=REQUEST_PACE_S
@@ -116,7 +128,9 @@ class _RunningService:
             self._presence.run(),
             run_freeing(self._database, self._presence),
             self._outbox.run(),
+            self._stops.run(),
             self._consumers.run(),
+            self._performer.run(),
             run_retention(self._database, settings.inbox_kept_for, settings.work_kept_for),
             *(run_timer(timer, self._database, self._processor, self._outbox, self._clock) for timer in service.timers),
             *(run(self._runtime) for run in service.background),

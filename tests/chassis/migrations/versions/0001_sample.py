@@ -14,6 +14,7 @@ down_revision = None
 def upgrade() -> None:
     tables.create_v1()
     tables.create_v2()
+    tables.create_v3()
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
     op.execute(
         "CREATE TABLE calls (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, n integer,"
@@ -23,3 +24,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TABLE calls, tallies, work, outbox, inbox, streams")
+    tables.drop_v3()
