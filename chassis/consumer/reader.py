@@ -9,9 +9,10 @@ Topics that are paused (`Stops`) are held: nothing of them is returned, and thei
 """
 
 import asyncio
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,33 +165,42 @@ class Reader:
     # --- partitions that cannot be read
 
     async def _rewind(self, consumer: Any) -> None:
-        """Set every position to what was handled, and suspect every partition."""
+        """Set every position to what was handled, and suspect every partition that has records to read."""
         # A partition that was resumed to be tried again is among the suspects, too.
         partitions = consumer.assignment() - consumer.paused()
-        for partition in partitions:
-            await self._seek_to_handled(consumer, partition)
-        self._suspects.extend(sorted(partitions))
+        await self._seek_to_handled(consumer, partitions)
+        # A partition without records is not to blame, and reading it by itself would take a second, times hundreds. If
+        # Kafka does not answer, the next poll fails as well.
+        behind = await self._offsets.lag(consumer) or {}
+        self._suspects.extend(sorted(partition for partition in partitions if behind.get(partition)))
 
-    async def _seek_to_handled(self, consumer: Any, partition: TopicPartition) -> None:
-        attempt = 0
-        while True:
+    async def _seek_to_handled(self, consumer: Any, partitions: Collection[TopicPartition]) -> None:
+        for attempt in itertools.count(1):
             try:
-                handled = self._offsets.handled(partition)
-                offset = await consumer.committed(partition) if handled is None else handled
-                if offset is None:
-                    await consumer.seek_to_beginning(partition)
-                else:
-                    consumer.seek(partition, offset)
-                return
+                offsets = await self._next_offsets(consumer, partitions)
+                break
             except ConsumerStoppedError:
                 raise
             except Exception as error:
-                if partition not in consumer.assignment():
-                    return
                 # Reading must not go on at an unknown position.
-                attempt += 1
                 log.warning("rewind_retried", group=self._group, error=type(error).__name__)
                 await asyncio.sleep(backoff_s(attempt, 0.1, 5.0))
+                partitions = [partition for partition in partitions if partition in consumer.assignment()]
+        for partition, offset in offsets.items():
+            if partition in consumer.assignment():
+                consumer.seek(partition, offset)
+
+    async def _next_offsets(
+        self, consumer: Any, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """The first offset of each partition that is not handled. One partition after the other would take minutes."""
+        offsets = {partition: self._offsets.handled(partition) for partition in partitions}
+        unknown = [partition for partition, offset in offsets.items() if offset is None]
+        committed = await asyncio.gather(*(consumer.committed(partition) for partition in unknown))
+        offsets.update(zip(unknown, committed, strict=True))
+        if new := [partition for partition, offset in offsets.items() if offset is None]:
+            offsets.update(await consumer.beginning_offsets(new))
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     async def _poll_suspect(self, consumer: Any, partition: TopicPartition) -> tuple[Record, ...]:
         """Read one partition a record at a time, so that the good records before an undecodable one are kept."""
@@ -210,7 +220,7 @@ class Reader:
             if not (self._steps_over and is_undecodable(error)):
                 await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
             elif not records:  # else the next poll fails at the same record, when these are handled
-                await self._seek_to_handled(consumer, partition)
+                await self._seek_to_handled(consumer, [partition])
                 offset = await consumer.position(partition)
                 log.error("record_stepped_over", where=f"{partition.topic}/{partition.partition}/{offset}")
                 self._move_past(consumer, partition, offset)
@@ -221,7 +231,7 @@ class Reader:
 
     async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
         if offset is None:
-            await self._seek_to_handled(consumer, partition)
+            await self._seek_to_handled(consumer, [partition])
         if partition not in consumer.assignment():
             return  # it went to another member meanwhile
         if offset is None:

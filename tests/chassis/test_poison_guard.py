@@ -110,6 +110,7 @@ async def test_a_pause_survives_a_restart_and_costs_no_more_dead_letters(sample:
     await sample.start()
     await publish_bad(sample, range(300), partition=0)
     before = await until_health(sample, "is paused since")
+    await sample.dead_letters(50)
     await sample.wait_for("SELECT count(*) FROM paused_topics", 1)
     sample.instances[-1].kill()
 

@@ -114,6 +114,7 @@ async def test_a_portals_topic_stays_paused_over_a_restart(portal: Portal, offic
     await send_bad(portal, 200)
     topic = topic_of(portal)
     before = await until_health(portal, f"{topic} is paused since")
+    await portal.published("dead-letters", "dead-letter.v1", 50)
 
     portal.intake.kill()
     await portal.intake.start()
