@@ -11,7 +11,13 @@ from typing import Any, Final, Protocol
 import aiokafka.errors
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import BrokerResponseError, ProducerClosed
+from aiokafka.errors import (
+    BrokerResponseError,
+    CorruptRecordException,
+    KafkaError,
+    ProducerClosed,
+    UnsupportedCodecError,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage, KafkaMessage
@@ -204,6 +210,16 @@ class _Seldom(logging.Filter):
             self._shown.clear()
         self._shown[text] = record.created
         return True
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether a read failed because of the records themselves, not because of the broker or the network.
+
+    aiokafka raises what its decoders raise: a UnicodeDecodeError for a header name, an error of a codec library.
+    """
+    if isinstance(error, (CorruptRecordException, UnsupportedCodecError)):
+        return True
+    return not isinstance(error, (KafkaError, OSError, TimeoutError))
 
 
 class _NoErrorAtStart(logging.Filter):

@@ -78,6 +78,11 @@ STUCK_CONSUMER_S: Final = 60.0
 """No waiting record was handled for this long, although the client was replaced: the service is not alive."""
 POISON_WINDOW_RECORDS: Final = 1000
 POISON_TOLERATED_RECORDS: Final = 50
+LOOK_AT_STOPS_EVERY_S: Final = 1.0
+"""A topic that another process has paused or resumed is paused or resumed here after at most this long."""
+LOOK_AT_OPERATIONS_EVERY_S: Final = 0.5
+READ_RECORD_MS: Final = 5000
+"""A record that a person wants to skip is read within this time."""
 TOPIC_DISCOVERY_MS: Final = 20_000
 """A new topic that matches a subscription's pattern is read after at most this long."""
 

@@ -21,6 +21,7 @@ from chassis.database.pool import Connection, Database, Row, execute, rows
 from chassis.database.presence import OWNER_LOST
 from chassis.database.reading import fetch, fetch_each
 from chassis.database.writing import Rows, row_of, write_rows
+from chassis.operations.model import Handle, Operations, Performed, Refused
 from chassis.processor.model import Input, Rule
 from chassis.settings import ServiceSettings
 from chassis.timers import Timer
@@ -34,13 +35,17 @@ __all__ = [
     "Database",
     "Done",
     "ExternalTopics",
+    "Handle",
     "Http",
     "Input",
     "Job",
+    "Operations",
     "Park",
     "Perform",
+    "Performed",
     "Poison",
     "Record",
+    "Refused",
     "Retry",
     "Row",
     "Rows",
@@ -99,6 +104,8 @@ class Service:
     rules: Sequence[Rule[Any]]
     produces: Mapping[str, Sequence[type]]
     dead_letter: WriteDeadLetter
+    operations: Operations
+    """What persons may order on the topic of operations. The answers need not be listed in `produces`."""
     replayed: WriteReplayed | None = None
     """Makes the message about what became of the replay of a dead letter."""
     external: Sequence[ExternalTopics] = ()

@@ -54,7 +54,7 @@ class KafkaSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """Settings that every service has, under its own prefix.
 
-    `poison_share`: if more than this share of the last thousand records of a topic fails, the service stops reading.
+    `poison_share`: if more than this share of the last thousand records of a topic fails, the topic is paused.
     `inbox_kept_for`: must exceed the retention of topics (30 days) and of dead letters (90 days), or a late repeat
     would be taken for a new message. `work_kept_for`: how long finished work rows are kept for lookups.
     `personal_kept_for`: the command `retention` erases a client's sealed data this long after the client's matters

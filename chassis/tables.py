@@ -128,6 +128,44 @@ _V5 = (
     "CREATE INDEX refused_events_open ON refused_events (outbox_id) WHERE decision IS NULL",
 )
 
+_V6 = (
+    """
+    CREATE TABLE paused_topics (
+        topic text PRIMARY KEY,
+        reason text NOT NULL,
+        paused_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE skipped_records (
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        record_offset bigint NOT NULL,
+        skipped_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (topic, partition, record_offset)
+    )
+    """,
+    # What persons ordered, and what became of it. Rows are only added.
+    """
+    CREATE TABLE operations (
+        id uuid PRIMARY KEY,
+        kind text NOT NULL,
+        who text NOT NULL,
+        why text NOT NULL,
+        body jsonb NOT NULL,
+        received_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    """
+    CREATE TABLE operation_answers (
+        operation uuid PRIMARY KEY,
+        outcome text NOT NULL CHECK (outcome IN ('done', 'refused')),
+        detail text NOT NULL,
+        answered_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+)
+
 
 def create_v1() -> None:
     """Create the first version of the tables. The first migration of each service calls this."""
@@ -189,3 +227,14 @@ def create_v5() -> None:
 def drop_v5() -> None:
     """Undo `create_v5`."""
     op.execute(text("DROP TABLE refused_events"))
+
+
+def create_v6() -> None:
+    """Add paused topics, skipped records, and the log of operators' commands."""
+    for statement in _V6:
+        op.execute(text(statement))
+
+
+def drop_v6() -> None:
+    """Undo `create_v6`."""
+    op.execute(text("DROP TABLE operation_answers, operations, skipped_records, paused_topics"))

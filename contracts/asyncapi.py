@@ -13,6 +13,8 @@ from contracts.leads import RequestRefused
 PORTAL: Final = topics.portal_requests("{portal}")
 BINDING: Final = {"bindingVersion": "0.5.0"}
 
+SERVICES: Final = ("intake", "onec_gateway", "reservations", "notifier")
+
 # Topic → the services that publish to it, the services that read it.
 FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.PORTAL_REQUESTS: (("portal",), ("intake",)),
@@ -21,7 +23,9 @@ FLOW: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     topics.VERDICTS: (("onec_gateway",), ("reservations", "intake", "notifier")),
     topics.RESERVATIONS: (("reservations",), ("onec_gateway", "notifier", "intake")),
     topics.MESSAGES: (("notifier",), ()),
-    topics.DEAD_LETTERS: (("intake", "onec_gateway", "reservations", "notifier", "operator"), ("operator",)),
+    topics.OPERATIONS: (("operator",), SERVICES),
+    topics.OPERATION_RESULTS: (SERVICES, ("operator",)),
+    topics.DEAD_LETTERS: ((*SERVICES, "operator"), ("operator",)),
 }
 
 # Kinds that a second service publishes, too, on its own topic: topic → `ce_type`s.

@@ -12,6 +12,7 @@ from contracts.leads import (
     RewardSettlementRequested,
     WithdrawalRequested,
 )
+from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.partners import Partner
 from contracts.portal import ClaimReward, RegisterPartner, ReturnLead, SettleReward, SubmitLead, WithdrawLead
 from contracts.reservations import (
@@ -73,6 +74,10 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     RewardAccrued,
     RewardDeclined,
     SmsStatus,
+    ResumeTopic,
+    SkipRecord,
+    OperationDone,
+    OperationRefused,
     DeadLetter,
     DeadLetterResolved,
     DeadLetterReplayed,

@@ -10,6 +10,8 @@ RESERVATIONS: Final = "reservations"
 MESSAGES: Final = "messages"
 DEAD_LETTERS: Final = "dead-letters"
 PORTAL_REQUESTS: Final = "portal-requests"
+OPERATIONS: Final = "operations"
+OPERATION_RESULTS: Final = "operation-results"
 
 PARTITIONS: Final = 12
 
@@ -68,6 +70,19 @@ def portal_requests(portal: str) -> TopicSpec:
     )
 
 
+def _operators(name: str) -> TopicSpec:
+    # One partition: operations are few, and take effect in the order in which they were ordered.
+    return TopicSpec(
+        name,
+        partitions=1,
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": str(90 * _DAY_MS),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES + FRAMING_BYTES),
+        },
+    )
+
+
 # Records with a key `replay/…` or `discard/…` are for the one service that their header `replay` names (see
 # `contracts.dead_letters`). On the compacted topic they stand beside the states, never in their place.
 TOPICS: Final[tuple[TopicSpec, ...]] = (
@@ -79,6 +94,8 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     _events(VERDICTS),
     _events(RESERVATIONS),
     _events(MESSAGES),
+    _operators(OPERATIONS),
+    _operators(OPERATION_RESULTS),
     TopicSpec(
         DEAD_LETTERS,
         partitions=3,

@@ -10,7 +10,7 @@ from chassis.service import Service
 from contracts.asyncapi import FLOW
 from contracts.catalogue import MESSAGES
 from contracts.dead_letters import DeadLetterReplayed
-from contracts.topics import DEAD_LETTERS, PORTAL_REQUESTS, TOPICS
+from contracts.topics import DEAD_LETTERS, OPERATION_RESULTS, OPERATIONS, PORTAL_REQUESTS, TOPICS
 from services.intake import app as intake
 from services.intake.settings import Settings as IntakeSettings
 from services.notifier import app as notifier
@@ -51,7 +51,7 @@ async def test_the_published_document_names_the_readers_and_senders_of_every_top
     published = {name: set(table.produces) for name, table in tables.items()}
 
     for topic, (senders, readers) in FLOW.items():
-        if topic not in (PORTAL_REQUESTS, DEAD_LETTERS):
+        if topic not in (PORTAL_REQUESTS, DEAD_LETTERS, OPERATIONS, OPERATION_RESULTS):
             assert set(readers) == {name for name, topics in read.items() if topic in topics}, topic
             assert set(senders) == {name for name, topics in published.items() if topic in topics}, topic
     assert [name for name, table in tables.items() if table.external] == list(FLOW[PORTAL_REQUESTS][1])
@@ -70,6 +70,15 @@ def test_every_message_on_a_compacted_topic_is_a_whole_state_and_no_other() -> N
 
     assert {message.ce_type for message in MESSAGES if message.topic in compacted} == {
         message.ce_type for message in MESSAGES if message.is_state
+    }
+
+
+async def test_every_service_reads_operations_and_answers_them() -> None:
+    tables = wiring()
+
+    assert set(FLOW[OPERATIONS][1]) == {name for name, table in tables.items() if table.operations.topic == OPERATIONS}
+    assert set(FLOW[OPERATION_RESULTS][0]) == {
+        name for name, table in tables.items() if table.operations.answers == OPERATION_RESULTS
     }
 
 

@@ -75,18 +75,23 @@ async def published(
         await consumer.stop()
 
 
+def undecodable_batch(producer: AIOKafkaProducer) -> Any:
+    """A batch of one record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
+    batch = producer.create_batch()
+    batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
+    buffer = batch._build()
+    at = buffer.index(b"zz")
+    buffer[at : at + 2] = b"\xff\xff"
+    struct.pack_into(">I", buffer, _CRC_AT, calc_crc32c(bytes(buffer[_CHECKED_FROM:])))
+    return batch
+
+
 async def publish_undecodable(bootstrap: str, topic: str, partition: int) -> None:
-    """Publish a record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
+    """Publish a record that cannot be decoded."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     try:
-        batch = producer.create_batch()
-        batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
-        buffer = batch._build()
-        at = buffer.index(b"zz")
-        buffer[at : at + 2] = b"\xff\xff"
-        struct.pack_into(">I", buffer, _CRC_AT, calc_crc32c(bytes(buffer[_CHECKED_FROM:])))
-        await (await producer.send_batch(batch, topic, partition=partition))
+        await (await producer.send_batch(undecodable_batch(producer), topic, partition=partition))
     finally:
         await producer.stop()
 

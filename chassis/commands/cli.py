@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from chassis import crash_points, migrations
+from chassis import crash_points, migrations, program
 from chassis.clock import Clock
 from chassis.commands import refused, waiting
 from chassis.observability import logging
@@ -42,26 +42,20 @@ def service_cli(
         logging.configure(name, log_level)
         loaded, kafka = load(settings), load(KafkaSettings)
         url = loaded.database_url.get_secret_value()
-        problem = asyncio.run(database_problem(url, scripts if scripts.is_dir() else None, f"{_command()} migrate"))
+        problem = asyncio.run(
+            database_problem(url, scripts if scripts.is_dir() else None, f"{program.command()} migrate")
+        )
         if problem is not None:
             prefix = settings.model_config.get("env_prefix", "").upper()
             sys.exit(f"setting {prefix}DATABASE_URL: {problem}")
         crash_points.arm(os.environ.get("CRASH_AT"))
-        uvloop.run(run_service(build(loaded), kafka, Clock(), _command()))
+        uvloop.run(run_service(build(loaded), kafka, Clock(), program.command()))
 
     @app.command()
     def migrate() -> None:
         """Upgrade the service's database to the newest revision."""
         migrations.upgrade(load(settings).database_url.get_secret_value(), scripts)
 
-    waiting.add_command(app, name, settings, _command, waiting_sources)
+    waiting.add_command(app, name, settings, program.command, waiting_sources)
     refused.add_commands(app, name, settings)
     return app
-
-
-def _command() -> str:
-    """How the running command line was started, for example `python -m services.intake`."""
-    spec = sys.modules["__main__"].__spec__
-    if spec is None:
-        return sys.argv[0]
-    return f"python -m {spec.name.removesuffix('.__main__')}"

@@ -139,14 +139,22 @@ def refused_events(desk: Desk) -> Iterator[Waiting]:
         )
 
 
-def paused_reading(desk: Desk) -> Iterator[Waiting]:
-    """What the running process does not read. Without a running process nothing is read, and a note says so."""
+def paused_topics(desk: Desk) -> Iterator[Waiting]:
+    """Topics that the poison guard has paused."""
+    for row in desk.select("SELECT topic, reason, paused_at FROM paused_topics ORDER BY topic"):
+        command = f"{desk.program} resume {row.topic} {_DECISION}"
+        details = {"topic": row.topic}
+        yield Waiting("paused-topic", f"чтение {row.topic}", row.paused_at, row.reason, command, details)
+
+
+def unreadable_partitions(desk: Desk) -> Iterator[Waiting]:
+    """Partitions that the running process cannot read. Without a running process a note says that it is not known."""
     host = "127.0.0.1" if desk.settings.admin_host in ("0.0.0.0", "::", "") else desk.settings.admin_host  # noqa: S104  # every address includes this one
     address = f"http://{host}:{desk.settings.admin_port}/health/paused"
     try:
         answer = httpx.get(address, timeout=_ANSWER_TIMEOUT_S, trust_env=False).raise_for_status()
     except httpx.HTTPError:
-        typer.echo(f"{desk.name}: процесс не отвечает ({address}), приостановленные темы неизвестны", err=True)
+        typer.echo(f"{desk.name}: процесс не отвечает ({address}), нечитаемые разделы тем неизвестны", err=True)
         return
     for row in answer.json():
         topic, partition, offset = row["topic"], row.get("partition"), row.get("offset")
@@ -154,16 +162,12 @@ def paused_reading(desk: Desk) -> Iterator[Waiting]:
             datetime.fromisoformat(row["since"]),
             {"topic": topic, "partition": partition, "offset": offset},
         )
-        if row["kind"] == "unreadable-partition":
-            what, why = f"чтение {topic}/{partition}", f"запись {offset} нельзя прочитать: {row['why']}"
-            command = f"{desk.program} skip {topic} {partition} {offset} {_DECISION}"
-        else:
-            what, why = f"чтение {topic}", row["why"]
-            command = f"{desk.program} resume {topic} {_DECISION}"
+        what, why = f"чтение {topic}/{partition}", f"запись {offset} нельзя прочитать: {row['why']}"
+        command = f"{desk.program} skip {topic} {partition} {offset} {_DECISION}"
         yield Waiting(row["kind"], what, since, why, command, details)
 
 
-SOURCES: Final[Sequence[Source]] = (open_letters, parked_work, refused_events, paused_reading)
+SOURCES: Final[Sequence[Source]] = (open_letters, parked_work, refused_events, paused_topics, unreadable_partitions)
 """What every service looks through. A new kind of waiting thing is one more function here."""
 
 

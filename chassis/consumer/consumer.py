@@ -1,12 +1,11 @@
 """The consumer: records are read by the batch, decoded, decided in one transaction; offsets are committed after it."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -14,23 +13,14 @@ from faststream.kafka import KafkaBroker
 
 from chassis import crash_points
 from chassis.backoff import backoff_s
+from chassis.consumer.inputs import InputReader
 from chassis.consumer.offsets import Offsets
-from chassis.consumer.poison_guard import PoisonGuard
+from chassis.consumer.poison_guard import Tripped
 from chassis.consumer.reader import Reader, UnreadablePartition
-from chassis.consumer.records import (
-    REPLAY,
-    Decode,
-    Poison,
-    Record,
-    WriteDeadLetter,
-    WriteReplayed,
-    letter_of,
-    original_of,
-    read_replay,
-)
+from chassis.consumer.records import Decode, Record, WriteDeadLetter, WriteReplayed
+from chassis.consumer.standing import Standing, standstill
+from chassis.consumer.stops import Stops, place_of
 from chassis.database.errors import Consequence, consequence, described
-from chassis.decision import Cause, Message
-from chassis.envelope import inbox_id, read_headers
 from chassis.kafka_quirks import batch_subscription
 from chassis.limits import (
     BATCH_RECORDS,
@@ -44,7 +34,6 @@ from chassis.limits import (
     STUCK_CONSUMER_S,
 )
 from chassis.observability import metrics
-from chassis.processor.model import Halt, Input, Replay, Unreadable
 from chassis.processor.processor import Processor
 
 log = structlog.get_logger(__name__)
@@ -55,7 +44,10 @@ class ClientSilent(Exception):
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """A subscription of a service: a member of consumer group `group` that reads `topics`, or those of `pattern`."""
+    """A subscription of a service: a member of consumer group `group` that reads `topics`, or those of `pattern`.
+
+    Without `dead_letter`, nothing stops it: a record that cannot be read or handled is logged and skipped.
+    """
 
     def __init__(
         self,
@@ -64,8 +56,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         *,
         group: str,
         decode: Decode,
-        dead_letter: WriteDeadLetter,
+        dead_letter: WriteDeadLetter | None,
         replayed: WriteReplayed | None,
+        stops: Stops,
         service: str,
         poison_share: float,
         instance: str | None,
@@ -75,24 +68,24 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self.name = ", ".join(topics) or str(pattern)
         self._processor = processor
         self._group = group
-        self._decode = decode
-        self._dead_letter = dead_letter
-        self._replayed = replayed
-        self._service = service
-        self._poison_share = poison_share
-        self._guards: dict[str, PoisonGuard] = {}
+        self._stops = stops
+        self._topics = frozenset(topics)
+        self._pattern = pattern
+        self._inputs = InputReader(service, decode, dead_letter, replayed, poison_share)
         self._offsets = Offsets(self.name)
-        self._reader = Reader(group, self._offsets)
+        self._reader = Reader(
+            group, self._offsets, stops, on_released=self._forget_failures, steps_over=dead_letter is None
+        )
         self._generation = 0
         self._batch_in_progress = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # What health reports.
         self._joined = False
-        self._halted: str | None = None
         self._waiting_for: str | None = None
         self._stopped_by: str | None = None
         self._stopped_at = 0.0
+        self._retried: Sequence[Record] = ()
         self._batch_since: float | None = None
         self._progress_at = time.monotonic()
         self._lag = 0
@@ -157,8 +150,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Why this consumer cannot be relied on now, or None."""
         if not self._joined:
             return f"not yet a member of the consumer group ({self.name})"
-        if self._halted is not None:
-            return f"reading stopped: {self._halted}"
+        if not self._stops.loaded:
+            return f"not yet known which topics are paused ({self.name})"
         if self._stopped_by is not None:
             since_s = time.monotonic() - self._stopped_at
             return f"reading stopped {since_s:.0f} s ago, repair the database: {self._stopped_by} ({self.name})"
@@ -169,13 +162,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         return self.stuck_reason()
 
     def degraded_reason(self) -> str | None:
-        """Which partitions cannot be read while the others flow, or None."""
-        paused = [
-            f"{one.topic}/{one.partition} cannot be read at offset {one.offset}"
-            f" for {time.monotonic() - one.since:.0f} s: {one.error}"
-            for one in self._reader.unreadable()
-        ]
-        return "; ".join(paused) or None
+        """What is not read while the rest flows, since when, and the command that ends it. Or None."""
+        paused = {topic: pause for topic, pause in self._stops.paused.items() if self.reads(topic)}
+        return standstill(paused, self._reader.unreadable())
 
     def unreadable(self) -> list[UnreadablePartition]:
         """The partitions that are paused because they cannot be read."""
@@ -189,7 +178,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def _idle_s(self) -> float:
         """Seconds since the last handled batch, while records are waiting and nothing explains it; else 0."""
-        if not self._lag or any((self._waiting_for, self._stopped_by, self._halted)):
+        if not self._lag or not self._stops.loaded or any((self._waiting_for, self._stopped_by)):
             return 0.0
         return time.monotonic() - self._progress_at
 
@@ -205,13 +194,51 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             metrics.CONSUMER_LAG.labels(topic, self._group).set(records)
         self._measured_topics = set(by_topic)
         unreadable = {(paused.topic, paused.partition) for paused in self._reader.unreadable()}
-        self._lag = sum(records for partition, records in lag.behind.items() if tuple(partition) not in unreadable)
+        self._lag = sum(
+            records
+            for partition, records in lag.behind.items()
+            if tuple(partition) not in unreadable and partition.topic not in self._stops.paused
+        )
         # A batch that is not handled is no progress, even if the partitions without records in it are read on.
         if not self._lag or (lag.moved and self._batch_since is None):
             self._progress_at = time.monotonic()
 
     async def _commit(self) -> None:
         await self._offsets.commit(self._subscription.consumer)
+
+    # --- what a person decides
+
+    def reads(self, topic: str) -> bool:
+        """Whether the topic belongs to this subscription."""
+        return topic in self._topics or (self._pattern is not None and re.match(self._pattern, topic) is not None)
+
+    def has_partition(self, partition: TopicPartition) -> bool | None:
+        """Whether the partition exists. None if Kafka's answer is not known yet."""
+        consumer = self._subscription.consumer
+        if consumer is None or not self._joined:
+            return None
+        return partition.partition in (consumer.partitions_for_topic(partition.topic) or ())
+
+    async def standing(self, partition: TopicPartition) -> Standing | None:
+        """Where this process stands in a partition; None if the partition is not assigned to it.
+
+        Raises KafkaError if Kafka does not answer.
+        """
+        consumer = self._subscription.consumer
+        if consumer is None or partition not in consumer.assignment():
+            return None
+        handled = self._offsets.handled(partition)
+        if handled is None:
+            handled = await consumer.committed(partition) or 0
+        unreadable = {(one.topic, one.partition): one.offset for one in self._reader.unreadable()}
+        retried = frozenset(one.offset for one in self._retried if (one.topic, one.partition) == tuple(partition))
+        return Standing(handled, unreadable.get(tuple(partition)), self._reader.holds(partition.topic), retried)
+
+    def step_over(self, partition: TopicPartition, offset: int) -> None:
+        """Go on behind a record that was skipped, if the partition stands at it. A batch that is retried drops it."""
+        consumer = self._subscription.consumer
+        if consumer is not None and partition in consumer.assignment():
+            self._reader.step_over(consumer, partition, offset)
 
     # --- reading
 
@@ -220,6 +247,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         pace_s = max(self._busy_pace_s, min(CALM_PACE_S, 2 * self._batch_took_s))
         await asyncio.sleep(self._polled_at + pace_s - time.monotonic())
         self._polled_at = time.monotonic()
+        if not self._stops.loaded:
+            await asyncio.sleep(CALM_PACE_S)
+            return ()
         records = await self._reader.poll(consumer)
         # Under load, fewer and larger batches share the fixed costs of a batch.
         self._busy_pace_s = BUSY_PACE_S if BUSY_RECORDS <= len(records) < BATCH_RECORDS else 0.0
@@ -240,108 +270,45 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await asyncio.Event().wait()
 
     async def _handle_batch(self, records: Sequence[Record]) -> None:
-        inputs: list[Input] = []
-        discarded: list[UUID] = []
         generation = self._generation
         for topic, count in Counter(record.topic for record in records).items():
             metrics.RECORDS_CONSUMED.labels(topic, self._group).inc(count)
-        for record in records:
-            self._guard(record).count(record)
-            if (item := self._input_of(record, discarded)) is not None:
-                inputs.append(item)
+        self._inputs.count(records)
         async with self._batch_in_progress:
-            if self._stopping.is_set() or not await self._process(inputs, discarded):
+            if (handled := await self._process(records, generation)) is None:
                 return
             self._progress_at = time.monotonic()
             if generation != self._generation:
                 return
-            for record in records:
+            for record in handled:
                 crash_points.reach(crash_points.HANDLED)
                 self._offsets.mark_handled(record)
 
-    def _guard(self, record: Record) -> PoisonGuard:
-        guard = self._guards.get(record.topic)
-        if guard is None:
-            guard = self._guards[record.topic] = PoisonGuard(self._poison_share)
-        return guard
+    def _forget_failures(self, topic: str) -> None:
+        """A topic was resumed: the guard counts anew."""
+        self._inputs.forget_failures(topic)
+        if self.reads(topic):
+            log.warning("topic_resumed", topic=topic)
 
-    def _input_of(self, record: Record, discarded: list[UUID]) -> Input | None:
-        """The input of a record; None to skip it. A discard mark adds its token to `discarded`."""
-        headers = read_headers(record.headers)
-        reason, where = "undecodable", f"{record.topic}/{record.partition}/{record.offset}"
-        token: UUID | None = None
-        replay: Replay | None = None
-        if (header := headers.get(REPLAY)) is not None:
-            mark = read_replay(header)
-            if mark.service != self._service:
-                return None
-            token = mark.token
-            if mark.discard:
-                discarded.extend([token] if token is not None else [])
-                return None
-            if self._replayed is not None and (letter := letter_of(headers)) is not None:
-                replay = Replay(where, partial(self._replayed, letter))
-            record = original_of(record)
+    async def _process(self, records: Sequence[Record], generation: int) -> Sequence[Record] | None:
+        """Process until the batch is committed. Returns the records that are handled; None if the service stops first.
 
-        def dead_letter(reason: str, token: UUID) -> Message:
-            if reason != "behind-parked":
-                self._guard(record).count_failure(record)
-            return self._dead_letter(record, reason, token)
-
-        try:
-            item = self._decode(record, headers)
-        except Exception as error:
-            if isinstance(error, Poison):
-                reason = error.reason
-                log.warning("record_unreadable", where=where, reason=reason)
-            else:
-                log.error("record_undecodable", where=where, exc_info=error)
-            # The input is identified by its place on the topic: the record's own headers are not to be trusted.
-            cause = Cause(where, where)
-            return Input(
-                where,
-                Unreadable(reason),
-                cause,
-                inbox_id("", where),
-                dead_letter=dead_letter,
-                parked_place=token,
-                replay=replay,
-                place=where,
-            )
-        if item is None:
-            # A replay that this version skips leaves no open letter.
-            discarded.extend([token] if token is not None else [])
-            return None
-        record_id = item.inbox_id or inbox_id("", where)
-        return Input(
-            item.key,
-            item.body,
-            item.cause,
-            item.inbox_id,
-            None,
-            dead_letter,
-            parked_place=token,
-            record_id=record_id,
-            replay=replay,
-            version=item.version,
-            place=where,
-        )
-
-    async def _process(self, inputs: Sequence[Input], discarded: Sequence[UUID]) -> bool:
-        """Process until the batch is committed. Returns False when the service stops first."""
+        If a topic is paused over a record of the batch, its records from that one on are not among them.
+        """
+        inputs, discarded = self._inputs.read(records)
         attempt = 0
         while not self._stopping.is_set():
             try:
                 if discarded:
                     await self._processor.discard(discarded)
-                if inputs:
-                    await self._processor.process(inputs)
-            except Halt as halt:
-                # The batch stays uncommitted until an operator has repaired the cause and restarts the service.
-                self._halted = str(halt)
-                log.critical("reading_halted", topics=self.name, reason=self._halted)
-                await self._stopping.wait()
+                if batch := [item for place, item in inputs.items() if place not in self._stops.skipped]:
+                    await self._processor.process(batch)
+            except Tripped as tripped:
+                records, left = _split(records, tripped.record)
+                inputs = {place: inputs[place] for place in map(place_of, records) if place in inputs}
+                self._pause(tripped, left, generation)
             except Exception as error:
+                self._retried = records
                 self._note_failure(error, len(inputs))
                 attempt += 1
                 try:
@@ -351,8 +318,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                     pass
             else:
                 self._note_success()
-                return True
-        return False
+                return records
+        return None
 
     def _note_failure(self, error: Exception, size: int) -> None:
         """Log why the batch of `size` inputs is not committed, and keep it for the health checks."""
@@ -368,7 +335,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         log.warning("batch_retried", topics=self.name, size=size, error=self._waiting_for)
 
     def _note_success(self) -> None:
-        self._waiting_for = None
+        self._waiting_for, self._retried = None, ()
         self._set_stopped(None)
 
     def _set_stopped(self, reason: str | None, error: Exception | None = None) -> None:
@@ -383,3 +350,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             log.critical("reading_stopped", topics=self.name, reason=reason, exc_info=error)
         else:
             log.warning("reading_resumed", topics=self.name, after_s=round(time.monotonic() - self._stopped_at))
+
+    def _pause(self, tripped: Tripped, left: Sequence[Record], generation: int) -> None:
+        """Pause the topic of a record. `left`: the records of the batch that are read again once it is resumed."""
+        topic = tripped.record.topic
+        log.critical("topic_paused", topic=topic, reason=tripped.reason)
+        self._stops.pause(topic, tripped.reason)
+        consumer = self._subscription.consumer
+        if consumer is not None and generation == self._generation:
+            offsets = {TopicPartition(topic, one.partition): one.offset for one in reversed(left)}
+            self._reader.hold(consumer, topic, offsets)
+
+
+def _split(records: Sequence[Record], first: Record) -> tuple[Sequence[Record], Sequence[Record]]:
+    """The records without those of the topic of `first` from `first` on; and those."""
+    at = [place_of(record) for record in records].index(place_of(first))
+    left = [record for record in records[at:] if record.topic == first.topic]
+    return [*records[:at], *(record for record in records[at:] if record.topic != first.topic)], left

@@ -47,6 +47,10 @@ class Offsets:
         partition = TopicPartition(record.topic, record.partition)
         self._handled[partition] = self._uncommitted[partition] = record.offset + 1
 
+    def move(self, partition: TopicPartition, offset: int) -> None:
+        """Reading goes on at `offset`, whatever was handled."""
+        self._handled[partition] = self._uncommitted[partition] = offset
+
     def handled(self, partition: TopicPartition) -> int | None:
         """The next offset to read, or None if no record of the partition was handled since it was assigned."""
         return self._handled.get(partition)

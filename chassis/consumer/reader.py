@@ -4,12 +4,15 @@ aiokafka reads partitions one after the other. If the records of one cannot be d
 checksum, a header name that is not UTF-8), the poll raises: records that it has already taken from
 other partitions are lost, and their positions have moved. After such a failure all positions go back to what was
 *handled*; the partitions are then read one at a time, and the one that fails is paused by itself.
+
+Topics that are paused (`Stops`) are held: nothing of them is returned, and their positions stay.
 """
 
 import asyncio
+import itertools
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +23,8 @@ from aiokafka.errors import ConsumerStoppedError
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.records import Record
+from chassis.consumer.stops import Stops
+from chassis.kafka_quirks import is_undecodable
 from chassis.limits import BATCH_RECORDS, POLL_MS, RETRY_UNREADABLE_S, SUSPECT_POLL_MS
 from chassis.observability import metrics
 
@@ -40,11 +45,27 @@ class UnreadablePartition:
 
 
 class Reader:
-    """Polls one aiokafka consumer, a member of `group`."""
+    """Polls one aiokafka consumer, a member of `group`.
 
-    def __init__(self, group: str, offsets: Offsets) -> None:
+    `on_released` is called for each topic that is read again after a pause. `steps_over`: a record that cannot be
+    decoded is skipped, instead of pausing its partition.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        offsets: Offsets,
+        stops: Stops,
+        *,
+        on_released: Callable[[str], None],
+        steps_over: bool = False,
+    ) -> None:
         self._group = group
         self._offsets = offsets
+        self._stops = stops
+        self._on_released = on_released
+        self._steps_over = steps_over
+        self._held: set[str] = set()
         self._suspects: deque[TopicPartition] = deque()
         self._unreadable: dict[TopicPartition, UnreadablePartition] = {}
         self._failures = 0
@@ -62,6 +83,7 @@ class Reader:
 
     async def poll(self, consumer: Any) -> tuple[Record, ...]:
         """At most 500 records. Raises ConsumerStoppedError only; after any other failure nothing is lost."""
+        self._follow_stops(consumer)
         self._retry_unreadable(consumer)
         if self._suspects:
             return await self._poll_suspects(consumer)
@@ -78,36 +100,106 @@ class Reader:
         self._failures = 0
         if self._unreadable:
             self._note_readable(found)
-        return tuple(record for records in found.values() for record in records)
+        return tuple(
+            record
+            for partition, records in found.items()
+            if not self._is_held_after_all(consumer, partition, records)
+            for record in records
+        )
+
+    # --- held topics
+
+    def hold(self, consumer: Any, topic: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Return no more records of a topic. `offsets`: where reading goes on later, for partitions read further."""
+        self._held.add(topic)
+        for partition in consumer.assignment():
+            if partition.topic == topic:
+                consumer.pause(partition)
+                if partition in offsets:
+                    consumer.seek(partition, offsets[partition])
+
+    def holds(self, topic: str) -> bool:
+        """Whether the topic is held."""
+        return topic in self._held
+
+    def step_over(self, consumer: Any, partition: TopicPartition, offset: int) -> None:
+        """Go on behind the record at `offset`, if the partition stands at it: held, or paused because of it."""
+        unreadable = self._unreadable.get(partition)
+        if partition.topic not in self._held and (unreadable is None or unreadable.offset != offset):
+            return
+        self._move_past(consumer, partition, offset)
+
+    def _move_past(self, consumer: Any, partition: TopicPartition, offset: int) -> None:
+        consumer.seek(partition, offset + 1)
+        self._offsets.move(partition, offset + 1)
+        if partition in self._unreadable:
+            self._drop(partition)
+        if partition.topic not in self._held:
+            consumer.resume(partition)
+            # The next record may be as bad: read by itself, it costs the others nothing.
+            self._suspects.append(partition)
+
+    def _follow_stops(self, consumer: Any) -> None:
+        """Hold the topics that are paused, release those that were resumed, step over records that were skipped."""
+        released = self._held - set(self._stops.paused)
+        self._held = set(self._stops.paused)
+        if self._held or released:
+            # After a rebalance no partition is paused any more.
+            for partition in consumer.assignment():
+                if partition.topic in self._held:
+                    consumer.pause(partition)
+                elif partition.topic in released and partition not in self._unreadable:
+                    consumer.resume(partition)
+        for topic in released:
+            self._on_released(topic)
+        for partition, found in list(self._unreadable.items()):
+            if (*partition, found.offset) in self._stops.skipped and partition in consumer.assignment():
+                self._move_past(consumer, partition, found.offset)
+
+    def _is_held_after_all(self, consumer: Any, partition: TopicPartition, records: Sequence[Record]) -> bool:
+        """Whether records of a held topic were read, because a rebalance during the poll has assigned them anew."""
+        if partition.topic not in self._held:
+            return False
+        consumer.seek(partition, records[0].offset)
+        consumer.pause(partition)
+        return True
+
+    # --- partitions that cannot be read
 
     async def _rewind(self, consumer: Any) -> None:
         """Set every position to what was handled, and suspect every partition."""
         # A partition that was resumed to be tried again is among the suspects, too.
         partitions = consumer.assignment() - consumer.paused()
-        for partition in partitions:
-            await self._seek_to_handled(consumer, partition)
+        await self._seek_to_handled(consumer, partitions)
         self._suspects.extend(sorted(partitions))
 
-    async def _seek_to_handled(self, consumer: Any, partition: TopicPartition) -> None:
-        attempt = 0
-        while True:
+    async def _seek_to_handled(self, consumer: Any, partitions: Collection[TopicPartition]) -> None:
+        for attempt in itertools.count(1):
             try:
-                handled = self._offsets.handled(partition)
-                offset = await consumer.committed(partition) if handled is None else handled
-                if offset is None:
-                    await consumer.seek_to_beginning(partition)
-                else:
-                    consumer.seek(partition, offset)
-                return
+                offsets = await self._next_offsets(consumer, partitions)
+                break
             except ConsumerStoppedError:
                 raise
             except Exception as error:
-                if partition not in consumer.assignment():
-                    return
                 # Reading must not go on at an unknown position.
-                attempt += 1
                 log.warning("rewind_retried", group=self._group, error=type(error).__name__)
                 await asyncio.sleep(backoff_s(attempt, 0.1, 5.0))
+                partitions = [partition for partition in partitions if partition in consumer.assignment()]
+        for partition, offset in offsets.items():
+            if partition in consumer.assignment():
+                consumer.seek(partition, offset)
+
+    async def _next_offsets(
+        self, consumer: Any, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """The first offset of each partition that is not handled. One partition after the other would take minutes."""
+        offsets = {partition: self._offsets.handled(partition) for partition in partitions}
+        unknown = [partition for partition, offset in offsets.items() if offset is None]
+        committed = await asyncio.gather(*(consumer.committed(partition) for partition in unknown))
+        offsets.update(zip(unknown, committed, strict=True))
+        if new := [partition for partition, offset in offsets.items() if offset is None]:
+            offsets.update(await consumer.beginning_offsets(new))
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     async def _poll_suspects(self, consumer: Any) -> tuple[Record, ...]:
         """The records of the first suspect that has any. A suspect without any for a second is no suspect any more."""
@@ -115,7 +207,7 @@ class Reader:
         while self._suspects:
             for _ in range(len(self._suspects)):
                 partition = self._suspects.popleft()
-                if partition not in consumer.assignment():
+                if partition not in consumer.assignment() or partition.topic in self._held:
                     continue
                 records, failed = await self._read_suspect(consumer, partition)
                 if records:
@@ -140,7 +232,13 @@ class Reader:
         except ConsumerStoppedError:
             raise
         except Exception as error:
-            await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
+            if not (self._steps_over and is_undecodable(error)):
+                await self._pause(consumer, partition, records[-1].offset + 1 if records else None, error)
+            elif not records:  # else the next poll fails at the same record, when these are handled
+                await self._seek_to_handled(consumer, [partition])
+                offset = await consumer.position(partition)
+                log.error("record_stepped_over", where=f"{partition.topic}/{partition.partition}/{offset}")
+                self._move_past(consumer, partition, offset)
             return tuple(records), True
         if records:
             self._note_readable([partition])
@@ -148,7 +246,7 @@ class Reader:
 
     async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
         if offset is None:
-            await self._seek_to_handled(consumer, partition)
+            await self._seek_to_handled(consumer, [partition])
         if partition not in consumer.assignment():
             return  # it went to another member meanwhile
         if offset is None:
@@ -176,7 +274,7 @@ class Reader:
             return
         self._retry_at = time.monotonic() + RETRY_UNREADABLE_S
         for partition in self._unreadable:
-            if partition in consumer.assignment():
+            if partition in consumer.assignment() and partition.topic not in self._held:
                 consumer.resume(partition)
                 self._suspects.append(partition)
 

@@ -22,6 +22,9 @@ UNREADABLE_PARTITIONS: Final = Gauge(
 READING_STOPPED: Final = Gauge(
     "truce_reading_stopped", "1 while a group reads nothing until a person repairs the database", ["group"]
 )
+TOPIC_PAUSED: Final = Gauge(
+    "truce_topic_paused", "1 while a topic is paused: too many of its records failed", ["topic"]
+)
 MESSAGES_REPEATED: Final = Counter("truce_messages_repeated_total", "Messages that the inbox held already: ignored")
 STATES_SUPERSEDED: Final = Counter(
     "truce_states_superseded_total", "Messages that hold an older state than the service has: ignored", ["kind"]

@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from pydantic import BaseModel
@@ -15,9 +17,12 @@ from pydantic import BaseModel
 from chassis.backoff import backoff_s
 from chassis.consumer.consumer import ClientSilent, Consumer
 from chassis.consumer.reader import UnreadablePartition
-from chassis.consumer.records import decode_events
+from chassis.consumer.records import Decode, WriteDeadLetter, decode_events
+from chassis.consumer.standing import Standing
+from chassis.consumer.stops import Stops
 from chassis.kafka_clients import new_broker
 from chassis.kafka_quirks import stop_broker
+from chassis.operations.log import decode_operations
 from chassis.processor.processor import Processor
 from chassis.service import Service
 from chassis.settings import KafkaSettings
@@ -26,11 +31,12 @@ log = structlog.get_logger(__name__)
 
 
 class Consumers:
-    """One consumer for the topics inside the system, and one for each pattern of external topics."""
+    """One consumer for the topics inside the system, one for each pattern of external topics, one for operations."""
 
-    def __init__(self, service: Service, processor: Processor, kafka: KafkaSettings) -> None:
+    def __init__(self, service: Service, processor: Processor, stops: Stops, kafka: KafkaSettings) -> None:
         self._service = service
         self._processor = processor
+        self._stops = stops
         self._kafka = kafka
         self._broker: KafkaBroker | None = None
         self._consumers: Sequence[Consumer] = ()
@@ -68,12 +74,37 @@ class Consumers:
         return "; ".join(reason for consumer in self._consumers if (reason := consumer.degraded_reason())) or None
 
     def paused(self) -> list[dict[str, Any]]:
-        """What is not read now: see `chassis.observability.health.Paused`."""
+        """Partitions that cannot be read now: see `chassis.observability.health.Paused`."""
         return [_paused_row(one) for consumer in self._consumers for one in consumer.unreadable()]
 
     def stuck_reason(self) -> str | None:
         """Why only a restart will help, or None."""
         return next((reason for consumer in self._consumers if (reason := consumer.stuck_reason())), None)
+
+    # --- what a person decides (`chassis.operations.skipping.Reading`)
+
+    def reads(self, topic: str) -> bool:
+        """Whether the service reads the topic."""
+        if any(rule.topic == topic for rule in self._service.rules):
+            return True
+        return any(re.match(external.pattern, topic) for external in self._service.external)
+
+    def has_partition(self, partition: TopicPartition) -> bool | None:
+        """Whether the partition exists; None if that is not known yet."""
+        known = [consumer.has_partition(partition) for consumer in self._consumers if consumer.reads(partition.topic)]
+        return known[0] if known else None
+
+    async def standing(self, partition: TopicPartition) -> Standing | None:
+        """Where this process stands in a partition; None if the partition is not assigned to it."""
+        for consumer in self._consumers:
+            if (standing := await consumer.standing(partition)) is not None:
+                return standing
+        return None
+
+    def step_over(self, partition: TopicPartition, offset: int) -> None:
+        """Go on behind a record that was skipped."""
+        for consumer in self._consumers:
+            consumer.step_over(partition, offset)
 
     async def _join(self) -> None:
         """Join the groups; retry until Kafka answers."""
@@ -99,36 +130,41 @@ class Consumers:
                 models.setdefault(rule.topic, []).append(rule.body)
         consumers = []
         if models:
+            decode = decode_events([model for of_topic in models.values() for model in of_topic])
+            consumers.append(self._consumer(broker, service.name, decode, service.dead_letter, tuple(models)))
+        for external in service.external:
+            group = f"{service.name}.requests"
             consumers.append(
-                Consumer(
-                    broker,
-                    self._processor,
-                    group=service.name,
-                    decode=decode_events([model for of_topic in models.values() for model in of_topic]),
-                    dead_letter=service.dead_letter,
-                    replayed=service.replayed,
-                    service=service.name,
-                    poison_share=service.settings.poison_share,
-                    instance=self._kafka.group_instance_id or None,
-                    topics=tuple(models),
-                )
+                self._consumer(broker, group, external.decode, service.dead_letter, pattern=external.pattern)
             )
-        consumers.extend(
-            Consumer(
-                broker,
-                self._processor,
-                group=f"{service.name}.requests",
-                decode=external.decode,
-                dead_letter=service.dead_letter,
-                replayed=service.replayed,
-                service=service.name,
-                poison_share=service.settings.poison_share,
-                instance=None,
-                pattern=external.pattern,
-            )
-            for external in service.external
-        )
+        # In a group of its own: neither a record of another topic nor a batch that fails holds operations up.
+        group, topic = f"{service.name}.operations", service.operations.topic
+        consumers.append(self._consumer(broker, group, decode_operations(service.name), None, (topic,)))
         return consumers
+
+    def _consumer(
+        self,
+        broker: KafkaBroker,
+        group: str,
+        decode: Decode,
+        dead_letter: WriteDeadLetter | None,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+    ) -> Consumer:
+        return Consumer(
+            broker,
+            self._processor,
+            group=group,
+            decode=decode,
+            dead_letter=dead_letter,
+            replayed=None if dead_letter is None else self._service.replayed,
+            stops=self._stops,
+            service=self._service.name,
+            poison_share=self._service.settings.poison_share,
+            instance=self._kafka.group_instance_id or None if pattern is None else None,
+            topics=topics,
+            pattern=pattern,
+        )
 
 
 def _paused_row(paused: UnreadablePartition) -> dict[str, Any]:

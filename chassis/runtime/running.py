@@ -13,6 +13,7 @@ import structlog
 
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.consumer.stops import Stops
 from chassis.database.dead_owners import run_freeing
 from chassis.database.pool import Database
 from chassis.database.presence import Presence
@@ -25,6 +26,7 @@ from chassis.limits import (
     STOP_GRACE_S,
 )
 from chassis.observability.health import Health
+from chassis.operations.performing import Performer, answers_of, rules_of
 from chassis.outbox.outbox import Outbox
 from chassis.processor.model import Input, Outcome
 from chassis.processor.processor import Processor
@@ -74,10 +76,20 @@ class _RunningService:
             self._presence,
             clock,
             source=f"/truce/{service.name}",
-            rules=service.rules,
-            produces=service.produces,
+            rules=(*service.rules, *rules_of(service.operations, service.name)),
+            produces={**service.produces, **answers_of(service.operations)},
         )
-        self._consumers = Consumers(service, self._processor, kafka)
+        self._stops = Stops(self._database)
+        self._consumers = Consumers(service, self._processor, self._stops, kafka)
+        self._performer = Performer(
+            service.operations,
+            self._database,
+            self._processor,
+            self._consumers,
+            self._stops,
+            kafka,
+            service.dead_letter,
+        )
         self._workers = [Worker(work, self._database, self._processor, self._presence) for work in service.work]
         self._timers = {
             f"timer-{timer.name}": TimerTask(timer, self._database, self._processor, self._outbox, clock)
@@ -122,13 +134,20 @@ class _RunningService:
     def _background(self) -> list[asyncio.Future[Any]]:
         service, settings = self._service, self._service.settings
         # The process ends with any of these: without them it cannot be relied on.
-        components = (self._admin.run(), self._presence.run(), self._outbox.run(), self._consumers.run())
+        components = (
+            self._admin.run(),
+            self._presence.run(),
+            self._outbox.run(),
+            self._stops.run(),
+            self._consumers.run(),
+        )
         kinds = [work.kind for work in service.work]
         side_tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "dead-owners": partial(run_freeing, self._database, self._presence),
             "retention": partial(run_retention, self._database, settings.inbox_kept_for, settings.work_kept_for),
             "unknown-work": partial(park_unknown_kinds, self._database, kinds),
             "waiting": self._waiting.run,
+            "operations": self._performer.run,
             **self._outbox.side_tasks(),
             **{name: timer.run for name, timer in self._timers.items()},
             **{name: partial(run, self._runtime) for name, run in service.background.items()},

@@ -1,9 +1,9 @@
 """The wiring table of intake: every message in and out."""
 
 from functools import partial
-from typing import get_args
+from typing import Final, get_args
 
-from chassis.service import ExternalTopics, Http, Rule, Service
+from chassis.service import ExternalTopics, Http, Operations, Rule, Service
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import (
@@ -14,6 +14,7 @@ from contracts.leads import (
     RewardSettlementRequested,
     WithdrawalRequested,
 )
+from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.partners import Partner
 from contracts.reservations import AnyReservation, ReservationRequestRefused
 from contracts.verdicts import LeadRejected
@@ -36,7 +37,9 @@ from services.intake.settings import Settings
 from services.intake.store.clients import ClientStore
 from services.intake.store.partners import PartnerStore
 
-NAME = "intake"
+NAME: Final = "intake"
+OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
+"""What persons may order."""
 
 
 def build(settings: Settings) -> Service:
@@ -51,6 +54,7 @@ def build(settings: Settings) -> Service:
         name=NAME,
         settings=settings,
         http=Http(http_app, host=settings.http_host, port=settings.http_port),
+        operations=OPERATIONS,
         external=(ExternalTopics(rf"^{topics.PORTAL_REQUESTS}\..+$", decoder.decode),),
         rules=(
             Rule(Submission, clients, submit_lead),

@@ -1,9 +1,9 @@
 """Commands of the notifier: `python -m services.notifier --help` lists them."""
 
-from chassis.commands import erasure, work
+from chassis.commands import erasure, operations, work
 from chassis.commands.cli import service_cli
 from services.notifier import operator
-from services.notifier.app import NAME, build
+from services.notifier.app import NAME, OPERATIONS, build
 from services.notifier.settings import Settings
 
 SEALED = erasure.Sealed("messages", "client", "client_key", "lead_id", ended="settled_at")
@@ -13,4 +13,5 @@ if __name__ == "__main__":
     operator.add_commands(app)
     work.add_commands(app, NAME, Settings)
     erasure.add_commands(app, NAME, Settings, SEALED)
+    operations.add_commands(app, NAME, OPERATIONS)
     app()

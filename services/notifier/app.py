@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any, Final
 
 from chassis.clock import Clock
-from chassis.service import Database, Rule, Service, Timer, Work
+from chassis.service import Database, Operations, Rule, Service, Timer, Work
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
+from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.partners import Partner
 from contracts.reservations import (
     ReservationClosed,
@@ -41,6 +42,8 @@ from services.notifier.timers import messages_due
 from services.notifier.work import SmsWork, message_of
 
 NAME: Final = "notifier"
+OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
+"""What persons may order."""
 BATCH: Final = 50
 """Work rows that one call of `SmsWork.perform` gets at most."""
 
@@ -89,6 +92,7 @@ def wire(settings: Settings, providers: Sequence[Provider]) -> Service:
         timers=(Timer("message-due", messages_due(settings.quiet_texts_per_second)),),
         http=make_reports(settings),
         background={"provider-check": pool.check_forever, "status-polling": StatusPolling(database, pool, sealer).run},
+        operations=OPERATIONS,
         dead_letter=letters.write,
         replayed=letters.replayed,
         on_stop=(pool.close, database.close),

@@ -1,8 +1,9 @@
-"""`python -m services.onec_gateway run|migrate|waiting|verify|exchanges|parked|retry|release|deals|retention|erase`."""
+"""`python -m services.onec_gateway run|migrate|waiting|verify|exchanges|parked|retry|release|…`: `--help` lists all."""
 
-from chassis.commands import erasure
+from chassis.commands import erasure, operations
 from chassis.commands.cli import service_cli
-from services.onec_gateway.app import build
+from services.onec_gateway.app import OPERATIONS, build
+from services.onec_gateway.assembly import NAME
 from services.onec_gateway.operator.commands import add_commands
 from services.onec_gateway.operator.waiting import leads_under_review
 from services.onec_gateway.settings import Settings
@@ -15,7 +16,8 @@ ENDED = """
 SEALED = erasure.Sealed("leads", "client", "client_key", "lead_id", ended=ENDED)
 
 if __name__ == "__main__":
-    app = service_cli("onec-gateway", Settings, build, waiting_sources=(leads_under_review,))
+    app = service_cli(NAME, Settings, build, waiting_sources=(leads_under_review,))
     add_commands(app)
     erasure.add_commands(app, "onec_gateway", Settings, SEALED)
+    operations.add_commands(app, NAME, OPERATIONS)
     app()

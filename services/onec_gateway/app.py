@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
-from chassis.service import Job, Perform, Rule, Service, Timer, Work
+from chassis.service import Job, Operations, Perform, Rule, Service, Timer, Work
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import LeadSubmitted
+from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.partners import Partner
 from contracts.reservations import (
     ReinstatementRequested,
@@ -35,6 +37,9 @@ from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
 from services.onec_gateway.store.partners import PartnerStore
 from services.onec_gateway.timers import overdue_checks
+
+OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
+"""What persons may order."""
 
 
 def wire(settings: Settings, onec: Infobase) -> Service:
@@ -104,6 +109,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
         },
         background=onec.background,
         readiness=onec.readiness,
+        operations=OPERATIONS,
         dead_letter=letters.write,
         replayed=letters.replayed,
         on_stop=(onec.close, partner_reader.close),

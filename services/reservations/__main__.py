@@ -1,8 +1,8 @@
 """`python -m services.reservations COMMAND`: run, migrate, waiting, retention, erase, and the operators' commands."""
 
-from chassis.commands import erasure
+from chassis.commands import erasure, operations
 from chassis.commands.cli import service_cli
-from services.reservations.app import NAME, build
+from services.reservations.app import NAME, OPERATIONS, build
 from services.reservations.operator import history, reports
 from services.reservations.settings import Settings
 
@@ -13,4 +13,5 @@ if __name__ == "__main__":
     history.add_commands(app)
     reports.add_commands(app)
     erasure.add_commands(app, NAME, Settings, SEALED)
+    operations.add_commands(app, NAME, OPERATIONS)
     app()

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from chassis.service import Rule, Service, Timer
+from chassis.service import Operations, Rule, Service, Timer
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
+from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
@@ -39,7 +40,9 @@ from services.reservations.settings import Settings
 from services.reservations.store.clients import ClientStore
 from services.reservations.timers import terms_reached, waits_over
 
-NAME = "reservations"
+NAME: Final = "reservations"
+OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
+"""What persons may order."""
 
 
 def build(settings: Settings) -> Service:
@@ -85,6 +88,7 @@ def build(settings: Settings) -> Service:
             )
         },
         timers=(Timer("term-reached", terms_reached), Timer("wait-over", waits_over)),
+        operations=OPERATIONS,
         dead_letter=letters.write,
         replayed=letters.replayed,
     )

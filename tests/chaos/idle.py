@@ -18,7 +18,10 @@ from deploy.local.system import LocalSystem
 from tests.chaos.records import partitions_of
 
 EVENT_TOPICS = (topics.LEADS, topics.VERDICTS, topics.RESERVATIONS, topics.MESSAGES)
-_ALL_TOPICS = (*EVENT_TOPICS, topics.PARTNERS, topics.DEAD_LETTERS, f"{topics.PORTAL_REQUESTS}.{PORTAL}")
+_ALL_TOPICS = (
+    *(*EVENT_TOPICS, topics.PARTNERS, topics.OPERATIONS, topics.DEAD_LETTERS),
+    f"{topics.PORTAL_REQUESTS}.{PORTAL}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ async def _lag(admin: AIOKafkaAdminClient, ends: Mapping[TopicPartition, int]) -
         for service in set(readers) & set(SERVICES):
             if topic == topics.PORTAL_REQUESTS:
                 topics_of_group[f"{service}.requests"].add(f"{topic}.{PORTAL}")
+            elif topic == topics.OPERATIONS:
+                topics_of_group[f"{service.replace('_', '-')}.operations"].add(topic)
             else:
                 topics_of_group[service.replace("_", "-")].add(topic)
     found = []

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chassis.migrations import upgrade
-from contracts.topics import DEAD_LETTERS, TOPICS
+from contracts.topics import DEAD_LETTERS, OPERATION_RESULTS, OPERATIONS, TOPICS
 from tests.chassis.harness import MIGRATIONS, PARTITIONS, Harness
 
 
@@ -30,9 +30,12 @@ async def sample(kafka_bootstrap: str, sample_database: str, tmp_path: Path) -> 
         compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
         topics = [NewTopic(name, PARTITIONS, 1) for name in (harness.requests_topic, harness.results_topic)]
         topics.append(NewTopic(harness.states_topic, PARTITIONS, 1, topic_configs=compacted))
-        letters = next(spec for spec in TOPICS if spec.name == DEAD_LETTERS)
-        if letters.name not in await admin.list_topics():
-            topics.append(NewTopic(letters.name, letters.partitions, 1, topic_configs=letters.config))
+        shared, existing = (DEAD_LETTERS, OPERATIONS, OPERATION_RESULTS), await admin.list_topics()
+        topics += [
+            NewTopic(spec.name, spec.partitions, 1, topic_configs=spec.config)
+            for spec in TOPICS
+            if spec.name in shared and spec.name not in existing
+        ]
         await admin.create_topics(topics)
         yield harness
     finally:

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 
-from chassis.commands import work
+from chassis.commands import operations, work
 from chassis.commands.cli import service_cli
 from chassis.database.pool import driver_url
 from chassis.decision import Cause, Decision, Event, Task
@@ -28,7 +28,10 @@ from chassis.service import (
     Done,
     Input,
     Job,
+    Operations,
     Park,
+    Performed,
+    Refused,
     Rows,
     Rule,
     Runtime,
@@ -42,6 +45,7 @@ from chassis.service import (
 from chassis.settings import ServiceSettings
 from contracts.base import Message
 from contracts.dead_letters import DeadLetterWriter
+from contracts.operations import Operation, OperationDone, OperationRefused, ResumeTopic, SkipRecord
 
 # Each test has its own topics and its own consumer group.
 SUFFIX = os.environ.get("SAMPLE_SUFFIX", "")
@@ -236,6 +240,25 @@ class TallyStore:
         return [Rows(TallyRow, changed)]
 
 
+class ForgetTally(Operation):
+    """An operation of the service's own: the tally of `name` is deleted."""
+
+    ce_type: ClassVar[str] = "forget-tally.v1"
+
+    name: str
+
+
+async def forget_tally(tx: Connection, order: ForgetTally) -> Performed | Refused:
+    """Delete a tally, and answer how much it was."""
+    if order.name == "broken":
+        raise ValueError("as the order demands")
+    found = await rows(tx, "DELETE FROM tallies WHERE name = $1 RETURNING count", order.name)
+    return Performed(str(found[0].count)) if found else Refused("no-tally")
+
+
+OPERATIONS = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused, handlers={ForgetTally: forget_tally})
+
+
 class ForeignSystem:
     """The foreign system: a table of calls. Each row is inserted when its call begins and completed when it ends."""
 
@@ -296,6 +319,7 @@ def build(settings: Settings) -> Service:
             Rule(Described, DescriptionStore(), describe, topic=STATES),
         ),
         produces={RESULTS: (Counted,)},
+        operations=OPERATIONS,
         work=(Work("call", foreign.perform, concurrency=8, backoff_s=(0.05, 0.2), read=read_arguments),),
         timers=(Timer("name-due", names_due),),
         background={"watch": watch},
@@ -307,4 +331,5 @@ def build(settings: Settings) -> Service:
 if __name__ == "__main__":
     app = service_cli("sample", Settings, build)
     work.add_commands(app, "sample", Settings)
+    operations.add_commands(app, f"sample{SUFFIX}", OPERATIONS)
     app()

@@ -1,4 +1,4 @@
-"""Dead letters: the operators' commands, parked queues and replays, and the poison guard."""
+"""Dead letters: the operators' commands, parked queues and replays."""
 
 import json
 from typing import Any
@@ -204,23 +204,6 @@ async def test_an_unreadable_record_is_shown_whole_and_its_discard_is_published(
 async def test_an_unknown_letter_and_a_replay_without_letters_are_refused(sample: Harness) -> None:
     assert "no open letter" in await dead_letters(sample, "show", "nothing", code=1)
     assert "--all" in await dead_letters(sample, "replay", code=1)
-
-
-async def test_reading_stops_and_readiness_fails_when_too_many_records_are_unreadable(sample: Harness) -> None:
-    await sample.start()
-    good = {"name": "a", "n": 0}
-    await sample.publish_raw([(b"a", headers_for({"name": "a", "n": n}), b"not json") for n in range(1, 200)])
-    await sample.publish(good)
-
-    await sample.wait_for_readiness(503)
-    assert "reading_halted" in (sample.folder / "0.log").read_text()
-    assert len(await open_letters(sample)) <= 50
-
-    # No record is lost: an instance that tolerates more dead letters continues where the other stopped.
-    sample.instances[-1].kill()
-    await sample.start(SAMPLE_POISON_SHARE="1")
-    assert [event["n"] for event in (await sample.results(1))["a"]] == [0]
-    assert len({letter["offset"] for letter in await sample.dead_letters(199)}) == 199
 
 
 def _resolves(record: Any, letter: str) -> bool:

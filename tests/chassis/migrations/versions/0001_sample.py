@@ -17,6 +17,7 @@ def upgrade() -> None:
     tables.create_v3()
     tables.create_v4()
     tables.create_v5()
+    tables.create_v6()
     op.execute("CREATE TABLE descriptions (name text PRIMARY KEY, text text NOT NULL)")
     op.execute("CREATE TABLE faults (name text PRIMARY KEY, fault text NOT NULL)")
     op.execute("CREATE TABLE tallies (name text PRIMARY KEY, count integer NOT NULL)")
@@ -27,7 +28,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(
-        "DROP TABLE calls, tallies, faults, descriptions, state_versions, refused_events, parked, work, outbox, inbox,"
-        " streams"
-    )
+    op.execute("DROP TABLE calls, tallies, faults, descriptions, state_versions, refused_events, parked, work, outbox")
+    op.execute("DROP TABLE inbox, streams")
+    tables.drop_v6()
