@@ -74,7 +74,13 @@ HEADERS: Final[dict[str, Schema]] = {
             "ce_sequence": {
                 "type": "string",
                 "pattern": "^[0-9]+$",
-                "description": "Numbers the events of one key and one producer from 1",
+                "description": "Numbers the events of one key and one producer from 1; a state with a lower number than"
+                " a state that was read before is older, and is ignored",
+            },
+            "replay": {
+                **_TEXT,
+                "description": "Only on replays and discards of dead letters, which have keys of their own: the name of"
+                " the one service that handles the record, and more. All other readers skip the record",
             },
         },
         ("ce_correlationid", "ce_causationid"),

@@ -103,7 +103,7 @@ async def test_after_compaction_a_new_group_finds_the_last_state_of_every_key(
         await wait_for_text(reader, name, "last")
 
 
-async def test_replays_and_discards_have_keys_of_their_own_on_the_partition_of_the_original(sample: Harness) -> None:
+async def test_replays_and_discards_have_own_keys_on_the_partition_of_the_original(sample: Harness) -> None:
     await sample.start(SAMPLE_BROKEN="yes")
     names = [f"name-{n}" for n in range(6)]
     await describe(sample, *(described(name, "text", 1, "fail-while-broken") for name in names))

@@ -89,7 +89,7 @@ def test_in_any_order_of_its_events_a_reservation_ends_as_it_ended(life: tuple[s
     assert last_written(late) == last_written(in_order)
 
 
-def test_an_extension_that_comes_after_the_withdrawal_leaves_the_client_free_in_1c_too() -> None:
+def test_late_extension_leaves_a_withdrawn_client_free_in_1c_too() -> None:
     first, extension, withdrawal = events_of(("opened", "extended", "withdrawn"))
 
     driver = played([first, withdrawal, extension])
@@ -98,7 +98,7 @@ def test_an_extension_that_comes_after_the_withdrawal_leaves_the_client_free_in_
     assert driver.tasks[-1].payload["state"] == "withdrawn"
 
 
-def test_a_reinstatement_that_comes_after_the_extension_still_moves_the_client_back_in_1c() -> None:
+def test_late_reinstatement_still_moves_the_client_back_in_1c() -> None:
     first, expiry, reinstatement, extension, _ = events_of(("opened", "expired", "reinstated", "extended", "expired"))
 
     driver = played([first, expiry, extension, reinstatement])
