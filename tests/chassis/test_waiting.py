@@ -54,7 +54,7 @@ async def publish_unreadable(sample: Harness, n: int = 0) -> None:
     await sample.publish_raw([(b"u", headers_for({"name": "unreadable", "n": n}), b"not json")])
 
 
-async def test_parked_clients_and_open_letters_are_counted_named_and_freed_by_the_commands_listed(
+async def test_parked_clients_and_letters_are_counted_and_freed_by_the_commands_listed(
     sample: Harness,
 ) -> None:
     broken = await sample.start(SAMPLE_BROKEN="yes")

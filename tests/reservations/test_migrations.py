@@ -106,3 +106,29 @@ async def test_downgrade_gives_the_former_names_back(former: str) -> None:
     migrate(former, "0003", down=True)
 
     assert await execute(former, rows) == before != upgraded
+
+
+async def test_a_client_parked_by_the_former_version_keeps_its_place_and_its_time(
+    database_factory: DatabaseFactory,
+) -> None:
+    url = database_factory()
+    migrate(url, "0004")
+    await execute(
+        url,
+        f"INSERT INTO streams (key, parked_at) VALUES ('{KEY}', '2026-09-01T09:00:00Z');"
+        f" INSERT INTO parked (key, token, record) VALUES ('{KEY}', '{REQUEST}', '{REQUEST}')",
+    )
+
+    migrate(url, "head")
+    connection = await asyncpg.connect(url)
+    upgraded = await connection.fetchrow("SELECT key, token, since, letter, reason FROM parked")
+    await connection.execute("INSERT INTO parked (token, record) VALUES (gen_random_uuid(), gen_random_uuid())")
+    await connection.close()
+    migrate(url, "0004", down=True)
+    connection = await asyncpg.connect(url)
+    downgraded = await connection.fetch("SELECT key, token FROM parked")
+    await connection.close()
+
+    assert upgraded is not None
+    assert tuple(upgraded) == (KEY, REQUEST, datetime(2026, 9, 1, 9, tzinfo=UTC), None, None)
+    assert [tuple(row) for row in downgraded] == [(KEY, REQUEST)]

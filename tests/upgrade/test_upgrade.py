@@ -246,6 +246,13 @@ async def test_a_parked_request_is_replayed_and_later_requests_of_its_client_fol
     assert len(texts) <= story.sms + 3, texts
 
 
+@pytest.mark.parametrize("service", [service for service in SERVICES if service in DATABASES])
+async def test_every_service_lists_what_waits_for_a_person(upgraded: Upgraded, service: str) -> None:
+    rows = await asyncio.to_thread(waiting, upgraded.system, service)
+
+    assert all(row["what"] and row["why"] and row["command"].startswith("python -m services.") for row in rows)
+
+
 async def test_a_waiting_sms_is_sent_once(upgraded: Upgraded, harness: SystemHarness) -> None:
     story = upgraded.story("waiting")
     assert story.sms == 0
