@@ -41,12 +41,14 @@ async def until_health(sample: Harness, text: str, instance: int = -1) -> str:
 
 
 async def until_healthy(sample: Harness, instance: int = -1) -> None:
-    """Wait until the health of an instance has nothing to say."""
+    """Wait until an instance is ready, and its health has nothing to say of reading. Open letters keep it degraded."""
 
     async def look() -> bool | None:
-        return True if (await readiness(sample, instance)).json() == {"status": "ok"} else None
+        answer = await readiness(sample, instance)
+        reasons = answer.json().get("reasons", {})
+        return True if answer.status_code == 200 and "reading" not in reasons else None
 
-    await until(look, "health is ok")
+    await until(look, "everything is read")
 
 
 async def publish_bad(sample: Harness, numbers: range, partition: int | None = None) -> None:

@@ -113,7 +113,7 @@ async def test_a_record_of_a_batch_that_fails_again_and_again_is_skipped(sample:
     await sample.start()
     await sample.query("ALTER TABLE tallies RENAME TO hidden")
     await publish_to(sample, 2, "a", range(3))
-    await sample.wait_for_log(0, "batch_retried")
+    await sample.wait_for_log(0, "reading_stopped")
 
     assert (await order(sample, "skip", sample.requests_topic, "2", "1"))["outcome"] == "done"
     await sample.query("ALTER TABLE hidden RENAME TO tallies")
