@@ -71,6 +71,19 @@ async def test_a_record_that_is_skipped_is_passed_over_whatever_crashed_in_betwe
     await until_healthy(sample)
 
 
+async def test_of_a_batch_that_cannot_be_decoded_each_record_is_skipped_by_itself(sample: Harness) -> None:
+    await publish_undecodable(sample, 1, records=2)
+    await publish_to(sample, 1, "one", range(1))
+    await sample.start()
+
+    for offset in ("0", "1"):
+        await until_health(sample, f"cannot be read at offset {offset}")
+        await order(sample, "skip", sample.requests_topic, "1", offset)
+
+    assert [event["n"] for event in (await sample.results(1))["one"]] == [0]
+    await letters_at(sample, (1, 0), (1, 1))
+
+
 async def test_undecodable_records_of_every_instance_are_skipped(sample: Harness) -> None:
     await sample.start(KAFKA_GROUP_INSTANCE_ID="one")
     await sample.start(KAFKA_GROUP_INSTANCE_ID="two")

@@ -22,10 +22,12 @@ CRC_AT = 17
 CHECKED_FROM = 21
 
 
-def undecodable_batch(producer: AIOKafkaProducer) -> Any:
-    """A batch of one record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
+def undecodable_batch(producer: AIOKafkaProducer, records: int = 1) -> Any:
+    """A batch whose first record has a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
     batch = producer.create_batch()
     batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
+    for _ in range(records - 1):
+        batch.append(timestamp=None, key=b"behind", value=b"{}", headers=[])
     buffer = batch._build()
     at = buffer.index(b"zz")
     buffer[at : at + 2] = b"\xff\xff"
@@ -51,12 +53,13 @@ async def publish_to(sample: Harness, partition: int, name: str, numbers: range)
         await producer.stop()
 
 
-async def publish_undecodable(sample: Harness, partition: int) -> None:
-    """Publish a record that cannot be decoded."""
+async def publish_undecodable(sample: Harness, partition: int, records: int = 1) -> None:
+    """Publish a batch that cannot be decoded."""
     producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap)
     await producer.start()
     try:
-        await (await producer.send_batch(undecodable_batch(producer), sample.requests_topic, partition=partition))
+        batch = undecodable_batch(producer, records)
+        await (await producer.send_batch(batch, sample.requests_topic, partition=partition))
     finally:
         await producer.stop()
 
