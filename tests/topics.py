@@ -75,10 +75,12 @@ async def published(
         await consumer.stop()
 
 
-def undecodable_batch(producer: AIOKafkaProducer) -> Any:
-    """A batch of one record with a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
+def undecodable_batch(producer: AIOKafkaProducer, records: int = 1) -> Any:
+    """A batch whose first record has a header name that is not UTF-8. Kafka accepts it, aiokafka cannot decode it."""
     batch = producer.create_batch()
     batch.append(timestamp=None, key=b"bad", value=b"{}", headers=[("zz", b"1")])
+    for _ in range(records - 1):
+        batch.append(timestamp=None, key=b"behind", value=b"{}", headers=[])
     buffer = batch._build()
     at = buffer.index(b"zz")
     buffer[at : at + 2] = b"\xff\xff"
@@ -86,12 +88,12 @@ def undecodable_batch(producer: AIOKafkaProducer) -> Any:
     return batch
 
 
-async def publish_undecodable(bootstrap: str, topic: str, partition: int) -> None:
-    """Publish a record that cannot be decoded."""
+async def publish_undecodable(bootstrap: str, topic: str, partition: int, records: int = 1) -> None:
+    """Publish a batch that cannot be decoded."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
     try:
-        await (await producer.send_batch(undecodable_batch(producer), topic, partition=partition))
+        await (await producer.send_batch(undecodable_batch(producer, records), topic, partition=partition))
     finally:
         await producer.stop()
 

@@ -142,6 +142,7 @@ class Performer:
             Cause(where, where),
             inbox_id("", where),
             dead_letter=lambda code, token: self._dead_letter(record, code, token),
+            place=where,
         )
 
     async def _answer(
