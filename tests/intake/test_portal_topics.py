@@ -64,9 +64,11 @@ async def write_leads(portal: Portal, numbers: Iterable[int], partitions: Iterab
         await producer.stop()
 
 
-def write(portal: Portal, *values: bytes, more: Sequence[tuple[str, bytes]] = (), **options: Any) -> list[Any]:
-    """Write records with confluent-kafka and these `options`, to partition 0. Returns the error of each, or None."""
-    producer = Producer({"bootstrap.servers": portal.bootstrap, "message.max.bytes": 100_000_000, **options})
+def write(portal: Portal, *values: bytes, codec: str = "none", more: Sequence[tuple[str, bytes]] = ()) -> list[Any]:
+    """Write records to partition 0, each compressed by `codec`. Returns the error of each, or None."""
+    producer = Producer(
+        {"bootstrap.servers": portal.bootstrap, "message.max.bytes": 100_000_000, "compression.type": codec}
+    )
     errors: list[Any] = []
     for value in values:
         producer.produce(
@@ -135,7 +137,7 @@ async def test_leads_of_every_codec_are_read_on_a_topic_of_an_earlier_version(po
     await portal.register()
     await as_provisioned_before(portal)
 
-    assert write(portal, *(lead(portal, n) for n in range(5)), **{"compression.type": codec}) == [None] * 5
+    assert write(portal, *(lead(portal, n) for n in range(5)), codec=codec) == [None] * 5
 
     assert await leads(portal, 5) == 5
 
@@ -148,7 +150,7 @@ async def test_a_bomb_on_a_topic_of_an_earlier_version_stops_no_other_lead(porta
     await portal.register()
     await as_provisioned_before(portal)
 
-    errors = write(portal, b"a" * unpacked, lead(portal, 1), **{"compression.type": "gzip"})
+    errors = write(portal, b"a" * unpacked, lead(portal, 1), codec="gzip")
 
     assert errors == [None, None]
     assert await leads(portal, 1) == 1
@@ -161,7 +163,7 @@ async def test_a_bomb_on_a_topic_of_an_earlier_version_stops_no_other_lead(porta
 async def test_kafka_refuses_a_bomb_on_a_portals_topic_and_takes_a_small_lead(portal: Portal, codec: str) -> None:
     await portal.register()
 
-    refused, taken = write(portal, BOMB, lead(portal, 1), **{"compression.type": codec})
+    refused, taken = write(portal, BOMB, lead(portal, 1), codec=codec)
 
     assert (refused.code(), taken) == (KafkaError.MSG_SIZE_TOO_LARGE, None)
     assert await leads(portal, 1) == 1
@@ -169,11 +171,11 @@ async def test_kafka_refuses_a_bomb_on_a_portals_topic_and_takes_a_small_lead(po
 
 async def test_kafka_refuses_a_bomb_once_a_topic_of_an_earlier_version_was_provisioned_again(portal: Portal) -> None:
     await as_provisioned_before(portal)
-    assert write(portal, BOMB, **{"compression.type": "gzip"}) == [None]
+    assert write(portal, BOMB, codec="gzip") == [None]
 
     await provision(kafka_settings(portal.bootstrap), [portal_requests(portal.name)])
 
-    (refused,) = write(portal, BOMB, **{"compression.type": "gzip"})
+    (refused,) = write(portal, BOMB, codec="gzip")
     assert refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
