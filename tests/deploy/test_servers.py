@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from confluent_kafka import Producer
 
-from contracts.topics import TOPICS, TopicSpec
+from contracts.topics import TOPICS, TopicSpec, portal_requests
 from deploy import topics
 from deploy.local.errors import LocalError
 from deploy.local.kafka import Kafka
@@ -98,6 +99,27 @@ def test_kafka_keeps_its_data_over_a_restart_in_a_folder_of_any_name(infra_folde
     assert (made.created, made.existing) == (("one", "two"), ())
     assert (found.created, found.existing, found.differences) == ((), ("one", "two"), ())
     assert kafka.pid is None
+
+
+@pytest.mark.long  # it packs and unpacks hundreds of megabytes
+def test_a_portals_batch_that_unpacks_to_more_than_the_heap_fails_alone(infra_folder: Path) -> None:
+    kafka = Kafka(infra_folder / "small", heap="256m").start()
+    topic = portal_requests("bomber")
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "message.max.bytes": 900_000_000, "compression.type": "zstd"}
+    )
+    errors: list[object] = []
+    try:
+        run(topics.provision(kafka_settings(kafka.bootstrap), [topic]))
+
+        for value in (b"a" * 500_000_000, b"small"):
+            producer.produce(topic.name, value, on_delivery=lambda error, _: errors.append(error))
+            producer.flush(60)
+
+        assert [error is None for error in errors] == [False, True]
+        assert kafka.pid is not None
+    finally:
+        kafka.kill()
 
 
 async def _make(bootstrap: str, name: str, **config: str) -> None:

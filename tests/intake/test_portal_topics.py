@@ -64,8 +64,8 @@ async def write_leads(portal: Portal, numbers: Iterable[int], partitions: Iterab
         await producer.stop()
 
 
-def write(portal: Portal, *values: bytes, more: Sequence[tuple[str, bytes]] = (), codec: str = "none") -> list[Any]:
-    """Write records, compressed with `codec`, to partition 0. Returns the error of each, or None."""
+def write(portal: Portal, *values: bytes, codec: str = "none", more: Sequence[tuple[str, bytes]] = ()) -> list[Any]:
+    """Write records to partition 0, each compressed by `codec`. Returns the error of each, or None."""
     producer = Producer(
         {"bootstrap.servers": portal.bootstrap, "message.max.bytes": 100_000_000, "compression.type": codec}
     )
