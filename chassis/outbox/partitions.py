@@ -66,9 +66,6 @@ class PartitionQueue:
         """Whether a batch can be sent now, by `producer`."""
         return bool(self.waiting) and self.future is None and now >= self.not_before and self.avoid is not producer
 
-    def is_empty(self) -> bool:
-        return not self.waiting and self.future is None
-
     def finish_batch(self) -> list[Queued]:
         """The events of the batch, which is not on its way any more."""
         batch, self.batch, self.future, self.producer = self.batch, [], None, None
@@ -88,13 +85,16 @@ class PartitionQueue:
 
 
 class PartitionQueues:
-    """The queues of all partitions that events of this process went to."""
+    """The queues of the partitions that have events."""
 
     def __init__(self) -> None:
         self._queues: dict[tuple[str, int], PartitionQueue] = {}
 
     def __iter__(self) -> Iterator[PartitionQueue]:
         return iter(self._queues.values())
+
+    def __len__(self) -> int:
+        return len(self._queues)
 
     @property
     def events(self) -> int:
@@ -125,6 +125,10 @@ class PartitionQueues:
             if queue is None:
                 queue = queues[where] = PartitionQueue(*where)
             queue.waiting.append(item)
+
+    def drop_empty(self) -> None:
+        """Forget the queues that have no events any more."""
+        self._queues = {where: queue for where, queue in self._queues.items() if queue.waiting or queue.batch}
 
     def sort_unknown(self, partitions: Callable[[str], int | None]) -> None:
         """Move the events of topics that are known by now to the queues of their partitions."""

@@ -53,6 +53,7 @@ class Publisher:
         self._silent_since: float | None = None
         """Monotonic time since which no broker has responded, or None."""
         self._suspended = False
+        self._reported: set[str] = set()
 
     @property
     def events(self) -> int:
@@ -84,9 +85,6 @@ class Publisher:
     def forget(self) -> None:
         """The identity that owned the events has ended: publish none of them."""
         self._queue.clear()
-        for one in self._partitions:
-            if one.reported:
-                metrics.UNWRITABLE_PARTITIONS.labels(one.topic).dec()
         self._partitions.clear()
         self._refusals.clear()
         self._sender.abandon()
@@ -114,7 +112,7 @@ class Publisher:
             self._collect()
             while await self._round():
                 pass
-            if not self._queue and all(one.is_empty() or one.troubled_since is not None for one in self._partitions):
+            if not self._queue and all(one.troubled_since is not None for one in self._partitions):
                 self._idle.set()
             self._set_timer()
 
@@ -123,7 +121,7 @@ class Publisher:
     async def _round(self) -> bool:
         """Publish one round. Returns whether a batch was sent."""
         identity = self._presence.publisher_id
-        if not self._queue and all(one.is_empty() for one in self._partitions):
+        if not self._queue and not self._partitions:
             return False
         # After a freeze others may have published these events, and later events of the same keys.
         if identity is None or not self._may_send(identity):
@@ -138,10 +136,10 @@ class Publisher:
             return False
         futures = [await self._sender.send(one) for one in ready]
         self._on_way.extend(ready)
-        _, late = await asyncio.wait(futures, timeout=ROUND_PATIENCE_S)
+        all_settled = await _settled(futures, ROUND_PATIENCE_S)
         self._collect()
-        if late and self._presence.publisher_id == identity:
-            self._note_late([one for one in ready if one.future in late], identity)
+        if not all_settled and self._presence.publisher_id == identity:
+            self._note_late([one for one in ready if one.future is not None], identity)
         return True
 
     async def _connect(self, identity: int) -> bool:
@@ -211,6 +209,7 @@ class Publisher:
                 self._settle(one)
             else:
                 self._on_way.append(one)
+        self._partitions.drop_empty()
 
     def _settle(self, queue: PartitionQueue) -> None:
         error = self._sender.settle(queue)
@@ -257,7 +256,6 @@ class Publisher:
         if queue.reported and queue.troubled_since is not None:
             seconds = round(time.monotonic() - queue.troubled_since)
             log.warning("partition_writable", topic=queue.topic, partition=queue.partition, after_s=seconds)
-            metrics.UNWRITABLE_PARTITIONS.labels(queue.topic).dec()
             queue.reported = False
         queue.note_success()
 
@@ -268,8 +266,7 @@ class Publisher:
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
             now = time.monotonic()
-            for topic, partition, seconds in self._report_unwritable():
-                log.error("partition_unwritable", topic=topic, partition=partition, since_s=round(seconds))
+            self._report_unwritable()
             for one in [one for one in self._on_way if now - one.sent_at > ACKNOWLEDGEMENT_TIMEOUT_S]:
                 self._sender.end_late(one.producer)
             if self._connect_failures or any(one.troubled_since is not None for one in self._partitions):
@@ -288,15 +285,21 @@ class Publisher:
                     self._presence.resume_publishing()
                     log.warning("kafka_reachable")
 
-    def _report_unwritable(self) -> list[tuple[str, int, float]]:
-        found = []
+    def _report_unwritable(self) -> None:
+        now = time.monotonic()
+        counts = dict.fromkeys(self._reported, 0)
         for one in self._partitions:
             since = one.troubled_since
-            if since is not None and not one.reported and time.monotonic() - since > UNWRITABLE_AFTER_S:
-                one.reported = True
-                metrics.UNWRITABLE_PARTITIONS.labels(one.topic).inc()
-                found.append((one.topic, one.partition, time.monotonic() - since))
-        return found
+            if since is not None and now - since > UNWRITABLE_AFTER_S:
+                counts[one.topic] = counts.get(one.topic, 0) + 1
+                if not one.reported:
+                    one.reported = True
+                    log.error(
+                        "partition_unwritable", topic=one.topic, partition=one.partition, since_s=round(now - since)
+                    )
+        for topic, count in counts.items():
+            metrics.UNWRITABLE_PARTITIONS.labels(topic).set(count)
+        self._reported = {topic for topic, count in counts.items() if count}
 
     def _let_go(self) -> None:
         """Let other processes publish what this process holds. It takes no events until it reaches Kafka again."""
@@ -307,3 +310,28 @@ class Publisher:
             self._connect_failures = 0
             self._presence.suspend_publishing()
             self._silent_since = since
+
+
+async def _settled(futures: Sequence[asyncio.Future[Any]], timeout_s: float) -> bool:
+    """Wait until all futures are done, for at most `timeout_s`. Leaner than `asyncio.wait`: every event pays for it."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[bool] = loop.create_future()
+    left = len(futures)
+
+    def finish(result: bool) -> None:
+        if not waiter.done():
+            waiter.set_result(result)
+
+    def count(_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            finish(True)
+
+    timer = loop.call_later(timeout_s, finish, False)
+    for future in futures:
+        future.add_done_callback(count)
+    try:
+        return await waiter
+    finally:
+        timer.cancel()

@@ -108,3 +108,30 @@ async def test_a_locked_table_costs_no_process_its_identity(sample_database: str
         await insert_claimed(connection, "dead", 7)
         await wait_until_freed(connection, "dead")
     await connection.close()
+
+
+async def test_a_process_that_suspends_publishing_frees_its_events_and_keeps_its_work(sample_database: str) -> None:
+    connection = await asyncpg.connect(sample_database)
+    async with running(sample_database, "one") as one:
+        owner = await identity(one)
+        await insert_claimed(connection, "kept", owner)
+        await connection.execute(
+            "INSERT INTO outbox (event_id, owner, topic, key, headers, value)"
+            " VALUES (gen_random_uuid(), $1, 't', 'k', '[]', '')",
+            one.publisher_id,
+        )
+
+        one.suspend_publishing()
+
+        async def freed() -> bool | None:
+            return await connection.fetchval("SELECT true FROM outbox WHERE owner IS NULL") or None
+
+        async def resumed() -> bool | None:
+            return True if one.publisher_id is not None else None
+
+        assert one.publisher_id is None
+        await until(freed, "the event is freed")
+        assert await connection.fetchval("SELECT owner FROM work") == owner == one.id
+        one.resume_publishing()
+        await until(resumed, "the process has a publisher's identity again")
+    await connection.close()
