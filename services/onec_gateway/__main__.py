@@ -1,4 +1,4 @@
-"""`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals|retention|erase`."""
+"""`python -m services.onec_gateway run|migrate|verify|exchanges|parked|retry|release|deals|collisions|…`."""
 
 from chassis.commands import erasure
 from chassis.commands.cli import service_cli
