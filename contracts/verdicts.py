@@ -4,12 +4,21 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
 from contracts.base import Amount, ClientMessage, Currency, RejectionReason, Sealed, Time
 
-CollisionKind = Literal["later", "backdated", "redated", "entered-again", "within-skew"]
+CollisionKind = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9-]+$",
+        description=(
+            "The order of the lead and the enquiry. Readers must accept values that they do not know. So far: `later`,"
+            " `backdated`, `redated`, `entered-again`, `reassigned`, `deleted-before`, `within-skew`"
+        ),
+    ),
+]
 
 
 class LeadConfirmed(ClientMessage):
@@ -105,12 +114,33 @@ class DealCancelled(_Deal):
     cancelled_at: Time
 
 
+class CollisionEvidence(BaseModel):
+    """What the gateway can show about the order of a lead and an enquiry. Times are by the gateway's clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    first: Annotated[Literal["lead", "enquiry", "unclear"], Field(description="which of the two was there first")]
+    clock: Annotated[
+        Literal["truce", "1c"],
+        Field(description="by whose clock: `truce`, the gateway's own reads of 1C; `1c`, the date in 1C alone"),
+    ]
+    date_changed: Annotated[bool, Field(description="the date of the enquiry was changed; it was `was_dated` before")]
+    in_1c_at: Annotated[
+        Time | None, Field(description="when the gateway first read the enquiry from 1C, also as another client's")
+    ] = None
+    alive_at: Annotated[
+        Time | None, Field(description="when the gateway last read a deleted enquiry before its deletion")
+    ] = None
+
+
 class CollisionDetected(ClientMessage):
-    """The sales office has an enquiry of a client whom a partner submitted. `kind` is the order of the two.
+    """The sales office has, or had, an enquiry of a client whom a partner submitted.
 
     `later`: the enquiry was entered and dated after the lead. `backdated`: it is dated before the lead, but 1C did not
     have it at `not_there_at`. `redated`: its date was `was_dated` before. `entered-again`: a similar enquiry was
-    deleted before. `within-skew`: the difference is within the error of the clocks, and a person decides.
+    deleted before. `reassigned`: it is older than the lead, and became this client's only later: a phone was added to
+    its card, or it got another card. `deleted-before`: it was deleted shortly before the lead was checked, and the lead
+    was confirmed. `within-skew`: the difference is within the error of the clocks, and a person decides.
     """
 
     ce_type: ClassVar[str] = "collision-detected.v1"
@@ -123,8 +153,10 @@ class CollisionDetected(ClientMessage):
     received_at: Annotated[Time, Field(description="when intake received the lead, by our clock")]
     confirmed_at: Time | None = None
     reserved_through: date | None = None
-    first_seen_at: Annotated[Time, Field(description="when the gateway first read the enquiry from 1C")]
+    first_seen_at: Annotated[Time, Field(description="when the gateway first read the enquiry as this client's")]
     not_there_at: Annotated[
-        Time | None, Field(description="when the gateway last read 1C and the enquiry was not there")
+        Time | None, Field(description="when the gateway last read 1C and the client did not have the enquiry")
     ] = None
     was_dated: Time | None = None
+    collision_id: Annotated[UUID | None, Field(description="the collision, as `collisions` lists it")] = None
+    evidence: CollisionEvidence | None = None

@@ -31,7 +31,7 @@ from contracts.verdicts import (
 )
 from services.onec_gateway import assembly
 from services.onec_gateway.assembly import NAME, Infobase
-from services.onec_gateway.domain import arbiter, inputs, reservation_events, sales, tasks
+from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, sales, tasks
 from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
@@ -46,8 +46,8 @@ def wire(settings: Settings, onec: Infobase) -> Service:
     """The wiring table of the service on this infobase."""
     clients, partners = ClientStore(), PartnerStore()
     letters = DeadLetterWriter(NAME, settings.dead_letters_public_key)
-    partner_reader = assembly.partner_reader(settings)
-    perform = assembly.work_on(settings, onec, partner_reader)
+    database = assembly.work_database(settings)
+    perform = assembly.work_on(settings, onec, database)
     phone_key = assembly.unsealer(settings).phone_key
     policy = assembly.policy_of(settings)
 
@@ -85,6 +85,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(inputs.SaleSeen, sales.sale_seen),
             rule(inputs.Ruled, arbiter.ruled),
             Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
+            Rule(inputs.CollisionAcknowledged, clients, evidence.collision_acknowledged),
         ),
         work=(
             work(tasks.CHECK, perform.check),
@@ -112,7 +113,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
         operations=OPERATIONS,
         dead_letter=letters.write,
         replayed=letters.replayed,
-        on_stop=(onec.close, partner_reader.close),
+        on_stop=(onec.close, database.close),
     )
 
 

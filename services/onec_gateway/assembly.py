@@ -11,10 +11,11 @@ import isodate
 from chassis.clock import Clock
 from chassis.service import Database, Runtime
 from contracts.sealing import Sealer
-from services.onec_gateway.domain.inputs import Watermark
 from services.onec_gateway.domain.model import Policy
+from services.onec_gateway.domain.series import Places
 from services.onec_gateway.exchanges import ExchangeJournal
 from services.onec_gateway.onec import mapping
+from services.onec_gateway.onec.changes import Changes
 from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.gate import Gate
 from services.onec_gateway.onec.journals import Journals
@@ -24,6 +25,7 @@ from services.onec_gateway.onec.throttle import Throttle
 from services.onec_gateway.onec.verify import Verification
 from services.onec_gateway.retries import RetryPolicy
 from services.onec_gateway.settings import Settings
+from services.onec_gateway.store.mirror import Mirror
 from services.onec_gateway.store.partners import PartnerReader
 from services.onec_gateway.unsealing import Unsealer
 from services.onec_gateway.watching import Watch
@@ -38,7 +40,7 @@ class Infobase:
     """One 1C infobase: what the service reads and writes there, and the background tasks that this needs.
 
     `batch`: how many clients one request reads, and how many rows fail together. `readiness`: checks by name, each
-    returns the reason why the service is not ready, or None. `watermark`: how far the watch has read enquiries.
+    returns the reason why the service is not ready, or None. `places`: how far the watch has read enquiries.
     """
 
     search: Search
@@ -47,7 +49,7 @@ class Infobase:
     batch: int = AT_ONCE
     background: Mapping[str, Callable[[Runtime], Awaitable[None]]] = field(default_factory=dict)
     readiness: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
-    watermark: Callable[[], Watermark | None] = lambda: None
+    places: Callable[[], Places] = lambda: Places(ZoneInfo("UTC"))
 
 
 def infobase(settings: Settings) -> Infobase:
@@ -66,7 +68,9 @@ def infobase(settings: Settings) -> Infobase:
     verification = Verification(onec, names, gate)
     watch = Watch(
         search,
+        Changes(onec, search, names, zone),
         unsealer(settings),
+        zone,
         every_s=settings.watch_every.total_seconds(),
         reread_s=settings.reread_every.total_seconds(),
         sales=names.deals is not None,
@@ -88,7 +92,7 @@ def infobase(settings: Settings) -> Infobase:
             "onec-watch": watch.run,
         },
         readiness={"mapping": verification.why_not_ready},
-        watermark=lambda: watch.watermark,
+        places=lambda: watch.places,
     )
 
 
@@ -112,22 +116,23 @@ def unsealer(settings: Settings) -> Unsealer:
     return Unsealer(sealer, bytes.fromhex(settings.client_key_secret.get_secret_value()))
 
 
-def partner_reader(settings: Settings) -> PartnerReader:
-    """A reader of partners with database connections of its own: calls to 1C run outside transactions."""
-    return PartnerReader(Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2))
+def work_database(settings: Settings) -> Database:
+    """Database connections for the calls to 1C, which run outside transactions."""
+    return Database(settings.database_url.get_secret_value(), name=NAME, pool_size=2)
 
 
-def work_on(settings: Settings, onec: Infobase, partners: PartnerReader) -> OneCWork:
+def work_on(settings: Settings, onec: Infobase, database: Database) -> OneCWork:
     """The calls to 1C that work rows request."""
     return OneCWork(
         onec.search,
         onec.journals,
-        partners,
+        PartnerReader(database),
         unsealer(settings),
         RetryPolicy(settings.longest_call.total_seconds(), settings.probe_every.total_seconds()),
         Clock(),
         at_once=AT_ONCE,
-        watermark=onec.watermark,
+        mirror=Mirror(database, ZoneInfo(settings.time_zone)),
+        places=onec.places,
     )
 
 

@@ -49,7 +49,8 @@ class Settings(ServiceSettings):
     `clock_skew`: a person decides a lead if an enquiry is dated within this time of the lead's receipt; it may be zero.
     `enquiry_age`: an enquiry older than this blocks no lead (`P12M`); without it every enquiry does.
     `check_delayed_after`: a lead under review for this long is published as delayed.
-    `watch_every`: the interval at which new enquiries and sales are read; `reread_every`: known ones, for changes.
+    `watch_every`: the interval at which new enquiries and sales are read, and the next portion of all cards and
+    enquiries; `reread_every`: of sales that are linked to leads, for cancellations.
     `exchanges_kept_for`: rows of the journal of exchanges are kept for this long. `mapping_file`: the names of 1C's
     sets and fields; without it the built-in mapping is used. `sealing_keys`: a JWK set that opens sealed clients.
     `client_key_secret`: the secret of client keys, in hexadecimal, the same as intake's.

@@ -10,6 +10,7 @@ from chassis.service import Job, Retry
 from contracts.partners import Partner
 from contracts.person import Person, client_key
 from contracts.sealing import Sealer, Unsealable
+from services.onec_gateway.onec.phones import last_digits
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,10 @@ class Unsealer:
         """The client key of an E.164 phone."""
         return client_key(self._key_secret, phone)
 
+    def keys_of(self, phone: str) -> tuple[str, str]:
+        """The keys under which a card may have an E.164 phone: of the whole number, and of its last digits."""
+        return self.key_of(phone), self.key_of(last_digits(phone))
+
     def phone_key(self, partner: Partner) -> str | None:
         """The client key of a partner's phone; None if the gateway has no key that opens the partner."""
         person = self._open_partner(partner)
@@ -48,6 +53,10 @@ class Unsealer:
             log.error("client_key_mismatch", lead_id=lead_of(job), message="Проверьте ONEC_CLIENT_KEY_SECRET")
             return Retry("client-key-mismatch", no_effect=True, after_s=WRONG_KEYS_PAUSE_S)
         return client
+
+    def phone_of(self, client: str, lead_id: str) -> str:
+        """The phone (E.164) of a client that is sealed for a lead. Raises Unsealable."""
+        return self._sealer.open(client, lead_id).phone
 
     def partner(self, job: Job, partners: Mapping[str, Partner]) -> Person | Retry:
         """The partner of a work row, or a Retry if it is not among `partners` or the gateway's keys are wrong."""

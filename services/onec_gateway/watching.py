@@ -1,68 +1,106 @@
 """The watch of 1C: new and changed enquiries of held clients, sales, and the phones of the builder's staff.
 
-1C sends no notifications, so it is read at an interval. 1C assigns document numbers in the order of entry, whatever
-date a document gets, so a backdated document is found by its number. The last few numbers are read again each time,
-because a transaction may be committed after one that began later. Numbering begins again with a new year or another
-prefix, so documents dated since shortly before the last read are read too.
+1C sends no notifications, so it is read at an interval. Each time the new documents of each series of numbers are read,
+and those dated lately. That is prompt, but misses what people do to older documents and to cards. So all cards and all
+enquiries are read as well, slowly: at most LOOK_REQUESTS portions of each at an interval, from the beginning again
+after the end. What was read is kept in the mirror, and what differs there from the clients' facts is decided.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from chassis.decision import Cause
 from chassis.service import Input, Runtime, is_transient
-from services.onec_gateway.domain.evidence import is_later_number
-from services.onec_gateway.domain.inputs import EnquirySeen, SaleSeen, Watermark
+from contracts.sealing import Unsealable
+from services.onec_gateway.domain.inputs import SaleSeen
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.series import Places, SeenEnquiry, Series, highest
+from services.onec_gateway.onec import phones
+from services.onec_gateway.onec.changes import Changes
 from services.onec_gateway.onec.errors import OneCError
 from services.onec_gateway.onec.exchange import Call
-from services.onec_gateway.onec.search import FoundDeal, Search, SeenEnquiry
-from services.onec_gateway.store.sightings import SightingStore
+from services.onec_gateway.onec.search import FoundDeal, Search
+from services.onec_gateway.store.mirror import CARDS, ENQUIRIES, SALES, Mirror
+from services.onec_gateway.store.sales import SaleStore
 from services.onec_gateway.unsealing import Unsealer
 
 log = structlog.get_logger(__name__)
 
-OVERLAP: Final = 50
 STAFF_EVERY_S: Final = 600.0
 LOOK_BACK: Final = timedelta(days=1)
-PAGE: Final = 500
-_ENQUIRIES: Final = "enquiries"
-_SALES: Final = "sales"
+LOOK_REQUESTS: Final = 2
+TAILS_AT_ONCE: Final = 1000
+UNSEEN_AT_ONCE: Final = 200
+_FAILED: Final = object()
+
+
+@dataclass(slots=True)
+class Look:
+    """A complete read of the cards or of the enquiries, by portions, over several intervals.
+
+    `after`: the last reference that was read. `refs` and `highest`: the enquiries that were found, and the highest
+    position in each series.
+    """
+
+    began: datetime
+    after: str = ""
+    refs: list[str] = field(default_factory=list)
+    highest: dict[Series, int] = field(default_factory=dict)
+
+    def note(self, found: Iterable[SeenEnquiry], zone: ZoneInfo) -> None:
+        """Take note of the positions of enquiries that were found meanwhile."""
+        for series, position in highest(((seen.number, seen.date) for seen in found), zone).items():
+            self.highest[series] = max(self.highest.get(series, 0), position)
 
 
 class Watch:
-    """Reads 1C at an interval of `every_s` seconds, and known documents at one of `reread_s`.
+    """Reads 1C at an interval of `every_s` seconds, and linked sales at one of `reread_s`.
 
-    `sales`, `staff`: whether the mapping names the sets of sales and of the staff's phones. `watermark` is how far
-    enquiries were read; None before the first read.
+    `sales`, `staff`: whether the mapping names the sets of sales and of the staff's phones. `places`: how far the
+    enquiries of each series were read. `zone` is the zone of 1C's dates.
     """
 
     def __init__(
-        self, search: Search, unsealer: Unsealer, *, every_s: float, reread_s: float, sales: bool, staff: bool
+        self,
+        search: Search,
+        changes: Changes,
+        unsealer: Unsealer,
+        zone: ZoneInfo,
+        *,
+        every_s: float,
+        reread_s: float,
+        sales: bool,
+        staff: bool,
     ) -> None:
         self._search = search
+        self._changes = changes
         self._unsealer = unsealer
+        self._zone = zone
         self._every_s = every_s
         self._reread_s = reread_s
         self._sales = sales
         self._staff = staff
-        self._decided: set[tuple[str, datetime, bool]] = set()
         self._reread_at = self._staff_at = float("-inf")
-        self.watermark: Watermark | None = None
+        self._not_decided: set[tuple[str, Enquiry, bool]] = set()
+        self._cards_look: Look | None = None
+        self._enquiries_look: Look | None = None
+        self.places = Places(zone)
 
     async def run(self, runtime: Runtime) -> None:
         """Read 1C at the interval, without end. After an error of 1C or a transient error of the database the read is
         repeated at the next interval; any other error is raised, in an ExceptionGroup."""
-        store = SightingStore(runtime.database)
+        store, mirror = SaleStore(runtime.database), Mirror(runtime.database, self._zone)
         while True:
             try:
-                await self.read(runtime, store)
+                await self.read(runtime, store, mirror)
             except OneCError as error:
                 log.info("watch_waits_for_onec", reason=error.reason)
             except Exception as error:
@@ -71,23 +109,22 @@ class Watch:
                 log.warning("watch_waits_for_database", error=type(error).__name__)
             await asyncio.sleep(self._every_s)
 
-    async def read(self, runtime: Runtime, store: SightingStore) -> None:
+    async def read(self, runtime: Runtime, store: SaleStore, mirror: Mirror) -> None:
         """Read everything that is due, once.
 
         Raises OneCError and transient errors of the database at once. Other errors of one kind of documents are raised
         in an ExceptionGroup after the other kinds were read.
         """
-        parts: list[Callable[[Runtime, SightingStore], Awaitable[None]]] = [self._read_new_enquiries]
+        parts: list[Callable[[Runtime, SaleStore, Mirror], Awaitable[None]]] = [self._read_enquiries]
         if self._staff and time.monotonic() - self._staff_at >= STAFF_EVERY_S:
             parts.insert(0, self._read_staff)
         if self._sales:
-            parts.append(self._read_new_sales)
-        if time.monotonic() - self._reread_at >= self._reread_s:
-            parts.append(self._reread)
+            parts.append(self._read_sales)
+        parts.append(self._look_at_all)
         errors: list[Exception] = []
         for part in parts:
             try:
-                await part(runtime, store)
+                await part(runtime, store, mirror)
             except Exception as error:
                 if isinstance(error, OneCError) or is_transient(error):
                     raise
@@ -95,77 +132,141 @@ class Watch:
         if errors:
             raise ExceptionGroup("some documents could not be read", errors)
 
-    async def _read_staff(self, _: Runtime, store: SightingStore) -> None:
-        phones = await self._search.staff_phones(_call("staff"))
-        await store.save_staff(sorted(self._unsealer.key_of(phone) for phone in phones))
+    async def _read_staff(self, _: Runtime, store: SaleStore, __: Mirror) -> None:
+        numbers = await self._search.staff_phones(_call("staff"))
+        await store.save_staff(sorted(self._unsealer.key_of(phone) for phone in numbers))
         self._staff_at = time.monotonic()
 
-    async def _reread(self, runtime: Runtime, store: SightingStore) -> None:
-        await self._reread_enquiries(runtime, store)
-        if self._sales:
+    async def _read_enquiries(self, runtime: Runtime, _: SaleStore, mirror: Mirror) -> None:
+        await self._keep_tails(mirror)
+        await self._read_new_enquiries(runtime, mirror)
+        await self._decide_changes(runtime, mirror)
+
+    async def _read_sales(self, runtime: Runtime, store: SaleStore, mirror: Mirror) -> None:
+        await self._read_new_sales(runtime, store, mirror)
+        if time.monotonic() - self._reread_at >= self._reread_s:
             await self._reread_sales(runtime, store)
-        self._reread_at = time.monotonic()
+            self._reread_at = time.monotonic()
 
-    async def _read_new_enquiries(self, runtime: Runtime, store: SightingStore) -> None:
+    async def _look_at_all(self, runtime: Runtime, _: SaleStore, mirror: Mirror) -> None:
+        await self._look_at_cards(runtime, mirror)
+        await self._look_at_enquiries(runtime, mirror)
+        await self._decide_changes(runtime, mirror)
+
+    # --- what is new
+
+    async def _read_new_enquiries(self, runtime: Runtime, mirror: Mirror) -> None:
         began = runtime.clock.now()
-        watermark = await store.watermark(_ENQUIRIES)
-        number, day = _read_from(watermark, began)
-        found = await self._search.enquiries_since(_call("watch-enquiries"), number=number, date=day, limit=PAGE)
-        fresh = [seen for seen in found if _version(seen) not in self._decided and not seen.ours]
-        keys_by_card = await self._keys_by_card(fresh, store)
-        for seen in fresh:
-            is_after = watermark is not None and is_later_number(seen.number, watermark.number)
-            not_there_at = watermark.at if watermark is not None and is_after else None
-            for key in keys_by_card.get(seen.card, ()):
-                await self._decide_enquiry(runtime, key, seen, not_there_at)
-        self._decided = {_version(seen) for seen in found}
-        if (after := _advanced(watermark, [seen.number for seen in found], began)) is not None:
-            await store.save_watermark(_ENQUIRIES, after)
-            self.watermark = after
+        before = await mirror.places(ENQUIRIES)
+        self.places, after = before, before.copy()
+        since = _dated_since(before, began)
+        found = await self._changes.new_enquiries(_call("watch-enquiries"), after, since, began)
+        await self._keep_cards(mirror, await mirror.save_enquiries(found, before, began), began)
+        if self._enquiries_look is not None:
+            self._enquiries_look.note(found, self._zone)
+        after.read_again(after.recent(began), began)
+        await mirror.save_places(ENQUIRIES, after)
+        self.places = after
 
-    async def _read_new_sales(self, runtime: Runtime, store: SightingStore) -> None:
+    async def _read_new_sales(self, runtime: Runtime, store: SaleStore, mirror: Mirror) -> None:
         began = runtime.clock.now()
-        watermark = await store.watermark(_SALES)
-        number, day = _read_from(watermark, began)
-        found = await self._search.deals_since(_call("watch-sales"), number=number, date=day, limit=PAGE)
-        await self._decide_sales(runtime, store, found, await self._keys_by_card(found, store))
-        if (after := _advanced(watermark, [deal.number for deal in found], began)) is not None:
-            await store.save_watermark(_SALES, after)
+        places = await mirror.places(SALES)
+        found = await self._changes.new_sales(_call("watch-sales"), places, _dated_since(places, began), began)
+        cards = sorted({deal.card for deal in found})
+        await self._keep_cards(mirror, cards, began)
+        await self._decide_sales(runtime, store, found, await mirror.clients_of(cards))
+        places.read_again(places.recent(began), began)
+        await mirror.save_places(SALES, places)
 
-    async def _reread_enquiries(self, runtime: Runtime, store: SightingStore) -> None:
-        """Find the known enquiries of held clients that got another date or were deleted."""
-        known = await store.enquiries_of_held()
-        if not known:
-            return
-        found = await self._search.enquiries_by_ref(_call("reread-enquiries"), list(known))
-        by_ref = {seen.ref: seen for seen in found}
-        for ref, key in known.items():
-            if (seen := by_ref.get(ref)) is not None:
-                await self._decide_enquiry(runtime, key, seen, None)
-            else:
-                now = runtime.clock.now()
-                await _decide(
-                    runtime, Input(key, EnquirySeen(Enquiry(ref, now), now, deleted=True), _cause("enquiry", ref))
-                )
-
-    async def _reread_sales(self, runtime: Runtime, store: SightingStore) -> None:
+    async def _reread_sales(self, runtime: Runtime, store: SaleStore) -> None:
         """Find the linked sales that were cancelled."""
         known = await store.linked_sales()
         if known:
             found = await self._search.deals_by_ref(_call("reread-sales"), list(known))
             await self._decide_sales(runtime, store, found, {deal.card: [known[deal.ref]] for deal in found})
 
-    async def _decide_enquiry(
-        self, runtime: Runtime, key: str, seen: SeenEnquiry, not_there_at: datetime | None
-    ) -> None:
-        enquiry = Enquiry(seen.ref, seen.date, seen.number, seen.ours)
-        body = EnquirySeen(enquiry, runtime.clock.now(), not_there_at, seen.deleted)
-        await _decide(runtime, Input(key, body, _cause("enquiry", seen.ref)))
+    # --- everything, slowly
+
+    async def _look_at_cards(self, runtime: Runtime, mirror: Mirror) -> None:
+        """Read the next portions of all cards, and the phones of those that are new or changed."""
+        look = self._cards_look = self._cards_look or Look(runtime.clock.now())
+        for _ in range(LOOK_REQUESTS):
+            read_at = runtime.clock.now()
+            versions = await self._changes.cards_after(_call("look-cards"), look.after)
+            through = next(reversed(versions), look.after)
+            if changed := await mirror.changed_cards(versions):
+                numbers = await self._changes.numbers_of(_call("look-phones"), changed, look.after, through)
+                await mirror.save_cards(versions, self._keys_of(numbers), read_at)
+            look.after = through
+            if len(versions) < self._changes.portion:
+                await mirror.save_complete(CARDS, look.began)
+                self._cards_look = None
+                return
+
+    async def _look_at_enquiries(self, runtime: Runtime, mirror: Mirror) -> None:
+        """Read the next portions of all enquiries; after the last one, those that were not found are gone."""
+        look = self._enquiries_look = self._enquiries_look or Look(runtime.clock.now())
+        for _ in range(LOOK_REQUESTS):
+            read_at = runtime.clock.now()
+            found = await self._changes.enquiries_after(_call("look-enquiries"), look.after)
+            await mirror.save_enquiries(found, self.places, read_at)
+            look.note(found, self._zone)
+            look.refs.extend(seen.ref for seen in found)
+            look.after = found[-1].ref if found else look.after
+            if len(found) < self._changes.portion:
+                await self._confirm_gone(runtime, mirror, look)
+                self.places.settle(look.highest, look.began)
+                await mirror.save_places(ENQUIRIES, self.places)
+                await mirror.save_complete(ENQUIRIES, look.began)
+                self._enquiries_look = None
+                return
+
+    async def _confirm_gone(self, runtime: Runtime, mirror: Mirror, look: Look) -> None:
+        """Read the enquiries that a complete read did not find by their references, before they count as deleted."""
+        unseen, read_at = await mirror.unseen(look.refs, look.began, UNSEEN_AT_ONCE), runtime.clock.now()
+        if unseen:
+            found = await self._search.enquiries_by_ref(_call("look-enquiries"), unseen)
+            await mirror.save_enquiries(found, self.places, read_at)
+            await mirror.mark_missing(sorted({*unseen} - {seen.ref for seen in found}), read_at)
+
+    # --- whose it is
+
+    async def _keep_tails(self, mirror: Mirror) -> None:
+        """Store the keys of the last digits of watched clients' phones, each of which is opened once for it."""
+        tails: dict[str, str] = {}
+        for client in await mirror.without_tail(TAILS_AT_ONCE):
+            try:
+                phone = self._unsealer.phone_of(client.client, client.lead_id)
+            except Unsealable:
+                log.error("client_unsealable", lead_id=client.lead_id, message="Проверьте ONEC_SEALING_KEYS")
+                break
+            tails[client.key] = self._unsealer.keys_of(phone)[1]
+        await mirror.save_tails(tails)
+
+    async def _keep_cards(self, mirror: Mirror, cards: Sequence[str], read_at: datetime) -> None:
+        """Read the phones of these cards, and store their keys."""
+        if cards:
+            numbers = await self._search.numbers_of(_call("whose-card"), cards)
+            await mirror.save_cards({}, self._keys_of(numbers), read_at)
+
+    def _keys_of(self, numbers: Mapping[str, phones.Numbers]) -> dict[str, Collection[str]]:
+        key_of = self._unsealer.key_of
+        return {card: {key_of(one) for one in (*held.full, *held.tails)} for card, held in numbers.items()}
+
+    # --- decisions
+
+    async def _decide_changes(self, runtime: Runtime, mirror: Mirror) -> None:
+        for key, seen in await mirror.changes(runtime.clock.now()):
+            version = (key, seen.enquiry, seen.deleted)
+            if version in self._not_decided:
+                continue
+            if await _decide(runtime, Input(key, seen, _cause("enquiry", seen.enquiry.ref))) is _FAILED:
+                self._not_decided.add(version)
 
     async def _decide_sales(
         self,
         runtime: Runtime,
-        store: SightingStore,
+        store: SaleStore,
         found: Sequence[FoundDeal],
         keys_by_card: Mapping[str, Sequence[str]],
     ) -> None:
@@ -176,7 +277,7 @@ class Watch:
             for key in keys_by_card.get(deal.card, ()):
                 body = SaleSeen(deal.sale(), runtime.clock.now())
                 lead_id = await _decide(runtime, Input(key, body, _cause("sale", deal.ref)))
-                if lead_id is not None:
+                if lead_id is not None and lead_id is not _FAILED:
                     link = (key, lead_id)
             sales.append(
                 {
@@ -194,55 +295,21 @@ class Watch:
             )
         await store.save_sales(sales)
 
-    async def _keys_by_card(
-        self, found: Sequence[SeenEnquiry] | Sequence[FoundDeal], store: SightingStore
-    ) -> dict[str, list[str]]:
-        """The clients behind the documents' cards that have a hold or a lead under review: card → client keys."""
-        cards = sorted({document.card for document in found})
-        if not cards:
-            return {}
-        phones_by_card = await self._search.phones_of(_call("whose-card"), cards)
-        keys = {card: [self._unsealer.key_of(phone) for phone in phones] for card, phones in phones_by_card.items()}
-        relevant = await store.held_or_undecided(sorted({key for of_card in keys.values() for key in of_card}))
-        return {card: [key for key in of_card if key in relevant] for card, of_card in keys.items()}
-
 
 async def _decide(runtime: Runtime, item: Input) -> Any:
-    """The rule's reply; None after a permanent error, which is logged: one document must not stop the watch."""
+    """The rule's reply; _FAILED after a permanent error, which is logged: one document must not stop the watch."""
     try:
         return await runtime.decide(item)
     except Exception as error:
         if is_transient(error):
             raise
         log.error("finding_not_decided", cause=item.cause.id, exc_info=error, message="Найденное в 1С не учтено")
-        return None
+        return _FAILED
 
 
-def _version(seen: SeenEnquiry) -> tuple[str, datetime, bool]:
-    return seen.ref, seen.date, seen.deleted
-
-
-def _read_from(watermark: Watermark | None, began: datetime) -> tuple[str | None, datetime]:
-    """The number and the date from which documents are read; a document that is at or after either of them is read."""
-    if watermark is None:
-        return None, began - LOOK_BACK
-    return earlier_number(watermark.number, OVERLAP), watermark.at - LOOK_BACK
-
-
-def earlier_number(number: str, by: int) -> str:
-    """The document number `by` before `number` in the same series, not below its zero."""
-    prefix = number.rstrip("0123456789")
-    digits = number[len(prefix) :]
-    return f"{prefix}{max(int(digits or 0) - by, 0):0{len(digits)}d}" if digits else number
-
-
-def _advanced(watermark: Watermark | None, numbers: Sequence[str], began: datetime) -> Watermark | None:
-    """The watermark after a read that began at `began` and found these numbers; None if no number was ever found."""
-    highest = ""
-    for number in [*numbers, *([watermark.number] if watermark is not None else [])]:
-        if not highest or is_later_number(number, highest):
-            highest = number
-    return Watermark(highest, began) if highest else None
+def _dated_since(places: Places, began: datetime) -> datetime:
+    """From when dated documents are read: shortly before the last read, or before this one if it is the first."""
+    return max((place.at for place in places.by_series.values()), default=began) - LOOK_BACK
 
 
 def _call(operation: str) -> Call:

@@ -19,13 +19,14 @@ from contracts.partners import Partner
 from contracts.person import Person
 from services.onec_gateway.domain.inputs import (
     CheckAnswered,
+    GoneEnquiry,
     HandedOver,
     JournalEntered,
     JournalUpdated,
     TakenBack,
-    Watermark,
 )
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.series import Places
 from services.onec_gateway.domain.tasks import (
     CHECK,
     HAND_OVER,
@@ -40,6 +41,7 @@ from services.onec_gateway.onec.journals import Journals
 from services.onec_gateway.onec.partner_journal import Entry, State
 from services.onec_gateway.onec.search import ClientRecords, Search
 from services.onec_gateway.retries import RetryPolicy, pause_s
+from services.onec_gateway.store.mirror import Mirror
 from services.onec_gateway.store.partners import PartnerReader
 from services.onec_gateway.unsealing import Unsealer, lead_of
 
@@ -61,8 +63,8 @@ class Client(NamedTuple):
 class OneCWork:
     """One method for each kind of work row; each takes a batch and yields an answer for every job.
 
-    At most `at_once` writes are under way. `watermark` returns how far the watch has read 1C; None before its first
-    read.
+    At most `at_once` writes are under way. `mirror` takes what the checks read; `places` returns how far the watch has
+    read the enquiries of each series.
     """
 
     def __init__(
@@ -75,7 +77,8 @@ class OneCWork:
         clock: Clock,
         *,
         at_once: int,
-        watermark: Callable[[], Watermark | None],
+        mirror: Mirror,
+        places: Callable[[], Places],
     ) -> None:
         self._search = search
         self._journals = journals
@@ -84,7 +87,8 @@ class OneCWork:
         self._retries = retries
         self._clock = clock
         self._gate = asyncio.Semaphore(at_once)
-        self._watermark = watermark
+        self._mirror = mirror
+        self._places = places
 
     async def check(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Read several clients from 1C in one request. On doubt nothing is decided, and the row is retried."""
@@ -95,25 +99,27 @@ class OneCWork:
                 clients.append(Client(job, opened, pause_s(job)))
             else:
                 yield job, opened
-        watermark = self._watermark()
+        places, read_at = self._places(), self._clock.now()
         try:
             found = await self._look_up(CHECK, clients)
         except Refused:
             # 1C refused because of one of the clients. Looked up one at a time, only that client's row is parked.
             for client in clients:
-                yield client.job, await self._check_one(client, watermark)
+                yield client.job, await self._check_one(client, places)
             return
         except OneCError as error:
             for client in clients:
                 yield client.job, self._retries.after_read(error, client.retry_after_s)
             return
+        gone = await self._compare(clients, found, places, read_at)
         for client in clients:
-            yield client.job, self._check_answered(client.job, found[client.person.phone], watermark)
+            phone = client.person.phone
+            yield client.job, self._check_answered(client.job, found[phone], places, gone[phone])
 
     async def enter_in_journal(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Write entries to the partner journal. A client whose check is no longer fresh is first read from 1C again."""
         partners = await self._partners_of(jobs)
-        watermark = self._watermark()
+        places, read_at = self._places(), self._clock.now()
         stale = [
             Client(job, opened, pause_s(job))
             for job in jobs
@@ -131,8 +137,10 @@ class OneCWork:
                     yield client.job, self._retries.after_read(error, client.retry_after_s)
                 answered_refs = {client.job.ref for client in stale}
                 jobs = [job for job in jobs if job.ref not in answered_refs]
+        if found:
+            await self._compare(stale, found, places, read_at)
         enquiries = {client.job.ref: found[client.person.phone].enquiries for client in stale if found}
-        enter = partial(self._enter, enquiries=enquiries, watermark=watermark)
+        enter = partial(self._enter, enquiries=enquiries, places=places)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)
         async for answered in call_each(jobs, write, self._gate):
             yield answered
@@ -160,12 +168,35 @@ class OneCWork:
 
     # --- the check ---
 
-    async def _check_one(self, client: Client, watermark: Watermark | None) -> Answer:
+    async def _check_one(self, client: Client, places: Places) -> Answer:
+        read_at = self._clock.now()
         try:
             found = await self._look_up(CHECK, [client])
         except OneCError as error:
             return self._retries.unless_refused(error, client.retry_after_s)
-        return self._check_answered(client.job, found[client.person.phone], watermark)
+        phone = client.person.phone
+        gone = await self._compare([client], found, places, read_at)
+        return self._check_answered(client.job, found[phone], places, gone[phone])
+
+    async def _compare(
+        self, clients: Sequence[Client], found: Mapping[str, ClientRecords], places: Places, read_at: datetime
+    ) -> dict[str, tuple[GoneEnquiry, ...]]:
+        """The enquiries that the mirror has of each client, by phone, and 1C has no more. The mirror takes what was
+        `found`, so that the watch does not take its older reading for a change."""
+        await self._mirror.save_enquiries(
+            (seen for records in found.values() for seen in records.read), places, read_at
+        )
+        keys = {client.person.phone: self._unsealer.keys_of(client.person.phone) for client in clients}
+        # The card may have the number without its code, so it is noted under the last digits.
+        cards = [(keys[phone][1], card) for phone, records in found.items() for card in records.cards]
+        await self._mirror.note_cards(cards, read_at)
+        alive = {enquiry.ref for records in found.values() for enquiry in records.enquiries}
+        by_key = await self._mirror.gone(sorted({key for pair in keys.values() for key in pair}), alive)
+        await self._mirror.mark_missing(sorted({one.enquiry.ref for gone in by_key.values() for one in gone}), read_at)
+        return {
+            phone: tuple({one.enquiry.ref: one for key in reversed(pair) for one in by_key.get(key, ())}.values())
+            for phone, pair in keys.items()
+        }
 
     async def _look_up(self, operation: str, clients: Sequence[Client]) -> dict[str, ClientRecords]:
         if not clients:
@@ -181,9 +212,11 @@ class OneCWork:
         )
         return await self._search.clients(call, phones)
 
-    def _check_answered(self, job: Job, found: ClientRecords, watermark: Watermark | None) -> Done:
+    def _check_answered(self, job: Job, found: ClientRecords, places: Places, gone: tuple[GoneEnquiry, ...]) -> Done:
         sales = tuple(deal.sale() for deal in found.deals)
-        return Done(CheckAnswered(UUID(lead_of(job)), self._clock.now(), found.enquiries, sales, watermark))
+        absent_at = _absent_at(found.enquiries, places)
+        lead_id, now = UUID(lead_of(job)), self._clock.now()
+        return Done(CheckAnswered(lead_id, now, found.enquiries, sales, absent_at, gone))
 
     def _is_check_stale(self, job: Job) -> bool:
         checked_at = job.payload.get("checked_at")
@@ -219,7 +252,7 @@ class OneCWork:
         call: Call,
         entry: Entry,
         enquiries: Mapping[str, tuple[Enquiry, ...]],
-        watermark: Watermark | None,
+        places: Places,
     ) -> Answer:
         # A register's key makes a look enough: whatever is under way in 1C, it refuses a second entry of the lead.
         if _owner_was_lost(job) and not self._journals.refuses_repeats:
@@ -228,7 +261,8 @@ class OneCWork:
             await self._journals.enter(call, entry, look=job.in_doubt)
         except OneCError as error:
             return self._retries.after_write(error, call.retry_after_s)
-        return Done(JournalEntered(UUID(entry.lead_id), self._clock.now(), enquiries.get(job.ref, ()), watermark))
+        seen = enquiries.get(job.ref, ())
+        return Done(JournalEntered(UUID(entry.lead_id), self._clock.now(), seen, _absent_at(seen, places)))
 
     async def _update(self, job: Job, call: Call, entry: Entry) -> Answer:
         state: State = job.payload["state"]
@@ -241,7 +275,7 @@ class OneCWork:
         return Done(HandedOver(UUID(entry.lead_id), self._clock.now(), ref))
 
     async def _take_back(self, job: Job, call: Call, entry: Entry) -> Answer:
-        await self._journals.take_back(call, entry, look=_may_have_begun(job))
+        await self._journals.take_back(call, entry, job.payload.get("enquiry"), look=_may_have_begun(job))
         return Done(TakenBack(UUID(entry.lead_id), self._clock.now()))
 
     async def _mark(self, job: Job, partners: Mapping[str, Partner]) -> Answer:
@@ -285,6 +319,12 @@ class OneCWork:
 
     async def _partners_of(self, jobs: Sequence[Job]) -> Mapping[str, Partner]:
         return await self._partners.get([job.payload["partner_id"] for job in jobs])
+
+
+def _absent_at(enquiries: Sequence[Enquiry], places: Places) -> dict[str, datetime]:
+    """By reference, when the watch read 1C without the enquiry; without an entry no such read is known."""
+    known = {enquiry.ref: places.absent_at(enquiry.number, enquiry.date) for enquiry in enquiries}
+    return {ref: at for ref, at in known.items() if at is not None}
 
 
 def _owner_was_lost(job: Job) -> bool:

@@ -31,6 +31,7 @@ AT_ONCE = 4
 BACKLOG_LATENCY_MS = 50
 CALM_LEADS, CALM_EVERY_S = 60, 0.5
 PLAIN_LEADS = 50
+ARCHIVE = 50_000
 LEADS_AT_MS = {100: 400, 500: 160, 2000: 40}
 DEADLINE_S = 600.0
 
@@ -60,6 +61,12 @@ def onec(bed: Bed, leads: int, report: Callable[[str], None]) -> list[dict[str, 
             sim.post("latency", {"ms": 0})
             calm = _run(bed, sim, profile, CALM_LEADS, every_s=CALM_EVERY_S)
             report(f"onec: {profile}: calm {calm.calls / calm.leads:.2f} requests per lead")
+            archive = _run(bed, sim, profile, leads, archive=ARCHIVE)
+            calm_archive = _run(bed, sim, profile, CALM_LEADS, every_s=CALM_EVERY_S, archive=ARCHIVE)
+            report(
+                f"onec: {profile}: beside a second series of {ARCHIVE} enquiries {archive.calls / leads:.2f},"
+                f" calm {calm_archive.calls / calm_archive.leads:.2f} requests per lead"
+            )
             plain = _plain(sim, PLAIN_LEADS)
             at_ms: dict[str, float] = {}
             reached: dict[str, float] = {}
@@ -76,6 +83,8 @@ def onec(bed: Bed, leads: int, report: Callable[[str], None]) -> list[dict[str, 
                 "backlog_leads": leads,
                 "backlog_calls_per_lead": round(backlog.calls / leads, 3),
                 "calm_calls_per_lead": round(calm.calls / calm.leads, 3),
+                "second_series_calls_per_lead": round(archive.calls / leads, 3),
+                "second_series_calm_calls_per_lead": round(calm_archive.calls / calm_archive.leads, 3),
                 "plain_calls_per_lead": round(plain.calls / plain.leads, 3),
                 "leads_per_s_at_latency_ms": at_ms,
                 "of_what_latency_allows": reached,
@@ -94,11 +103,16 @@ def _simulator(bed: Bed, profile: str) -> Iterator[OneCSim]:
         yield sim
 
 
-def _run(bed: Bed, sim: OneCSim, profile: str, number: int, every_s: float = 0.0) -> Measured:
-    """Publish `number` new leads at once, or every `every_s` seconds, and wait until 1C has an entry of each."""
+def _run(bed: Bed, sim: OneCSim, profile: str, number: int, every_s: float = 0.0, archive: int = 0) -> Measured:
+    """Publish `number` new leads at once, or every `every_s` seconds, and wait until 1C has an entry of each.
+
+    `archive`: so many old enquiries in a series of their own are in 1C before.
+    """
     latency = sim.get("state")["latency_ms"]
     sim.post("reset")
     sim.post("access", {"profile": profile})
+    if archive:
+        sim.post("office", {"action": "fill-series", "prefix": "ФР00-", "count": archive})
     sim.post("latency", {"ms": latency})
     operator = {
         "ONEC_URL": f"{sim.base}/crm",

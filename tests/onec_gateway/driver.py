@@ -17,7 +17,7 @@ from contracts.reservations import (
     ReservationReopened,
 )
 from contracts.verdicts import CollisionDetected, LeadConfirmed, LeadRejected
-from services.onec_gateway.domain import arbiter, inputs, reservation_events, sales
+from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, sales
 from services.onec_gateway.domain.model import ClientState, Policy
 from tests.onec_gateway.samples import KEY, MINUTE, NOON, UNTIL, answered, cause_of, expired, opened, submitted
 
@@ -41,6 +41,7 @@ WITHOUT_POLICY: dict[type, Any] = {
     inputs.TakenBack: reservation_events.taken_back,
     inputs.JournalUpdated: reservation_events.journal_updated,
     inputs.CheckOverdue: arbiter.check_overdue,
+    inputs.CollisionAcknowledged: evidence.collision_acknowledged,
 }
 
 
@@ -95,6 +96,11 @@ class DomainDriver:
             for event in self.events
             if event.cause is not None and isinstance(event.message, (LeadConfirmed, LeadRejected))
         }
+
+    @property
+    def event_ids(self) -> set[UUID]:
+        """The ids that the chassis derives for the events with causes of their own."""
+        return {derived_id(event.cause.id, event.message.ce_type) for event in self.events if event.cause is not None}
 
     def published(self, *kinds: type) -> list[Any]:
         """The messages of these kinds, in the order in which they were decided."""

@@ -20,7 +20,12 @@ from contracts.leads import LeadSubmitted
 from contracts.partners import Partner
 from contracts.person import Person, client_key
 from contracts.portal import Agreement, Consent
-from contracts.reservations import ReservationExpired, ReservationOpened
+from contracts.reservations import (
+    ReinstatementRequested,
+    ReservationExpired,
+    ReservationOpened,
+    ReservationReinstated,
+)
 from contracts.topics import VERDICTS
 from tests.contracts.keys import CLIENT_KEY_SECRET, KEY, OPERATOR_JWK, sealer
 from tests.infra import DatabaseFactory
@@ -158,6 +163,16 @@ class Harness:
     async def expire(self, fields: dict[str, Any]) -> None:
         """Publish that the reservation with these fields expired."""
         await self.publish(ReservationExpired(**fields, expired_at=fields["reserved_until"]))
+
+    async def give_back(self, fields: dict[str, Any]) -> None:
+        """Publish that the expired reservation with these fields is to be reinstated, and that it is once the gateway
+        has confirmed it."""
+        request_id = uuid.uuid4()
+        ids = {name: fields[name] for name in ("lead_id", "client_key", "partner_id")}
+        await self.publish(ReinstatementRequested(**ids, request_id=request_id, requested_at=datetime.now(UTC)))
+        at = datetime.fromisoformat((await self.wait_for("reinstatement-confirmed"))["confirmed_at"])
+        term = {"confirmed_at": at, "reserved_until": fields["reserved_until"] + timedelta(days=1)}
+        await self.publish(ReservationReinstated(**{**fields, **term}, request_id=request_id, reinstated_at=at))
 
     async def hold(self, phone: str, partner_id: str = "p1") -> tuple[LeadSubmitted, dict[str, Any]]:
         """Submit a lead, open its reservation, and wait for its entry in the partner journal. Returns the lead and the

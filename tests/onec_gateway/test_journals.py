@@ -160,6 +160,19 @@ async def test_returned_client_leaves_the_general_journal_despite_an_edited_comm
     _assert_active_once(sim)
 
 
+@pytest.mark.parametrize("knows_its_reference", [True, False])
+async def test_return_does_not_delete_a_copy_of_our_enquiry(
+    sim: OneCSim, journals: Journals, knows_its_reference: bool
+) -> None:
+    ours = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    copy = sim.post("office", {"action": "copy", "enquiry_ref": ours})["enquiry_ref"]
+
+    await journals.take_back(CALL, ENTRY, ours if knows_its_reference else None, look=False)
+
+    marked = {row["ref"]: row["deletion_mark"] for row in sim.get("general-journal")}
+    assert (marked[ours], marked[copy]) == (True, False)
+
+
 async def test_return_does_not_delete_a_marked_enquiry_of_the_sales_office(sim: OneCSim, journals: Journals) -> None:
     known = enquiry(sim)
     await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)

@@ -104,6 +104,37 @@ async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Har
     assert await read(gateway, "waiting") == []
 
 
+async def test_collision_is_listed_with_its_evidence_until_a_person_has_seen_it(gateway: Harness, sim: OneCSim) -> None:
+    await gateway.start()
+    await gateway.add_partner("p1")
+    lead, _ = await gateway.hold(PHONE)
+    assert "столкновений нет" in await command(gateway, "collisions")
+    order = {"full_name": NAME, "phone": PHONE, "date": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    walk_in = sim.post("seed", order)["clients"][0]
+    published = await gateway.wait_for("collision-detected")
+
+    (listed,) = await read(gateway, "collisions")
+
+    assert (listed["id"], listed["state"], listed["kind"]) == (published["collision_id"], "open", "later")
+    assert (listed["lead_id"], listed["enquiry"]) == (str(lead.lead_id), walk_in["enquiry_ref"])
+    assert (listed["first"], listed["clock"], listed["date_changed"]) == ("lead", "truce", False)
+    table = await command(gateway, "collisions")
+    assert all(len(line) <= 80 for line in table.splitlines())
+    for words in (listed["id"][:8], str(lead.lead_id), walk_in["number"], "обращение внесено позже лида", "новое"):
+        assert words in table
+
+    await command(gateway, "collisions", "seen", listed["id"], "--who", "  ", code=1)
+    await command(gateway, "collisions", "seen", "ffffffff", "--who", "Менеджер", code=1)
+    assert "посмотрел Менеджер" in await command(gateway, "collisions", "seen", listed["id"][:8], "--who", "Менеджер")
+    assert "уже посмотрели: Менеджер" in await command(gateway, "collisions", "seen", listed["id"], "--who", "Другой")
+
+    (seen,) = await read(gateway, "collisions")
+    assert (seen["state"], seen["seen_by"]) == ("seen", "Менеджер")
+    assert await read(gateway, "collisions", "--open") == []
+    assert len(gateway.received("collision-detected")) == 1
+    assert all(len(line) <= 80 for line in (await command(gateway, "collisions")).splitlines())
+
+
 async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")

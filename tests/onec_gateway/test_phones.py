@@ -28,6 +28,32 @@ def test_number_is_recognised_in_every_form(columns: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "phone"),
+    [
+        (("84951234567#12",), "+74951234567"),
+        (("8(495)1234567*12",), "+74951234567"),
+        (("+7 495 123-45-67 x12",), "+74951234567"),
+        (("8 495 123-45-67 (12)",), "+74951234567"),
+        (("8 916 123-45-67 доб 3", ""), OURS),
+    ],
+)
+def test_extension_behind_a_number_does_not_hide_the_number(columns: tuple[str, ...], phone: str) -> None:
+    assert phones.same(phone, columns)
+
+
+def test_what_the_watching_reads_of_a_contact_is_what_the_check_compares() -> None:
+    for columns in (
+        ("84951234567#12",),
+        ("123-45-67",),
+        ("+7 (495) 123-45-67", "1234567"),
+        ("84957654321; 89161234567",),
+    ):
+        numbers = phones.read(columns)
+        for phone in (OURS, "+74951234567", "+74957654321"):
+            assert phones.same(phone, columns) == numbers.hold(phone)
+
+
+@pytest.mark.parametrize(
     "columns",
     [
         (),

@@ -24,6 +24,7 @@ from tests.simulators.tests.processes import OneCSim
 
 COLUMNS = ("НомерТелефона", "НомерТелефонаБезКодов", "Представление")
 FORMS = ("digits", "formatted", "short", "dashed", "presentation")
+NOBODY = "00000000-0000-0000-0000-000000000009"
 numbers = st.integers(0, 10**7 - 1).map(lambda last: f"+7916{last:07d}")
 others = numbers.map(lambda phone: phone.replace("+7916", "+7495"))
 
@@ -203,27 +204,6 @@ async def test_sale_of_a_client_is_found_with_its_amount(sim: OneCSim, search: S
     assert deal.cancelled
 
 
-async def test_backdated_enquiry_is_found_by_its_number(sim: OneCSim, search: Search) -> None:
-    first = enquiry(sim)
-    later = enquiry(sim, phone="+79160000001", when="2020-01-01T00:00:00+03:00")
-
-    new = await search.enquiries_since(CALL, number=first["number"], date=None, limit=100)
-
-    assert [one.ref for one in new] == [later["enquiry_ref"]]
-
-
-async def test_enquiries_are_found_by_date_when_numbers_start_again(sim: OneCSim, search: Search) -> None:
-    last_year = enquiry(sim, when="2026-12-30T12:00:00+03:00")
-    sim.call("PATCH", f"{ENQUIRIES}(guid'{last_year['enquiry_ref']}')", {"Number": "0000-000900"})
-    this_year = [
-        enquiry(sim, phone=f"+7916000000{n}", when="2027-01-02T12:00:00+03:00")["enquiry_ref"] for n in range(3)
-    ]
-
-    new = await search.enquiries_since(CALL, number="0000-000900", date=datetime(2027, 1, 1, tzinfo=UTC), limit=2)
-
-    assert [one.ref for one in new] == this_year
-
-
 async def test_enquiry_without_a_date_counts_as_the_oldest(sim: OneCSim, search: Search) -> None:
     known = enquiry(sim)
     sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Date": "0001-01-01T00:30:00"})
@@ -247,19 +227,13 @@ def test_own_enquiry_is_recognised_by_its_history_text(comment: str, ours: bool)
     assert is_handed_over(comment) is ours
 
 
-async def test_every_new_enquiry_is_read_in_small_portions_too(sim: OneCSim, search: Search) -> None:
-    entered = [enquiry(sim, phone=f"+7916000000{n}")["enquiry_ref"] for n in range(5)]
-
-    new = await search.enquiries_since(CALL, number=None, date=datetime(2026, 3, 1, tzinfo=UTC), limit=2)
-
-    assert [one.ref for one in new] == entered
-
-
-async def test_phones_of_a_card_and_of_the_staff_are_returned_as_e164(sim: OneCSim, search: Search) -> None:
+async def test_numbers_of_a_card_and_of_the_staff_are_returned_as_e164(sim: OneCSim, search: Search) -> None:
     known = enquiry(sim, form="formatted")
     sim.post("office", {"action": "employ", "full_name": "Сотрудников Сидор", "phone": "8 (916) 765-43-21"})
 
-    assert await search.phones_of(CALL, [known["client_ref"]]) == {known["client_ref"]: (PHONE,)}
+    numbers = await search.numbers_of(CALL, [known["client_ref"], NOBODY])
+    assert numbers[known["client_ref"]].hold(PHONE)
+    assert numbers[NOBODY] == phones.NO_NUMBERS
     assert await search.staff_phones(CALL) == {"+79167654321"}
 
 

@@ -10,13 +10,16 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from chassis.decision import Cause
+from chassis.decision import Cause, derived_id
 from chassis.migrations import upgrade
 from chassis.service import Database, Input, write_rows
 from services.onec_gateway.domain.inputs import CheckOverdue, EnquirySeen, JournalEntered, Ruled, SaleSeen
 from services.onec_gateway.domain.model import ClientState, Enquiry, KnownReservation, Policy, Ruling, Sighting
+from services.onec_gateway.domain.series import Place, Series
 from services.onec_gateway.store.clients import ClientStore
+from services.onec_gateway.store.mirror import Mirror
 from tests.infra import DatabaseFactory
+from tests.onec_gateway.conftest import MOSCOW
 from tests.onec_gateway.driver import DomainDriver, held_client
 from tests.onec_gateway.samples import DAY, KEY, MINUTE, NOON, SALE, UNTIL, answered, extended, lead_id, reinstatement
 from tests.simulators.tests.processes import ROOT
@@ -84,7 +87,7 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
     await connection.execute(OF_VERSION_0004)
     before = await dump(connection)
 
-    await asyncio.to_thread(migrate, url, "head")
+    await asyncio.to_thread(migrate, url, "0005")
 
     database = Database(url, name="test", pool_size=1)
     client = await load(database)
@@ -100,6 +103,30 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
 
     await asyncio.to_thread(migrate, url, "0004", command.downgrade)
     assert await dump(connection) == before
+    await connection.close()
+
+
+async def test_places_and_collisions_of_the_version_before_are_carried_over(database_factory: DatabaseFactory) -> None:
+    url = database_factory("onec_gateway_0005", lambda url: migrate(url, "0005"))
+    connection = await asyncpg.connect(url)
+    await connection.execute(OF_VERSION_0005)
+
+    await asyncio.to_thread(migrate, url, "head")
+
+    database = Database(url, name="test", pool_size=1)
+    client = await load(database)
+    places = await Mirror(database, MOSCOW).places("enquiries")
+    await database.close()
+    assert places.by_series == {Series("0000-", 6, 2026): Place(7, NOON + DAY)}
+    (collision,) = client.collisions.values()
+    assert (collision.kind, collision.enquiry, collision.lead_id) == ("later", "walk-in", lead_id(1))
+    assert (collision.first_seen_at, collision.seen_at) == (NOON + DAY, None)
+    assert collision.id == derived_id(f"walk-in/{lead_id(1)}/later", "collision-detected.v1")
+
+    await asyncio.to_thread(migrate, url, "0005", command.downgrade)
+    (row,) = await connection.fetch("SELECT journal, number, at FROM watermarks")
+    assert tuple(row) == ("enquiries", "0000-000007", NOON + DAY)
+    assert await connection.fetchval("SELECT count(*) FROM facts WHERE kind <> 'sighting'") == 0
     await connection.close()
 
 
@@ -133,4 +160,16 @@ OF_VERSION_0004 = f"""
         'told', told)
     FROM (VALUES ('walk-in', '{(NOON + DAY).isoformat()}', '0000-000007', '{lead_id(1)}/later'),
                  ('quiet', '{NOON.isoformat()}', '', '')) AS sighting (ref, dated, number, told);
+"""
+OF_VERSION_0005 = f"""
+    INSERT INTO leads (lead_id, client_key, partner_id, client, received_at, number, cause, check_requested, enquiries,
+                       status)
+    VALUES ('{lead_id(1)}', '{KEY}', 'p1', 'sealed', '{NOON}', 1, '{{"id": "c", "correlation": "s"}}', true, '[]',
+            'under-review');
+    INSERT INTO facts (client_key, kind, ref, body) VALUES ('{KEY}', 'sighting', 'walk-in', jsonb_build_object(
+        'enquiry', jsonb_build_object('ref', 'walk-in', 'date', '{(NOON + DAY).isoformat()}', 'number', '0000-000007',
+                                      'ours', false),
+        'first_seen_at', '{(NOON + DAY).isoformat()}', 'not_there_at', null, 'was_dated', null, 'deleted', false,
+        'last_collision', '{lead_id(1)}/later'));
+    INSERT INTO watermarks (journal, number, at) VALUES ('enquiries', '0000-000007', '{NOON + DAY}');
 """

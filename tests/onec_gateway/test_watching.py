@@ -60,6 +60,19 @@ async def test_walk_in_of_a_held_client_is_marked_in_1c_and_published_once(gatew
     assert len(gateway.received("collision-detected")) == 1
 
 
+async def test_first_attempt_of_a_mark_succeeds(gateway: Harness, sim: OneCSim) -> None:
+    await gateway.start()
+    await gateway.add_partner("p1")
+    await gateway.hold(PHONE)
+    walks_in(sim, datetime.now(UTC) + timedelta(hours=1))
+
+    async def done() -> list[Any] | None:
+        return await gateway.query("SELECT attempts FROM work WHERE kind = 'mark-enquiry' AND state = 'done'") or None
+
+    (row,) = await until(done, "the mark")
+    assert row["attempts"] == 1
+
+
 async def test_enquiry_backdated_after_the_confirmation_leaves_the_hold(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")
@@ -123,7 +136,6 @@ async def test_enquiry_entered_between_check_and_journal_entry_is_published(
 
 
 async def test_enquiry_whose_date_is_changed_afterwards_is_published(gateway: Harness, sim: OneCSim) -> None:
-    gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()
     await gateway.add_partner("p1")
     await gateway.hold(PHONE)
@@ -142,7 +154,6 @@ async def test_enquiry_whose_date_is_changed_afterwards_is_published(gateway: Ha
 
 
 async def test_enquiry_deleted_and_entered_again_is_published_as_such(gateway: Harness, sim: OneCSim) -> None:
-    gateway.settings["ONEC_REREAD_EVERY"] = "PT0.5S"
     await gateway.start()
     await gateway.add_partner("p1")
     await gateway.hold(PHONE)
@@ -191,6 +202,34 @@ async def test_lead_of_a_client_who_has_bought_is_rejected_as_already_sold(gatew
     await gateway.start()
 
     assert (await gateway.verdict_of(await gateway.submit(PHONE)))["reason"] == "already-sold"
+
+
+@pytest.mark.long
+async def test_second_series_of_50000_enquiries_costs_few_requests_at_an_interval(
+    gateway: Harness, sim: OneCSim
+) -> None:
+    sim.post("office", {"action": "fill-series", "prefix": "ФР00-", "count": 50_000})
+    gateway.settings["ONEC_WATCH_EVERY"] = "PT2S"
+    await gateway.start()
+    await gateway.add_partner("p1")
+
+    async def complete() -> bool | None:
+        found = await gateway.query("SELECT 1 FROM watch_places WHERE journal = 'enquiries' AND series = ''")
+        return bool(found) or None
+
+    await until(complete, "all enquiries were read", 300)
+    await gateway.hold(PHONE)
+    walk_in = walks_in(sim, datetime.now(UTC) - timedelta(days=30))
+    assert (await gateway.wait_for("collision-detected"))["enquiry"] == walk_in["enquiry_ref"]
+
+    exchanges = await gateway.query(
+        "SELECT at, operation, ms FROM exchanges WHERE operation LIKE 'watch-%' OR operation LIKE 'look-%'"
+    )
+    intervals = sum(row["operation"] == "watch-enquiries" for row in exchanges)
+    by_operation = {
+        name: sum(row["operation"] == name for row in exchanges) for name in {row["operation"] for row in exchanges}
+    }
+    assert len(exchanges) <= 7 * intervals, by_operation
 
 
 async def test_a_part_of_the_watch_that_fails_stops_no_other_part_and_no_process(

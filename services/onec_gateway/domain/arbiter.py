@@ -20,7 +20,12 @@ from contracts.verdicts import (
     ReinstatementRejected,
 )
 from services.onec_gateway.domain import tasks
-from services.onec_gateway.domain.evidence import changed_sighting, new_collisions, with_checked_enquiries
+from services.onec_gateway.domain.evidence import (
+    changed_sighting,
+    new_collisions,
+    with_checked_enquiries,
+    with_gone_enquiries,
+)
 from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen, Ruled
 from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Reinstatement, Verdict
 from services.onec_gateway.domain.verdict_rules import Pending, must_wait_for_reservations, verdict_on
@@ -61,8 +66,8 @@ def check_answered(
     """Keep the result of the check in 1C as evidence, and decide the lead if it is still undecided."""
     lead = client.leads[answer.lead_id]
     checked = replace(lead, checked_at=answer.checked_at, enquiries=answer.enquiries, sales=answer.sales)
-    seen = with_checked_enquiries(client.with_lead(checked), answer.enquiries, answer.checked_at, answer.watermark)
-    return advance(seen, now, policy)
+    seen = with_checked_enquiries(client.with_lead(checked), answer.enquiries, answer.checked_at, answer.absent_at)
+    return advance(with_gone_enquiries(seen, answer.gone, answer.checked_at), now, policy)
 
 
 def check_overdue(client: ClientState, due: CheckOverdue, _: Cause, now: datetime) -> Decision[ClientState]:
@@ -85,7 +90,7 @@ def enquiry_seen(
     client: ClientState, seen: EnquirySeen, _: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
     """Keep a new, changed or deleted enquiry as evidence. If it collides with a lead, the collision is published."""
-    sighting = changed_sighting(client.sightings.get(seen.enquiry.ref), seen)
+    sighting = changed_sighting(client, seen)
     if sighting is None:
         return Decision(client)
     return advance(client.with_sighting(sighting), now, policy)
@@ -125,7 +130,7 @@ def advance(client: ClientState, now: datetime, policy: Policy, *requested: Task
             client = replace(client, hold=Hold(head.lead_id, head.partner_id, verdict.at))
         events.append(Event(_verdict_event(client.key, head, verdict), head.cause))
     if client.sightings:
-        client, collisions, marks = new_collisions(client, policy)
+        client, collisions, marks = new_collisions(client, policy, now)
         events.extend(collisions)
         calls.extend(marks)
     return Decision(client, tuple(events), tuple(calls))
@@ -147,6 +152,7 @@ def _reinstate(client: ClientState, request: Reinstatement, now: datetime) -> tu
         return client, Event(rejected, request.cause)
     client = replace(client, hold=Hold(request.lead_id, request.partner_id, now))
     if (own := client.reservations.get(request.lead_id)) is not None:
+        client = client.with_reinstatement(replace(request, answered_at=now, expired_at=own.ended_at))
         client = client.with_reservation(replace(own, ended_at=None, ended_as=None))
     confirmed = ReinstatementConfirmed(**base_fields, request_id=request.request_id, confirmed_at=now)
     return client, Event(confirmed, request.cause)

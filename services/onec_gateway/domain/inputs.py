@@ -1,6 +1,7 @@
 """Inputs of the rules that do not come from topics: results of calls to 1C, findings of the watch, clock, people."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -8,28 +9,32 @@ from services.onec_gateway.domain.model import Enquiry, Ruling, Sale
 
 
 @dataclass(frozen=True, slots=True)
-class Watermark:
-    """How far the watch has read 1C's enquiries: the highest document number it has read, and when that read began.
+class GoneEnquiry:
+    """An enquiry that was this client's and is not now: it was deleted, or it or its card was changed.
 
-    An enquiry with a higher number did not exist in 1C at `at`.
+    `alive_at`: when the gateway last read it as this client's; None if it never did. `in_1c_at`: when the gateway first
+    read it, perhaps as a deleted one.
     """
 
-    number: str
-    at: datetime
+    enquiry: Enquiry
+    alive_at: datetime | None
+    in_1c_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class CheckAnswered:
     """The result of a check in 1C: every direct enquiry and every sale of the lead's client.
 
-    `watermark` is that of the watch when the check began; None before the first read of the watch.
+    `absent_at`: by the reference of an enquiry, when the watching read 1C and 1C did not have it; without an entry no
+    such read is known. `gone`: enquiries that the client had before.
     """
 
     lead_id: UUID
     checked_at: datetime
     enquiries: tuple[Enquiry, ...] = ()
     sales: tuple[Sale, ...] = ()
-    watermark: Watermark | None = None
+    absent_at: Mapping[str, datetime] = field(default_factory=dict)
+    gone: tuple[GoneEnquiry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class JournalEntered:
     lead_id: UUID
     at: datetime
     enquiries: tuple[Enquiry, ...] = ()
-    watermark: Watermark | None = None
+    absent_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,14 @@ class EnquirySeen:
     """The watch read an enquiry of this client in 1C: a new one, a changed one, or (`deleted`) one that is gone.
 
     `not_there_at`: the last time when the watch read 1C and 1C did not have the enquiry, if there is such a time.
+    `in_1c_at`: when the gateway first read the enquiry, also as another client's.
     """
 
     enquiry: Enquiry
     at: datetime
     not_there_at: datetime | None = None
     deleted: bool = False
+    in_1c_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +112,12 @@ class Ruled:
 
     lead_id: UUID
     ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class CollisionAcknowledged:
+    """A person has seen a collision. `who` is never blank."""
+
+    collision_id: UUID
+    who: str
+    at: datetime

@@ -12,7 +12,7 @@ import isodate
 
 from chassis.decision import Cause
 from contracts.base import RejectionReason
-from contracts.partners import Partner
+from services.onec_gateway.domain.collisions import Collision
 
 Ended = Literal["expired", "won", "withdrawn"]
 
@@ -37,8 +37,9 @@ class Policy:
 class Enquiry:
     """A direct enquiry in 1C's general journal, as 1C returned it last.
 
-    `ref` is 1C's reference, `date` and `number` are the document's. `ours`: the gateway wrote the enquiry when a
-    reservation had expired; the sales office did not.
+    `ref` is 1C's reference, `date` and `number` are the document's. `ours`: its comment is the one that the gateway
+    writes when a reservation has expired. People copy enquiries with their comments, so this alone does not show that
+    the gateway wrote it.
     """
 
     ref: str
@@ -66,7 +67,9 @@ class Sighting:
     `not_there_at`: the last time when the gateway read 1C and 1C did not have the enquiry; None if there is no such
     time. `was_dated`: the enquiry's date before somebody changed it. `deleted`: the enquiry is marked for deletion or
     gone. `last_collision`: `<lead id>/<collision kind>` of the latest collision event about this enquiry, with
-    `/<date>` after a changed date; None if there was no such event.
+    `/<date>` after a changed date; None if there was no such event. `in_1c_at`: when the gateway first read the enquiry
+    from 1C, also as another client's; None if that was not recorded. `gone_at`: when a check
+    found that the client has the enquiry no more, and `alive_at`: when the gateway last read it before; else None.
     """
 
     enquiry: Enquiry
@@ -75,6 +78,14 @@ class Sighting:
     was_dated: datetime | None = None
     deleted: bool = False
     last_collision: str | None = None
+    in_1c_at: datetime | None = None
+    alive_at: datetime | None = None
+    gone_at: datetime | None = None
+
+    @property
+    def noticed_at(self) -> datetime:
+        """When the gateway first read the enquiry, as this client's or as another's."""
+        return self.first_seen_at if self.in_1c_at is None else min(self.in_1c_at, self.first_seen_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,11 @@ class KnownReservation:
 
 @dataclass(frozen=True, slots=True)
 class Reinstatement:
-    """A request to reinstate an expired reservation. It waits in the client's queue until `answered_at`."""
+    """A request to reinstate an expired reservation. It waits in the client's queue until `answered_at`.
+
+    `expired_at`: when the reservation had expired, if the request was granted. From then until `answered_at` the client
+    was the builder's.
+    """
 
     request_id: UUID
     lead_id: UUID
@@ -182,6 +197,7 @@ class Reinstatement:
     requested_at: datetime
     cause: Cause
     answered_at: datetime | None = None
+    expired_at: datetime | None = None
 
     @property
     def queue_position(self) -> tuple[datetime, int]:
@@ -199,7 +215,8 @@ class ClientState:
 
     `leads`, `reservations` are by lead id, `sightings` and `deals` by 1C reference, `reinstatements` by request id.
     `insider`: the client's phone belongs to a partner (`partner:<id>`) or to the builder's staff (`staff`); None if it
-    belongs to neither.
+    belongs to neither. `collisions` are those that were published, by id. `own_enquiries`: references of the enquiries
+    that the gateway wrote when reservations had expired.
     """
 
     key: str
@@ -210,6 +227,8 @@ class ClientState:
     deals: Mapping[str, Deal] = field(default_factory=_empty)
     reinstatements: Mapping[UUID, Reinstatement] = field(default_factory=_empty)
     insider: str | None = None
+    collisions: Mapping[UUID, Collision] = field(default_factory=_empty)
+    own_enquiries: frozenset[str] = frozenset()
 
     def next_in_queue(self) -> Lead | Reinstatement | None:
         """The undecided lead or unanswered request that was received first; None if there is none."""
@@ -243,6 +262,8 @@ class ClientState:
             self.deals,
             self.reinstatements,
             self.insider,
+            self.collisions,
+            self.own_enquiries,
         )
 
     def with_reservation(self, reservation: KnownReservation) -> "ClientState":
@@ -257,6 +278,8 @@ class ClientState:
             self.deals,
             self.reinstatements,
             self.insider,
+            self.collisions,
+            self.own_enquiries,
         )
 
     def with_sighting(self, sighting: Sighting) -> "ClientState":
@@ -270,15 +293,6 @@ class ClientState:
     def with_reinstatement(self, request: Reinstatement) -> "ClientState":
         """This state with `request` added or replaced."""
         return replace(self, reinstatements=_with(self.reinstatements, request.request_id, request))
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerState:
-    """A partner as it is now. `phone_key` is the client key of the partner's phone, because a partner is never a
-    client; None if the sealed phone could not be opened."""
-
-    partner: Partner
-    phone_key: str | None = None
 
 
 def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

@@ -129,12 +129,13 @@ def reservation_reinstated(
         if known is None or known.ended_at is not None:
             return Decision(client, superseded=True)
         # The newer events did not move the client back from the general journal.
-        return Decision(client, tasks=(tasks.take_back(message.model_copy(update=_dates(known))),))
+        return Decision(client, tasks=(tasks.take_back(message.model_copy(update=_dates(known)), known.enquiry_ref),))
     _require_hold(client, message.lead_id)
     if order == "unknown" and known is not None and known.reserved_until >= message.reserved_until:
         return Decision(client)
     after = client.with_reservation(_known(message))
-    return advance(after, now, policy, tasks.take_back(message), *tasks.mark_again(after, message))
+    take_back = tasks.take_back(message, known.enquiry_ref if known is not None else None)
+    return advance(after, now, policy, take_back, *tasks.mark_again(after, message))
 
 
 # --- results of writes to 1C ---
@@ -146,7 +147,7 @@ def journal_entered(
     """Record the entry. Enquiries that the second check found are collisions to publish; the hold stays."""
     known = replace(client.reservations[result.lead_id], journal_entered_at=result.at)
     entered = client.with_reservation(known)
-    return advance(with_checked_enquiries(entered, result.enquiries, result.at, result.watermark), now, policy)
+    return advance(with_checked_enquiries(entered, result.enquiries, result.at, result.absent_at), now, policy)
 
 
 def journal_updated(client: ClientState, _: JournalUpdated, __: Cause, ___: datetime) -> Decision[ClientState]:
@@ -158,7 +159,8 @@ def handed_over(client: ClientState, result: HandedOver, _: Cause, __: datetime)
     """Record the client's enquiry in the general journal."""
     known = client.reservations[result.lead_id]
     moved = replace(known, handed_over_at=result.at, enquiry_ref=result.enquiry_ref)
-    return Decision(client.with_reservation(moved))
+    client = client.with_reservation(moved)
+    return Decision(replace(client, own_enquiries=client.own_enquiries | {result.enquiry_ref}))
 
 
 def taken_back(client: ClientState, result: TakenBack, _: Cause, __: datetime) -> Decision[ClientState]:

@@ -92,9 +92,13 @@ def hand_over(message: ReservationExpired) -> Task:
     return Task(HAND_OVER, f"{message.lead_id}/{message.reserved_until.isoformat()}", payload)
 
 
-def take_back(message: ReservationReinstated) -> Task:
-    """The task that moves a reinstated client from 1C's general journal back to its partner journal."""
-    return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", _entry(message))
+def take_back(message: ReservationReinstated, enquiry: str | None) -> Task:
+    """The task that moves a reinstated client from 1C's general journal back to its partner journal.
+
+    `enquiry`: 1C's reference of the client's enquiry in the general journal; None if it is not known yet.
+    """
+    known = {"enquiry": enquiry} if enquiry is not None else {}
+    return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", {**_entry(message), **known})
 
 
 def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:

@@ -5,7 +5,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.onec_gateway.onec import phones
-from services.onec_gateway.onec.client import OneC
+from services.onec_gateway.onec.client import NOT_FOUND, OneC
 from services.onec_gateway.onec.errors import Refused
 from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.lengths import Length, check_stored, fitted
@@ -45,11 +45,16 @@ class GeneralJournal:
         card = await self._card(call, entry) or await self._create_card(call, entry)
         return await self._create_enquiry(call, entry, card, ended_at)
 
-    async def delete(self, call: Call, entry: Entry) -> None:
-        """Mark the enquiries that the gateway created for this lead for deletion."""
+    async def delete(self, call: Call, entry: Entry, enquiry: str | None = None) -> None:
+        """Mark the enquiry that the gateway created for this lead for deletion: `enquiry`, or if its reference is not
+        known, the one that the lead's marker finds. An enquiry that no longer exists is ignored."""
         names = self._names.general_journal
-        for enquiry in await self._own_enquiries(call, entry):
-            await self._onec.change(call, names.set, guid_literal(enquiry), {names.deletion_mark: True})
+        for ref in [enquiry] if enquiry is not None else await self._own_enquiries(call, entry):
+            try:
+                await self._onec.change(call, names.set, guid_literal(ref), {names.deletion_mark: True})
+            except Refused as error:
+                if error.code != NOT_FOUND:
+                    raise
 
     async def mark(self, call: Call, enquiry: str, lead_id: str, words: str, *, look: bool) -> None:
         """Write `words` in square brackets in front of the text of an enquiry, in place of an older mark.
@@ -108,18 +113,20 @@ class GeneralJournal:
         return self._phone_kind
 
     async def _own_enquiries(self, call: Call, entry: Entry) -> list[str]:
-        """The enquiries that the gateway created for this lead and that are not marked for deletion.
+        """The enquiry that the gateway created for this lead, if it is not marked for deletion; else empty.
 
-        There is at most 1, unless people copied an enquiry in 1C.
+        People copy enquiries with their comments. A copy has a later number, and is the office's.
         """
         names = self._names.general_journal
         condition = f"substringof({string_literal(entry.marker)},{names.comment})"
-        rows = await self._onec.find(call, names.set, condition, (names.ref, names.deletion_mark, names.comment))
-        return [
+        fields = (names.ref, names.deletion_mark, names.comment)
+        rows = await self._onec.find(call, names.set, condition, fields, order_by=names.number)
+        own = [
             line(row, names.ref)
             for row in rows
             if row.get(names.deletion_mark) is not True and is_handed_over(string(row, names.comment), entry.marker)
         ]
+        return own[:1]
 
     async def _create_enquiry(self, call: Call, entry: Entry, card: str, ended_at: datetime) -> str:
         names = self._names.general_journal

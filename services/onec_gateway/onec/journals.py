@@ -46,9 +46,12 @@ class Journals:
         await self._partner.update(call, entry, "expired", look=look)
         return await self._general.create(call, entry, ended_at, look=look)
 
-    async def take_back(self, call: Call, entry: Entry, *, look: bool) -> None:
-        """Mark the enquiry in the general journal for deletion, then set the entry to active again."""
-        await self._general.delete(call, entry)
+    async def take_back(self, call: Call, entry: Entry, enquiry: str | None = None, *, look: bool) -> None:
+        """Mark the enquiry in the general journal for deletion, then set the entry to active again.
+
+        `enquiry`: its reference; if it is None, the enquiry is searched for.
+        """
+        await self._general.delete(call, entry, enquiry)
         await self._partner.update(call, entry, "active", look=look)
 
     async def mark(self, call: Call, enquiry: str, lead_id: str, words: str, *, look: bool) -> None:

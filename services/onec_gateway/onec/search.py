@@ -4,40 +4,29 @@
 hold phones as people typed them, so its `like` only preselects rows, and the gateway compares the numbers itself.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as calendar_day
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.onec_gateway.domain.model import Enquiry, Sale
+from services.onec_gateway.domain.series import SeenEnquiry
 from services.onec_gateway.onec import phones
 from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.mapping import Deals, Phones
 from services.onec_gateway.onec.mapping import Mapping as Names
 from services.onec_gateway.onec.marks import is_handed_over
-from services.onec_gateway.onec.odata import OR, datetime_literal, encoded, find_query, guid_literal, string_literal
+from services.onec_gateway.onec.odata import OR, encoded, find_query, guid_literal, string_literal
 from services.onec_gateway.onec.rows import day, instant, line, money, string
 
 _MOST_CLIENTS: Final = 100
+_ROWS_AT_ONCE: Final = 200
 _SAMPLE_PHONE: Final = "+79990000000"
-
-
-@dataclass(frozen=True, slots=True)
-class SeenEnquiry:
-    """An enquiry in 1C, also a deleted one (`deleted`: marked for deletion).
-
-    `card` is the reference of the client's card. `ours`: the gateway created the enquiry after a reservation expired.
-    """
-
-    ref: str
-    card: str
-    number: str
-    date: datetime
-    ours: bool
-    deleted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +36,11 @@ class FoundDeal:
     ref: str
     card: str
     number: str
+    date: datetime
     amount: Decimal
     currency: str
     contract_number: str
-    contract_date: date
+    contract_date: calendar_day
     cancelled: bool
 
     def sale(self) -> Sale:
@@ -60,11 +50,15 @@ class FoundDeal:
 
 @dataclass(frozen=True, slots=True)
 class ClientRecords:
-    """The records of one client in 1C: references of cards, enquiries not marked for deletion, and sales."""
+    """The records of one client in 1C: references of cards, enquiries not marked for deletion, and sales.
+
+    `read`: all its enquiries, also those marked for deletion.
+    """
 
     cards: tuple[str, ...] = ()
     enquiries: tuple[Enquiry, ...] = ()
     deals: tuple[FoundDeal, ...] = ()
+    read: tuple[SeenEnquiry, ...] = ()
 
 
 class Search:
@@ -79,34 +73,35 @@ class Search:
         """How many clients one request can search for before its address is too long for the web server."""
         names = self._names.phones
         condition = _has_phone(names, _SAMPLE_PHONE)
-        packed = self._packed(names.set, [condition] * _MOST_CLIENTS, _phone_fields(names))
+        packed = self.packed(names.set, [condition] * _MOST_CLIENTS, _phone_fields(names))
         return next(packed).count(condition)
 
     async def clients(self, call: Call, wanted: Sequence[str]) -> dict[str, ClientRecords]:
         """The records of the clients with these phones (E.164), by phone."""
         cards = await self.cards(call, wanted)
         every = sorted({card for of_phone in cards.values() for card in of_phone})
-        enquiries: dict[str, list[Enquiry]] = {}
+        enquiries: dict[str, list[SeenEnquiry]] = {}
         deals: dict[str, list[FoundDeal]] = {}
         if every:
             names = self._names.general_journal
             conditions = [f"{names.client} eq {guid_literal(card)}" for card in every]
-            for seen in await self._enquiries(call, conditions):
-                if not seen.deleted:
-                    enquiry = Enquiry(seen.ref, seen.date, seen.number, seen.ours)
-                    enquiries.setdefault(seen.card, []).append(enquiry)
+            for seen in await self._enquiries_of(call, conditions):
+                enquiries.setdefault(seen.card, []).append(seen)
             if (deal_names := self._names.deals) is not None:
                 conditions = [f"{deal_names.client} eq {guid_literal(card)}" for card in every]
-                for deal in await self._deals(call, deal_names, conditions):
+                for deal in await self._deals_of(call, deal_names, conditions):
                     deals.setdefault(deal.card, []).append(deal)
-        return {
-            phone: ClientRecords(
-                tuple(sorted(cards[phone])),
-                tuple(enquiry for card in sorted(cards[phone]) for enquiry in enquiries.get(card, ())),
-                tuple(deal for card in sorted(cards[phone]) for deal in deals.get(card, ())),
+        found: dict[str, ClientRecords] = {}
+        for phone in wanted:
+            own = sorted(cards[phone])
+            read = tuple(seen for card in own for seen in enquiries.get(card, ()))
+            found[phone] = ClientRecords(
+                tuple(own),
+                tuple(seen.enquiry() for seen in read if not seen.deleted),
+                tuple(deal for card in own for deal in deals.get(card, ())),
+                read,
             )
-            for phone in wanted
-        }
+        return found
 
     async def cards(self, call: Call, wanted: Sequence[str]) -> dict[str, set[str]]:
         """The references of the cards that hold each of these phones (E.164), by phone."""
@@ -114,7 +109,7 @@ class Search:
         fields = _phone_fields(names)
         conditions = {phone: _has_phone(names, phone) for phone in wanted}
         cards: dict[str, set[str]] = {phone: set() for phone in wanted}
-        for condition in self._packed(names.set, conditions.values(), fields):
+        for condition in self.packed(names.set, conditions.values(), fields):
             rows = await self._onec.find(call, names.set, condition, fields)
             for phone in wanted:
                 last = phones.last_digits(phone)
@@ -122,70 +117,42 @@ class Search:
                     columns = [string(row, name) for name in fields[1:]]
                     # The cheap test first: nearly every row of an answer belongs to another client.
                     if _may_hold(columns, last) and phones.same(phone, columns):
-                        cards[phone].add(string(row, names.client))
+                        cards[phone].add(line(row, names.client))
         return cards
 
-    async def phones_of(self, call: Call, cards: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The phones of these cards that are written in full, as E.164, by the card's reference."""
+    async def numbers_of(self, call: Call, cards: Sequence[str]) -> dict[str, phones.Numbers]:
+        """The numbers on each of these cards, by the card's reference; a card without phones has none."""
+        fields = _phone_fields(self._names.phones)
+        conditions = [f"{self._names.phones.client} eq {guid_literal(card)}" for card in cards]
+        found = dict.fromkeys(cards, phones.NO_NUMBERS)
+        for condition in self.packed(self._names.phones.set, conditions, fields):
+            found |= await self.numbers_where(call, condition)
+        return found
+
+    async def numbers_where(self, call: Call, condition: str) -> dict[str, phones.Numbers]:
+        """The numbers on the cards whose rows with phones meet an OData condition, by the card's reference."""
         names = self._names.phones
         fields = _phone_fields(names)
-        conditions = [f"{names.client} eq {guid_literal(card)}" for card in cards]
-        numbers: dict[str, set[str]] = {card: set() for card in cards}
-        for condition in self._packed(names.set, conditions, fields):
-            for row in await self._onec.find(call, names.set, condition, fields):
-                full = {number for name in fields[1:] for number in phones.parsed(string(row, name))}
-                numbers.setdefault(string(row, names.client), set()).update(full)
-        return {card: tuple(sorted(of_card)) for card, of_card in numbers.items()}
-
-    async def enquiries_since(
-        self, call: Call, *, number: str | None, date: datetime | None, limit: int
-    ) -> list[SeenEnquiry]:
-        """Enquiries with a number above `number` or dated at or after `date`, ordered by number.
-
-        They are read in portions of `limit`. With a new year or another prefix numbers start again from the
-        beginning: then only the date finds the new enquiries.
-        """
-        names = self._names.general_journal
-        since = self._since(names.number, names.date, number, date)
-        condition = since
-        enquiries: list[SeenEnquiry] = []
-        while True:
-            portion = await self._enquiries(call, [condition], order_by=names.number, top=limit)
-            enquiries.extend(portion)
-            if len(portion) < limit:
-                return enquiries
-            condition = f"({since}) and {names.number} gt {string_literal(portion[-1].number)}"
+        numbers: dict[str, phones.Numbers] = {}
+        for n, row in enumerate(await self._onec.find(call, names.set, condition, fields)):
+            if n % _ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # let the service go on with other work
+            card = line(row, names.client)
+            of_row = phones.read([string(row, name) for name in fields[1:]])
+            numbers[card] = numbers.get(card, phones.NO_NUMBERS) | of_row
+        return numbers
 
     async def enquiries_by_ref(self, call: Call, refs: Sequence[str]) -> list[SeenEnquiry]:
         """The enquiries with these references. Enquiries that were physically deleted are missing in the result."""
         names = self._names.general_journal
-        return await self._enquiries(call, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
-
-    async def deals_since(
-        self, call: Call, *, number: str | None, date: datetime | None, limit: int
-    ) -> list[FoundDeal]:
-        """Sales with a number above `number` or dated at or after `date`, ordered by number. Both are needed: numbers
-        restart each year. All of them are returned; each request to 1C reads at most `limit`. Empty if the mapping has
-        no section for sales."""
-        names = self._names.deals
-        if names is None:
-            return []
-        since = self._since(names.number, names.date, number, date)
-        condition = since
-        deals: list[FoundDeal] = []
-        while True:
-            portion = await self._deals(call, names, [condition], order_by=names.number, top=limit)
-            deals.extend(portion)
-            if len(portion) < limit:
-                return deals
-            condition = f"({since}) and {names.number} gt {string_literal(portion[-1].number)}"
+        return await self._enquiries_of(call, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
 
     async def deals_by_ref(self, call: Call, refs: Sequence[str]) -> list[FoundDeal]:
         """The sales with these references. Sales that were physically deleted are missing in the result."""
         names = self._names.deals
         if names is None:
             return []
-        return await self._deals(call, names, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
+        return await self._deals_of(call, names, [f"{names.ref} eq {guid_literal(ref)}" for ref in refs])
 
     async def staff_phones(self, call: Call) -> frozenset[str]:
         """The phones of the builder's staff, as E.164. Empty if the mapping has no section for the staff."""
@@ -197,28 +164,52 @@ class Search:
         rows = await self._onec.find(call, names.set, is_phone, fields)
         return frozenset(number for row in rows for name in fields for number in phones.parsed(string(row, name)))
 
-    async def _enquiries(
-        self, call: Call, conditions: Sequence[str], *, order_by: str = "", top: int | None = None
+    async def enquiries_where(
+        self, call: Call, condition: str, *, order_by: str = "", top: int | None = None
     ) -> list[SeenEnquiry]:
+        """The enquiries that meet an OData condition, also deleted ones; at most `top` of them."""
         names = self._names.general_journal
-        fields = (names.ref, names.number, names.date, names.client, names.deletion_mark, names.comment)
+        fields = self.enquiry_fields()
         return [
             SeenEnquiry(
                 ref=line(row, names.ref),
-                card=string(row, names.client),
+                card=line(row, names.client),
                 number=line(row, names.number),
                 date=instant(row, names.date, self._zone),
                 ours=is_handed_over(string(row, names.comment)),
                 deleted=row.get(names.deletion_mark) is True,
             )
-            for condition in self._packed(names.set, conditions, fields)
             for row in await self._onec.find(call, names.set, condition, fields, order_by=order_by, top=top)
         ]
 
-    async def _deals(
-        self, call: Call, names: Deals, conditions: Sequence[str], *, order_by: str = "", top: int | None = None
+    async def deals_where(
+        self, call: Call, names: Deals, condition: str, *, order_by: str = "", top: int | None = None
     ) -> list[FoundDeal]:
-        fields = [
+        """The sales that meet an OData condition, also cancelled ones; at most `top` of them."""
+        fields = self.deal_fields(names)
+        return [
+            FoundDeal(
+                ref=line(row, names.ref),
+                card=line(row, names.client),
+                number=line(row, names.number),
+                date=instant(row, names.date, self._zone),
+                amount=money(row, names.amount),
+                currency=line(row, names.currency) if names.currency else names.currency_code,
+                contract_number=line(row, names.contract_number),
+                contract_date=day(row, names.contract_date, names.date),
+                cancelled=row.get(names.deletion_mark) is True or row.get(names.posted) is not True,
+            )
+            for row in await self._onec.find(call, names.set, condition, fields, order_by=order_by, top=top)
+        ]
+
+    def enquiry_fields(self) -> tuple[str, ...]:
+        """The fields of an enquiry that are read."""
+        names = self._names.general_journal
+        return names.ref, names.number, names.date, names.client, names.deletion_mark, names.comment
+
+    def deal_fields(self, names: Deals) -> tuple[str, ...]:
+        """The fields of a sale that are read."""
+        return (
             names.ref,
             names.client,
             names.date,
@@ -229,26 +220,22 @@ class Search:
             names.posted,
             names.deletion_mark,
             *([names.currency] if names.currency else []),
-        ]
-        return [
-            FoundDeal(
-                ref=line(row, names.ref),
-                card=string(row, names.client),
-                number=line(row, names.number),
-                amount=money(row, names.amount),
-                currency=line(row, names.currency) if names.currency else names.currency_code,
-                contract_number=line(row, names.contract_number),
-                contract_date=day(row, names.contract_date, names.date),
-                cancelled=row.get(names.deletion_mark) is True or row.get(names.posted) is not True,
-            )
-            for condition in self._packed(names.set, conditions, fields)
-            for row in await self._onec.find(call, names.set, condition, fields, order_by=order_by, top=top)
-        ]
+        )
 
-    def _packed(self, entity: str, conditions: Iterable[str], fields: Sequence[str]) -> Iterator[str]:
+    async def _enquiries_of(self, call: Call, conditions: Sequence[str]) -> list[SeenEnquiry]:
+        packed = self.packed(self._names.general_journal.set, conditions, self.enquiry_fields())
+        return [seen for condition in packed for seen in await self.enquiries_where(call, condition)]
+
+    async def _deals_of(self, call: Call, names: Deals, conditions: Sequence[str]) -> list[FoundDeal]:
+        packed = self.packed(names.set, conditions, self.deal_fields(names))
+        return [deal for condition in packed for deal in await self.deals_where(call, names, condition)]
+
+    def packed(
+        self, entity: str, conditions: Iterable[str], fields: Sequence[str], *, reserve: int = 0
+    ) -> Iterator[str]:
         """Join the conditions by `or` into as few conditions as fit into an address. A condition that is too long by
-        itself is not joined with others."""
-        longest = self._onec.longest_query(entity)
+        itself is not joined with others. `reserve`: bytes that the caller adds to a condition afterwards."""
+        longest = self._onec.longest_query(entity) - reserve
         # The length of a query with every option that a search may have besides its condition.
         empty = len(find_query("0", fields, order_by=fields[0], top=9999))
         joined: list[str] = []
@@ -262,12 +249,6 @@ class Search:
             length += size
         if joined:
             yield OR.join(joined)
-
-    def _since(self, number_field: str, date_field: str, number: str | None, date: datetime | None) -> str:
-        either = [] if number is None else [f"{number_field} gt {string_literal(number)}"]
-        if date is not None:
-            either.append(f"{date_field} ge {datetime_literal(date, self._zone)}")
-        return OR.join(either)
 
 
 def _phone_fields(names: Phones) -> tuple[str, str, str, str]:

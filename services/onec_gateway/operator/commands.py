@@ -2,7 +2,7 @@
 
 import typer
 
-from services.onec_gateway.operator import deals, exchanges, parked, rulings, verification
+from services.onec_gateway.operator import collisions, deals, exchanges, parked, rulings, verification
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -16,3 +16,7 @@ def add_commands(app: typer.Typer) -> None:
     sales.callback(invoke_without_command=True)(deals.deals)
     sales.command(name="link")(deals.link)
     app.add_typer(sales, name="deals")
+    met = typer.Typer(help="Столкновения обращений отдела продаж с лидами партнёров")
+    met.callback(invoke_without_command=True)(collisions.collisions)
+    met.command(name="seen")(collisions.seen)
+    app.add_typer(met, name="collisions")

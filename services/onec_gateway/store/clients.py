@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from chassis.decision import Cause
 from chassis.service import Connection, Input, Rows, fetch_each, row_of
+from services.onec_gateway.domain.collisions import Collision
 from services.onec_gateway.domain.model import (
     ClientState,
     Deal,
@@ -28,6 +29,7 @@ from services.onec_gateway.store.tables import FactRow, HoldRow, KnownReservatio
 
 _RESERVATION_FIELDS: Final = itemgetter(*KnownReservation.__dataclass_fields__)
 _SIGHTING: Final = TypeAdapter(Sighting)
+_COLLISION: Final = TypeAdapter(Collision)
 _DEAL: Final = TypeAdapter(Deal)
 _REINSTATEMENT: Final = TypeAdapter(Reinstatement)
 _ENQUIRIES: Final = TypeAdapter(tuple[Enquiry, ...])
@@ -92,6 +94,11 @@ class ClientStore:
             facts.extend(_changed_facts(key, "sighting", before.sightings, after.sightings))
             facts.extend(_changed_facts(key, "deal", before.deals, after.deals))
             facts.extend(_changed_facts(key, "reinstatement", before.reinstatements, after.reinstatements))
+            facts.extend(_changed_facts(key, "collision", before.collisions, after.collisions))
+            facts.extend(
+                {"client_key": key, "kind": "own-enquiry", "ref": ref, "body": {}}
+                for ref in sorted(after.own_enquiries - before.own_enquiries)
+            )
         return [
             Rows(HoldRow, holds),
             Rows(LeadRow, leads),
@@ -115,6 +122,12 @@ def _with_facts(client: ClientState, facts: Sequence[Mapping[str, Any]]) -> Clie
                 client = client.with_deal(_DEAL.validate_python(fact["body"]))
             case "reinstatement":
                 client = client.with_reinstatement(_REINSTATEMENT.validate_python(fact["body"]))
+            case "collision":
+                collision = _COLLISION.validate_python(fact["body"])
+                collisions = MappingProxyType({**client.collisions, collision.id: collision})
+                client = replace(client, collisions=collisions)
+            case "own-enquiry":
+                client = replace(client, own_enquiries=client.own_enquiries | {fact["ref"]})
             case "insider":
                 if fact["body"]["is"]:
                     client = replace(client, insider=fact["ref"])

@@ -6,7 +6,7 @@ from typing import Any
 from chassis.service import Connection, Database, Input, Rows, fetch
 from contracts.partners import Partner
 from contracts.portal import Agreement
-from services.onec_gateway.domain.model import PartnerState
+from services.onec_gateway.domain.partners import PartnerState
 from services.onec_gateway.store.clients import insider_row
 from services.onec_gateway.store.tables import FactRow, PartnerRow
 
@@ -46,7 +46,7 @@ class PartnerStore:
 
 
 class PartnerReader:
-    """Reads partners for calls to 1C, outside any decision. Owns `database` and closes it."""
+    """Reads partners for calls to 1C, outside any decision."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -55,10 +55,6 @@ class PartnerReader:
         """The known partners among `partner_ids`, by id."""
         async with self._database.single() as connection:
             return {key: state.partner for key, state in (await _fetch_partners(connection, partner_ids)).items()}
-
-    async def close(self) -> None:
-        """Close the database's connections."""
-        await self._database.close()
 
 
 async def _fetch_partners(tx: Connection, keys: Sequence[str]) -> dict[str, PartnerState]:

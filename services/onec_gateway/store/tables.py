@@ -87,9 +87,11 @@ class PartnerRow(Table, table=True):
 
 
 class FactRow(Table, table=True):
-    """Another fact about a client. `kind` is `sighting`, `deal`, `reinstatement` or `insider`.
+    """Another fact about a client.
 
-    `ref` is 1C's reference (sighting, deal), the request's id (reinstatement) or the owner of the phone (insider).
+    `kind` is `sighting`, `deal`, `reinstatement`, `insider`, `collision` or `own-enquiry`.
+    `ref` is 1C's reference (sighting, deal, own-enquiry), the id of the request or the collision, or the owner of the
+    phone (insider).
     """
 
     __tablename__ = "facts"
@@ -117,14 +119,74 @@ class SaleRow(Table, table=True):
     lead_id: UUID | None
 
 
-class WatermarkRow(Table, table=True):
-    """How far the watch has read a journal of 1C: the highest document number, and when the read of it began."""
+class PlaceRow(Table, table=True):
+    """How far the watch has read a series of a journal in 1C: the highest position, and when the read of it began.
 
-    __tablename__ = "watermarks"
+    The row of journal `cards` or `enquiries` with an empty series holds when the last complete read began.
+    """
+
+    __tablename__ = "watch_places"
 
     journal: str = Field(primary_key=True)
-    number: str
+    series: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)
     at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class CardRow(Table, table=True):
+    """A client's card in 1C. `version` is 1C's, which changes with every write of the card and of its phones."""
+
+    __tablename__ = "cards"
+
+    ref: str = Field(primary_key=True)
+    version: str
+    first_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class CardPhoneRow(Table, table=True):
+    """A number on a card. `number` is the key of an E.164 number or of seven digits without a code; never the number.
+
+    `gone_at`: when the card was read without the number; null while it has it.
+    """
+
+    __tablename__ = "card_phones"
+
+    number: str = Field(primary_key=True)
+    card: str = Field(primary_key=True)
+    first_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+    gone_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+
+
+class EnquiryRow(Table, table=True):
+    """An enquiry in 1C as it was read last. `date` is the document's, `deleted`: marked for deletion or gone.
+
+    `was_card`: the card that it had before it got its present one. `ours`: its comment is one that the gateway writes.
+    `not_there_at`: when 1C was read without it before `first_seen_at`. `seen_at`: when it was read new or changed.
+    `alive_at`: when it was last read before its deletion or its change to another card; null otherwise.
+    """
+
+    __tablename__ = "enquiries"
+
+    ref: str = Field(primary_key=True)
+    card: str
+    was_card: str | None
+    number: str
+    date: datetime = Field(sa_type=DateTime(timezone=True))
+    ours: bool
+    deleted: bool
+    first_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+    not_there_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+    seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+    alive_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+
+
+class PhoneTailRow(Table, table=True):
+    """The key of the last seven digits of a watched client's phone: 1C holds many numbers without their codes."""
+
+    __tablename__ = "phone_tails"
+
+    client_key: str = Field(primary_key=True)
+    tail: str
 
 
 class ExchangeRow(Table, table=True):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ class Rows:
         """All documents as (kind, key, body), in the order in which they were first stored."""
         for kind, key, body in self._db.execute("SELECT kind, key, body FROM rows ORDER BY rowid"):
             yield kind, key, orjson.loads(body)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write everything inside the block in one transaction, which is much faster."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
 
     def put(self, kind: str, key: str, body: Document) -> None:
         """Store or replace one document."""

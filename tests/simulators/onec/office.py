@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import orjson
 
 from tests.simulators.kit.clock import parse_moment
 from tests.simulators.onec.config import CLIENT_PHONE_KIND, CLIENTS, DEALS, ENQUIRIES, MANAGER, USERS
-from tests.simulators.onec.store import Infobase
+from tests.simulators.onec.store import Infobase, Numbering
 from tests.simulators.onec.values import Row
 from tests.simulators.onec.views import with_offset
 
@@ -87,43 +87,114 @@ def enter_enquiry(infobase: Infobase, order: dict[str, Any], now: datetime, zone
     }
 
 
-def act(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
+def act(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any]:
     """Carry out one action of the office and return its references. Raises ValueError for an unknown action."""
-    match str(order["action"]):
-        case "redate":
-            date = _naive(parse_moment(str(order["date"]), zone), zone)
-            infobase.update(ENQUIRIES, (str(order["enquiry_ref"]),), {"Date": date})
-            return {"enquiry_ref": str(order["enquiry_ref"])}
-        case "delete":
-            key = (str(order["enquiry_ref"]),)
-            if order.get("physically"):
-                infobase.delete(ENQUIRIES, key)
-            else:
-                infobase.update(ENQUIRIES, key, {"DeletionMark": True})
-            return {"enquiry_ref": key[0]}
-        case "sell":
-            return _sell(infobase, order, now, zone)
-        case "cancel-sale":
-            infobase.update(DEALS, (str(order["deal_ref"]),), {"Posted": False, "DeletionMark": True})
-            return {"deal_ref": str(order["deal_ref"])}
-        case "employ":
-            employee = infobase.create(
-                USERS,
-                {
-                    "Description": str(order["full_name"]),
-                    "КонтактнаяИнформация": [contact_row(str(order["phone"]), str(order.get("form") or ""))],
-                },
-            )
-            return {"employee_ref": employee["Ref_Key"]}
-        case "dismiss":
-            infobase.delete(USERS, (str(order["employee_ref"]),))
-            return {"employee_ref": str(order["employee_ref"])}
-        case unknown:
-            known = "redate, delete, sell, cancel-sale, employ, dismiss"
-            raise ValueError(f"unknown action {unknown!r}; known: {known}")
+    name = str(order["action"])
+    if name not in _ACTIONS:
+        raise ValueError(f"unknown action {name!r}; known: {', '.join(_ACTIONS)}")
+    return _ACTIONS[name](infobase, order, now, zone)
 
 
-def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, str]:
+def _redate(infobase: Infobase, order: dict[str, Any], _: datetime, zone: tzinfo) -> dict[str, Any]:
+    date = _naive(parse_moment(str(order["date"]), zone), zone)
+    infobase.update(ENQUIRIES, (str(order["enquiry_ref"]),), {"Date": date})
+    return {"enquiry_ref": str(order["enquiry_ref"])}
+
+
+def _renumber(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """A person types another number into an enquiry; 1C does not require numbers to be unique."""
+    infobase.update(ENQUIRIES, (str(order["enquiry_ref"]),), {"Number": str(order["number"])})
+    return {"enquiry_ref": str(order["enquiry_ref"])}
+
+
+def _delete(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    key = (str(order["enquiry_ref"]),)
+    if order.get("physically"):
+        infobase.delete(ENQUIRIES, key)
+    else:
+        infobase.update(ENQUIRIES, key, {"DeletionMark": True})
+    return {"enquiry_ref": key[0]}
+
+
+def _copy(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any]:
+    """A person copies an enquiry: all fields are those of the original, but the number, the date and the marks."""
+    original = infobase.get(ENQUIRIES, (str(order["enquiry_ref"]),))
+    date = _naive(parse_moment(str(order["date"]), zone) if order.get("date") else now, zone)
+    copied = {name: value for name, value in original.items() if name not in ("Number", "DeletionMark")}
+    copy = infobase.create(ENQUIRIES, {**copied, "Date": date, "Posted": True})
+    return {"enquiry_ref": copy["Ref_Key"], "number": copy["Number"], "date": with_offset(date, zone)}
+
+
+def _attach(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """A person selects another client in an enquiry."""
+    card = {"ПотенциальныйКлиент_Key": str(order["client_ref"])}
+    infobase.update(ENQUIRIES, (str(order["enquiry_ref"]),), card)
+    return {"enquiry_ref": str(order["enquiry_ref"])}
+
+
+def _enter_card(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """A person creates a card without an enquiry."""
+    row = contact_row(str(order["phone"]), str(order.get("form") or ""))
+    body = {"Description": str(order["full_name"]), "КонтактнаяИнформация": [row]}
+    return {"client_ref": infobase.create(CLIENTS, body)["Ref_Key"]}
+
+
+def _add_phone(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """A person adds a phone to a card, or with `text` types exactly this text into the line of the phone."""
+    card = str(order["client_ref"])
+    rows = infobase.get(CLIENTS, (card,))["КонтактнаяИнформация"]
+    text = str(order.get("text") or "")
+    row = contact_row(str(order.get("phone") or text), str(order.get("form") or ""))
+    if text:
+        row |= {"Представление": text, "НомерТелефона": "", "НомерТелефонаБезКодов": ""}
+    row["LineNumber"] = str(len(rows) + 1)
+    infobase.update(CLIENTS, (card,), {"КонтактнаяИнформация": [*rows, row]})
+    return {"client_ref": card}
+
+
+def _set_numbering(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """The administrator changes the prefix of new documents, and whether numbers begin again with each year."""
+    infobase.numbering = Numbering(str(order.get("prefix", "0000-")), bool(order.get("by_year", False)))
+    return {"prefix": infobase.numbering.prefix, "by_year": infobase.numbering.by_year}
+
+
+def _fill_series(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Many old enquiries of one card in a series of their own, as a base has that another office worked in before."""
+    number = int(order["count"])
+    card = _enter_card(infobase, {"full_name": "Архив", "phone": "+79030000000"}, now, zone)["client_ref"]
+    first, last = now - timedelta(days=30), now - timedelta(days=2)
+    infobase.create_all(
+        ENQUIRIES,
+        (
+            {
+                "Date": _naive(first + (last - first) * (n / number), zone),
+                "Number": f"{order['prefix']}{n:06d}",
+                "Posted": True,
+                "ПотенциальныйКлиент_Key": card,
+            }
+            for n in range(1, number + 1)
+        ),
+    )
+    return {"client_ref": card}
+
+
+def _cancel_sale(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    infobase.update(DEALS, (str(order["deal_ref"]),), {"Posted": False, "DeletionMark": True})
+    return {"deal_ref": str(order["deal_ref"])}
+
+
+def _employ(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    contact = contact_row(str(order["phone"]), str(order.get("form") or ""))
+    body = {"Description": str(order["full_name"]), "КонтактнаяИнформация": [contact]}
+    return {"employee_ref": infobase.create(USERS, body)["Ref_Key"]}
+
+
+def _dismiss(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    infobase.delete(USERS, (str(order["employee_ref"]),))
+    return {"employee_ref": str(order["employee_ref"])}
+
+
+def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any]:
     """Create a sale to the client of a card; without `client_ref`, a new card is created."""
     card = str(order.get("client_ref") or "")
     if not card:
@@ -148,3 +219,20 @@ def _sell(infobase: Infobase, order: dict[str, Any], now: datetime, zone: tzinfo
 
 def _naive(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+_ACTIONS: dict[str, Callable[[Infobase, dict[str, Any], datetime, tzinfo], dict[str, Any]]] = {
+    "redate": _redate,
+    "delete": _delete,
+    "sell": _sell,
+    "cancel-sale": _cancel_sale,
+    "employ": _employ,
+    "dismiss": _dismiss,
+    "copy": _copy,
+    "attach": _attach,
+    "renumber": _renumber,
+    "enter-card": _enter_card,
+    "add-phone": _add_phone,
+    "numbering": _set_numbering,
+    "fill-series": _fill_series,
+}

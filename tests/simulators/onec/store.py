@@ -3,7 +3,8 @@
 import base64
 import uuid
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tests.simulators.kit.rows import Rows
@@ -46,26 +47,42 @@ class Table:
         return (self.rows[key] for key in self._order)
 
 
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How 1C numbers new documents: the prefix, and whether the numbers begin again with each year.
+
+    The year is that of the document's own date, so a document that is dated back gets the next number of its year.
+    """
+
+    prefix: str = "0000-"
+    by_year: bool = False
+
+    def year_of(self, row: Row) -> str:
+        """The year whose numbers a document belongs to; empty if the numbers are continuous."""
+        return str(row.get("Date", ""))[:4] if self.by_year else ""
+
+
 class Infobase:
     """All sets of the configuration, in memory and on disk."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._tables: dict[str, Table] = {}
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self.numbering = Numbering()
         self._start_empty()
         stored_before = False
         for name, key, row in rows.load():
             stored_before = True
             if name in self._tables:
                 self._tables[name].put(key, row)
-                self._numbers[name] = max(self._numbers[name], _number_of(row))
+                self._note_number(SETS[name], row)
         if not stored_before:
             self._predefine()
 
     def _start_empty(self) -> None:
         self._tables = {name: Table() for name, entity in SETS.items() if entity.nature is not Nature.TABULAR}
-        self._numbers = dict.fromkeys(self._tables, 0)
+        self._numbers = {}
 
     def _predefine(self) -> None:
         for name, rows in PREDEFINED.items():
@@ -75,6 +92,7 @@ class Infobase:
     def reset(self) -> None:
         """Delete all rows but the predefined ones."""
         self._rows.clear()
+        self.numbering = Numbering()
         self._start_empty()
         self._predefine()
 
@@ -118,6 +136,12 @@ class Infobase:
         self._save(entity, row)
         return row
 
+    def create_all(self, entity: EntitySet, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Create many rows. Raises OneCError."""
+        with self._rows.together():
+            for body in bodies:
+                self.create(entity, body)
+
     def update(self, entity: EntitySet, key: Key, body: Mapping[str, Any], *, whole: bool = False) -> Row:
         """PATCH, or with `whole` PUT: change a row. A tabular part in the body replaces the stored part.
 
@@ -150,13 +174,25 @@ class Infobase:
         row: Row = {field.name: values.get(field.name, empty(field)) for field in entity.fields}
         if entity.nature is not Nature.REGISTER:
             row["DataVersion"] = _version(0)
-            self._numbers[entity.name] += 1
-            number = self._numbers[entity.name]
             if entity.nature is Nature.CATALOG and not row["Code"]:
-                row["Code"] = f"00-{number:08d}"
+                row["Code"] = f"00-{self._next_number(entity, '00-'):08d}"
             if entity.nature is Nature.DOCUMENT and not row["Number"]:
-                row["Number"] = f"0000-{number:06d}"
+                prefix = self.numbering.prefix
+                row["Number"] = f"{prefix}{self._next_number(entity, prefix + self.numbering.year_of(row)):06d}"
         return row
+
+    def _note_number(self, entity: EntitySet, row: Row) -> None:
+        """Continue the numbering of a stored row's series after its number."""
+        text = str(row.get("Number") or row.get("Code") or "")
+        prefix = text.rstrip("0123456789")
+        if digits := text[len(prefix) :]:
+            year = self.numbering.year_of(row) if entity.nature is Nature.DOCUMENT else ""
+            series = (entity.name, prefix + year)
+            self._numbers[series] = max(self._numbers.get(series, 0), int(digits))
+
+    def _next_number(self, entity: EntitySet, series: str) -> int:
+        number = self._numbers[entity.name, series] = self._numbers.get((entity.name, series), 0) + 1
+        return number
 
     def _save(self, entity: EntitySet, row: Row) -> None:
         key = _key_text(_key_of(entity, row))
@@ -189,11 +225,6 @@ def _key_of(entity: EntitySet, row: Row) -> Key:
 def _key_text(key: Key) -> str:
     # 1C ignores case and trailing spaces in comparisons, so keys that differ only in them are equal.
     return "\x1f".join(part.rstrip().casefold() for part in key)
-
-
-def _number_of(row: Row) -> int:
-    tail = str(row.get("Number") or row.get("Code") or "").rpartition("-")[2]
-    return int(tail) if tail.isascii() and tail.isdigit() else 0
 
 
 def _version(number: int) -> str:

@@ -32,6 +32,55 @@ def test_enquiry_is_redated_marked_for_deletion_and_deleted(onec: OneCSim) -> No
     assert onec.rows(ENQUIRIES) == []
 
 
+def test_numbers_begin_again_with_another_prefix_and_with_each_year(onec: OneCSim) -> None:
+    def enter(when: str) -> str:
+        order = {"full_name": "А", "phone": "79160000001", "date": when}
+        return str(onec.post("seed", order)["clients"][0]["number"])
+
+    assert [enter("2026-03-01T00:00:00+03:00") for _ in range(2)] == ["0000-000001", "0000-000002"]
+    onec.post("office", {"action": "numbering", "prefix": "ФР00-", "by_year": True})
+    assert [enter(f"{year}-03-01T00:00:00+03:00") for year in (2025, 2026, 2025)] == [
+        "ФР00-000001",
+        "ФР00-000001",
+        "ФР00-000002",
+    ]
+
+
+def test_copy_of_an_enquiry_has_its_text_and_client_and_a_number_of_its_own(onec: OneCSim) -> None:
+    order = {"full_name": "А", "phone": "79160000001", "comment": "важное", "date": "2020-01-01T00:00:00+03:00"}
+    original = onec.post("seed", order)["clients"][0]
+
+    copy = onec.post("office", {"action": "copy", "enquiry_ref": original["enquiry_ref"]})
+
+    first, second = sorted(onec.rows(ENQUIRIES), key=lambda row: str(row["Number"]))
+    assert (second["Ref_Key"], second["Number"]) == (copy["enquiry_ref"], "0000-000002")
+    assert second["Комментарий"] == first["Комментарий"] == "важное"
+    assert second["ПотенциальныйКлиент_Key"] == original["client_ref"]
+    assert second["Date"] > first["Date"]
+
+
+def test_enquiry_gets_another_client_and_another_number(onec: OneCSim) -> None:
+    ref = onec.post("seed", {"full_name": "А", "phone": "79160000001"})["clients"][0]["enquiry_ref"]
+    card = onec.post("office", {"action": "enter-card", "full_name": "Б", "phone": "79160000002"})["client_ref"]
+
+    onec.post("office", {"action": "attach", "enquiry_ref": ref, "client_ref": card})
+    onec.post("office", {"action": "renumber", "enquiry_ref": ref, "number": "7"})
+
+    (row,) = onec.rows(ENQUIRIES)
+    assert (row["ПотенциальныйКлиент_Key"], row["Number"]) == (card, "7")
+
+
+def test_added_phone_is_a_further_row_and_changes_the_version_of_the_card(onec: OneCSim) -> None:
+    card = onec.post("office", {"action": "enter-card", "full_name": "Б", "phone": "79160000002"})["client_ref"]
+    (before,) = onec.rows(CARDS)
+
+    onec.post("office", {"action": "add-phone", "client_ref": card, "text": "84951234567#12"})
+
+    assert [row["LineNumber"] for row in onec.rows(PHONES)] == ["1", "2"]
+    assert onec.rows(PHONES)[1]["Представление"] == "84951234567#12"
+    assert onec.rows(CARDS)[0]["DataVersion"] != before["DataVersion"]
+
+
 def test_sale_is_a_posted_document_until_it_is_cancelled(onec: OneCSim) -> None:
     order = {"full_name": "А", "phone": "79160000001", "amount": 100.5, "contract_number": "Д-1"}
     sold = onec.post("office", {"action": "sell", **order})

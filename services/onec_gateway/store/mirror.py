@@ -1,0 +1,282 @@
+"""What the gateway has read of 1C's cards and enquiries, with keys in place of phones.
+
+The watch writes here what it reads, and `changes` is the difference between this and the facts of the watched clients.
+So nothing that was read is lost if a process ends before it is decided.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from chassis.service import Database, Rows, execute, fetch, rows, write_rows
+from services.onec_gateway.domain.inputs import EnquirySeen, GoneEnquiry
+from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.series import Place, Places, SeenEnquiry, parse
+from services.onec_gateway.store.tables import CardPhoneRow, CardRow, EnquiryRow, PhoneTailRow, PlaceRow
+
+ENQUIRIES: Final = "enquiries"
+SALES: Final = "sales"
+CARDS: Final = "cards"
+_WHOLE: Final = ""
+
+# Clients that have a hold or a lead under review.
+_WATCHED: Final = """
+    SELECT client_key FROM holds WHERE NOT released UNION SELECT client_key FROM leads WHERE decided_at IS NULL
+"""
+_IS_OWN: Final = """
+    EXISTS (SELECT 1 FROM facts o WHERE o.kind = 'own-enquiry' AND o.ref = e.ref)
+    OR EXISTS (SELECT 1 FROM known_reservations r WHERE r.enquiry_ref = e.ref)
+"""
+_CHANGES: Final = f"""
+    WITH watched AS ({_WATCHED}), numbers AS (
+        SELECT client_key, client_key AS number FROM watched
+        UNION ALL SELECT w.client_key, t.tail FROM watched w JOIN phone_tails t ON t.client_key = w.client_key
+    )
+    SELECT DISTINCT n.client_key, e.ref, e.number, e.date, e.ours, e.deleted, e.first_seen_at, e.not_there_at
+    FROM numbers n JOIN card_phones p ON p.number = n.number AND p.gone_at IS NULL
+    JOIN enquiries e ON e.card = p.card
+    LEFT JOIN facts f ON f.client_key = n.client_key AND f.kind = 'sighting' AND f.ref = e.ref
+    WHERE CASE WHEN f.ref IS NULL THEN NOT e.deleted
+               ELSE (f.body->>'deleted')::boolean <> e.deleted
+                    OR (NOT e.deleted AND (f.body->'enquiry'->>'date')::timestamptz <> e.date) END
+      AND NOT ({_IS_OWN})
+    ORDER BY e.first_seen_at, e.ref, n.client_key
+"""
+# An enquiry that is not known to be deleted was there when it was last read: by the last complete read at the latest.
+_LAST_READ: Final = """
+    GREATEST(e.seen_at, (SELECT c.at FROM watch_places c WHERE c.journal = 'enquiries' AND c.series = ''))
+"""
+_GONE: Final = f"""
+    SELECT p.number AS phone, e.ref, e.number, e.date, e.ours, e.first_seen_at,
+           CASE WHEN NOT e.deleted OR e.alive_at IS NOT NULL
+                THEN LEAST(p.gone_at, COALESCE(e.alive_at, {_LAST_READ})) END AS alive_at
+    FROM card_phones p JOIN enquiries e ON e.card = p.card OR e.was_card = p.card
+    WHERE p.number = ANY($1::text[]) AND NOT ({_IS_OWN})
+"""
+_UNSEEN: Final = """
+    SELECT e.ref FROM enquiries e WHERE NOT e.deleted AND e.seen_at < $1
+      AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) AS found (ref) WHERE found.ref = e.ref)
+    ORDER BY e.seen_at, e.ref LIMIT $3
+"""
+_MARK_MISSING: Final = f"""
+    UPDATE enquiries e SET deleted = true, alive_at = {_LAST_READ}, seen_at = $2
+    WHERE ref = ANY($1::text[]) AND NOT deleted AND seen_at <= $2
+"""
+_PHONES_GONE: Final = """
+    UPDATE card_phones p SET gone_at = $3 WHERE p.card = ANY($4::text[]) AND p.gone_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM unnest($1::text[], $2::text[]) AS has (number, card)
+                      WHERE has.number = p.number AND has.card = p.card)
+"""
+_WITHOUT_TAIL: Final = f"""
+    SELECT DISTINCT ON (l.client_key) l.client_key, l.lead_id, l.client FROM leads l
+    JOIN ({_WATCHED}) w ON w.client_key = l.client_key
+    WHERE l.client <> '' AND NOT EXISTS (SELECT 1 FROM phone_tails t WHERE t.client_key = l.client_key)
+    ORDER BY l.client_key, l.number LIMIT $1
+"""
+_CLIENTS_OF_CARDS: Final = f"""
+    WITH watched AS ({_WATCHED})
+    SELECT DISTINCT p.card, w.client_key FROM card_phones p JOIN watched w ON w.client_key = p.number
+    WHERE p.card = ANY($1::text[]) AND p.gone_at IS NULL ORDER BY p.card, w.client_key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedClient:
+    """A watched client whose phone the watch must open once: `client` is sealed for the lead `lead_id`."""
+
+    key: str
+    lead_id: str
+    client: str
+
+
+class Mirror:
+    """Reads and writes the rows. Each method is a transaction of its own. `zone` is the zone of 1C's dates."""
+
+    def __init__(self, database: Database, zone: ZoneInfo) -> None:
+        self._database = database
+        self._zone = zone
+
+    async def places(self, journal: str) -> Places:
+        """How far each series of a journal was read."""
+        found = await self._place_rows(journal)
+        return Places(
+            self._zone,
+            {parse(row["series"]): Place(row["position"], row["at"]) for row in found if row["series"] != _WHOLE},
+        )
+
+    async def save_places(self, journal: str, places: Places) -> None:
+        """Replace the places of a journal."""
+        values = [
+            {"journal": journal, "series": series.name, "position": place.position, "at": place.at}
+            for series, place in places.by_series.items()
+        ]
+        await self._write(Rows(PlaceRow, values))
+
+    async def complete_at(self, journal: str) -> datetime | None:
+        """When the last complete read of `cards` or `enquiries` began; None before the first."""
+        return next((row["at"] for row in await self._place_rows(journal) if row["series"] == _WHOLE), None)
+
+    async def save_complete(self, journal: str, at: datetime) -> None:
+        """Record that a complete read, which began at `at`, has ended."""
+        await self._write(Rows(PlaceRow, [{"journal": journal, "series": _WHOLE, "position": 0, "at": at}]))
+
+    async def changed_cards(self, versions: Mapping[str, str]) -> list[str]:
+        """The cards among these, reference → version, that are unknown or have another version now."""
+        async with self._database.single() as tx:
+            known = {row["ref"]: row["version"] for row in await fetch(tx, CardRow, "ref", list(versions))}
+        return [ref for ref, version in versions.items() if known.get(ref) != version]
+
+    async def save_cards(self, versions: Mapping[str, str], keys: Mapping[str, Collection[str]], at: datetime) -> None:
+        """Write cards with the keys of all numbers that they have, as read at `at`. A card without a version in
+        `versions` is read again by the next complete read."""
+        phones = [(key, card) for card in keys for key in sorted(keys[card])]
+        rows_of_phones = [{"number": key, "card": card, "first_seen_at": at, "gone_at": None} for key, card in phones]
+        cards = [{"ref": card, "version": versions.get(card, ""), "first_seen_at": at} for card in keys]
+        async with self._database.transaction() as tx:
+            for values in (
+                Rows(CardRow, cards, keep=("first_seen_at",)),
+                Rows(CardPhoneRow, rows_of_phones, keep=("first_seen_at",)),
+            ):
+                if values.values:
+                    await write_rows(tx, values)
+            numbers, owners = [key for key, _ in phones], [card for _, card in phones]
+            await execute(tx, _PHONES_GONE, numbers, owners, at, list(keys))
+
+    async def note_cards(self, holders: Iterable[tuple[str, str]], read_at: datetime) -> None:
+        """Write that cards have numbers, each (key of the number, card), beside the other numbers that they have."""
+        values = [
+            {"number": key, "card": card, "first_seen_at": read_at, "gone_at": None} for key, card in set(holders)
+        ]
+        await self._write(Rows(CardPhoneRow, values, keep=("first_seen_at",)))
+
+    async def save_enquiries(self, found: Iterable[SeenEnquiry], places: Places, read_at: datetime) -> list[str]:
+        """Write the enquiries that a read begun at `read_at` found. Returns the cards of those that are new or changed.
+
+        `places` are those before the read. What a later read has written stays.
+        """
+        by_ref = {seen.ref: seen for seen in found}
+        if not by_ref:
+            return []
+        complete_at = await self.complete_at(ENQUIRIES)
+        async with self._database.transaction() as tx:
+            known = {row["ref"]: row for row in await fetch(tx, EnquiryRow, "ref", list(by_ref))}
+            changed = [
+                _enquiry_row(seen, known.get(ref), places, read_at, complete_at)
+                for ref, seen in by_ref.items()
+                if ref not in known or (_state(known[ref]) != _state_of(seen) and known[ref]["seen_at"] <= read_at)
+            ]
+            if changed:
+                await write_rows(tx, Rows(EnquiryRow, changed))
+        return sorted({row["card"] for row in changed})
+
+    async def unseen(self, refs: Sequence[str], began: datetime, limit: int) -> list[str]:
+        """At most `limit` enquiries that a complete read begun at `began` should have found, and that `refs` lacks."""
+        async with self._database.single() as tx:
+            return [row.ref for row in await rows(tx, _UNSEEN, began, refs, limit)]
+
+    async def mark_missing(self, refs: Sequence[str], read_at: datetime) -> None:
+        """Record that a read begun at `read_at` should have found these enquiries and did not."""
+        if refs:
+            async with self._database.single() as tx:
+                await execute(tx, _MARK_MISSING, refs, read_at)
+
+    async def gone(self, keys: Sequence[str], found: Collection[str]) -> dict[str, list[GoneEnquiry]]:
+        """The enquiries that cards with these keys of numbers had, by key, without those that were just `found`."""
+        async with self._database.single() as tx:
+            known = await rows(tx, _GONE, keys)
+        gone: dict[str, list[GoneEnquiry]] = {}
+        for row in known:
+            if row.ref not in found:
+                one = GoneEnquiry(Enquiry(row.ref, row.date, row.number, row.ours), row.alive_at, row.first_seen_at)
+                gone.setdefault(row.phone, []).append(one)
+        return gone
+
+    async def changes(self, now: datetime) -> list[tuple[str, EnquirySeen]]:
+        """The enquiries of watched clients that differ from what the clients' facts hold: (client key, input at `now`),
+        the earliest first."""
+        async with self._database.single() as tx:
+            found = await rows(tx, _CHANGES)
+        return [
+            (
+                row.client_key,
+                EnquirySeen(
+                    Enquiry(row.ref, row.date, row.number, row.ours),
+                    now,
+                    row.not_there_at,
+                    row.deleted,
+                    row.first_seen_at,
+                ),
+            )
+            for row in found
+        ]
+
+    async def clients_of(self, cards: Sequence[str]) -> dict[str, list[str]]:
+        """The watched clients whose whole numbers these cards have: card → client keys. Digits without a code do not
+        count here: a sale to a stranger would earn a reward."""
+        async with self._database.single() as tx:
+            found = await rows(tx, _CLIENTS_OF_CARDS, cards)
+        clients: dict[str, list[str]] = {}
+        for row in found:
+            clients.setdefault(row.card, []).append(row.client_key)
+        return clients
+
+    async def without_tail(self, limit: int) -> list[SealedClient]:
+        """At most `limit` watched clients whose tails are not stored yet."""
+        async with self._database.single() as tx:
+            found = await rows(tx, _WITHOUT_TAIL, limit)
+        return [SealedClient(row.client_key, str(row.lead_id), row.client) for row in found]
+
+    async def save_tails(self, tails: Mapping[str, str]) -> None:
+        """Write the key of the tail of each client, by client key."""
+        await self._write(Rows(PhoneTailRow, [{"client_key": key, "tail": tail} for key, tail in tails.items()]))
+
+    async def _place_rows(self, journal: str) -> Sequence[Mapping[str, Any]]:
+        async with self._database.single() as tx:
+            return await fetch(tx, PlaceRow, "journal", [journal])
+
+    async def _write(self, values: Rows) -> None:
+        if values.values:
+            async with self._database.single() as tx:
+                await write_rows(tx, values)
+
+
+def _state(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["card"], row["number"], row["date"], row["ours"], row["deleted"]
+
+
+def _state_of(seen: SeenEnquiry) -> tuple[Any, ...]:
+    return seen.card, seen.number, seen.date, seen.ours, seen.deleted
+
+
+def _enquiry_row(
+    seen: SeenEnquiry,
+    known: Mapping[str, Any] | None,
+    places: Places,
+    read_at: datetime,
+    complete_at: datetime | None,
+) -> dict[str, Any]:
+    row = {
+        "ref": seen.ref,
+        "card": seen.card,
+        "was_card": None,
+        "number": seen.number,
+        "date": seen.date,
+        "ours": seen.ours,
+        "deleted": seen.deleted,
+        "first_seen_at": read_at,
+        "not_there_at": places.absent_at(seen.number, seen.date),
+        "seen_at": read_at,
+        "alive_at": None,
+    }
+    if known is None:
+        return row
+    has_moved = seen.card != known["card"]
+    last_alive_at = known["alive_at"] if known["deleted"] else max(known["seen_at"], complete_at or known["seen_at"])
+    return row | {
+        "was_card": known["card"] if has_moved else known["was_card"],
+        "first_seen_at": known["first_seen_at"],
+        "not_there_at": known["not_there_at"],
+        "alive_at": last_alive_at if seen.deleted or has_moved else None,
+    }

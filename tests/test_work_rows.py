@@ -1,0 +1,52 @@
+"""What a work row carries is the same whether its first attempt has it from memory or a later one from the database."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from chassis.database.writing import as_json
+from chassis.decision import Task
+from contracts.reservations import ReservationReinstated
+from services.notifier.domain.model import ClientState as SmsState
+from services.onec_gateway.domain.inputs import EnquirySeen, HandedOver
+from services.onec_gateway.domain.model import Enquiry
+from tests.notifier import decisions, samples
+from tests.onec_gateway.driver import held_client
+from tests.onec_gateway.samples import DAY, LATER, NOON, REQUEST, UNTIL, extended, lead_id, opened, reinstatement
+from tests.test_wiring import wiring
+
+
+def test_payload_of_every_kind_of_work_is_the_same_after_a_trip_through_the_database() -> None:
+    for task in tasks():
+        (after,) = json.loads(as_json([dict(task.payload)]))
+        assert types(after) == types(dict(task.payload)), task.kind
+        assert after == task.payload, task.kind
+
+
+async def test_there_is_a_sample_of_every_kind_of_work() -> None:
+    assert {task.kind for task in tasks()} == {work.kind for table in wiring().values() for work in table.work}
+
+
+def tasks() -> Iterator[Task]:
+    """Tasks of all kinds, as the rules make them."""
+    yield from gateway_tasks()
+    yield from decisions.notify(SmsState(), samples.opened()).tasks
+
+
+def gateway_tasks() -> Iterator[Task]:
+    """One client is extended after a walk-in; another is handed over and returned."""
+    walk_in = EnquirySeen(Enquiry("walk-in", NOON + DAY), NOON + DAY)
+    yield from held_client().apply(walk_in, NOON + DAY).apply(extended(), NOON + 2 * DAY).tasks
+    returned = held_client().expire().apply(HandedOver(lead_id(1), UNTIL, "ours"), UNTIL)
+    fields = {**opened(1).model_dump(), "confirmed_at": UNTIL + DAY, "reserved_until": LATER}
+    reinstated = ReservationReinstated(**fields, request_id=REQUEST, reinstated_at=UNTIL + DAY)
+    yield from returned.apply(reinstatement(), UNTIL + DAY).apply(reinstated, UNTIL + DAY).tasks
+
+
+def types(value: Any) -> Any:
+    """The types of a payload's values, as a structure like the payload."""
+    if isinstance(value, dict):
+        return {key: types(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (type(value), [types(item) for item in value])
+    return type(value)
