@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -112,6 +112,15 @@ async def partition_count(producer: AIOKafkaProducer, topic: str) -> int:
     """How many partitions `topic` has. `partitions_for` alone costs a coroutine for each event."""
     partitions = producer.client.cluster.partitions_for_topic(topic)
     return len(partitions or await producer.partitions_for(topic))
+
+
+async def committed_offsets(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    """The committed offset of each partition, or None. aiokafka's own `committed` costs a request for each."""
+    committed = await consumer._coordinator.fetch_committed_offsets(partitions)
+    offsets = {partition: committed[partition].offset for partition in partitions if partition in committed}
+    return {partition: offset if (offset := offsets.get(partition, -1)) >= 0 else None for partition in partitions}
 
 
 class _NoErrorAtStart(logging.Filter):

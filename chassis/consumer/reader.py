@@ -9,7 +9,7 @@ other partitions are lost, and their positions have moved. After such a failure 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from aiokafka.errors import ConsumerStoppedError
 from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.records import Record
+from chassis.kafka_quirks import committed_offsets
 from chassis.limits import BATCH_RECORDS, POLL_MS, RETRY_UNREADABLE_S, SUSPECT_POLL_MS
 from chassis.observability import metrics
 
@@ -84,26 +85,26 @@ class Reader:
         """Set every position to what was handled, and suspect every partition."""
         # A partition that was resumed to be tried again is among the suspects, too.
         partitions = consumer.assignment() - consumer.paused()
-        for partition in partitions:
-            await self._seek_to_handled(consumer, partition)
+        await self._seek_to_handled(consumer, partitions)
         self._suspects.extend(sorted(partitions))
 
-    async def _seek_to_handled(self, consumer: Any, partition: TopicPartition) -> None:
+    async def _seek_to_handled(self, consumer: Any, partitions: Collection[TopicPartition]) -> None:
         attempt = 0
-        while True:
+        # Those that went to other members meanwhile are left out.
+        while assigned := [partition for partition in partitions if partition in consumer.assignment()]:
             try:
-                handled = self._offsets.handled(partition)
-                offset = await consumer.committed(partition) if handled is None else handled
-                if offset is None:
-                    await consumer.seek_to_beginning(partition)
-                else:
-                    consumer.seek(partition, offset)
+                handled = {partition: self._offsets.handled(partition) for partition in assigned}
+                unknown = [partition for partition, offset in handled.items() if offset is None]
+                offsets = {**handled, **await committed_offsets(consumer, unknown)}
+                for partition, offset in offsets.items():
+                    if offset is not None:
+                        consumer.seek(partition, offset)
+                if new := [partition for partition, offset in offsets.items() if offset is None]:
+                    await consumer.seek_to_beginning(*new)
                 return
             except ConsumerStoppedError:
                 raise
             except Exception as error:
-                if partition not in consumer.assignment():
-                    return
                 # Reading must not go on at an unknown position.
                 attempt += 1
                 log.warning("rewind_retried", group=self._group, error=type(error).__name__)
@@ -148,7 +149,7 @@ class Reader:
 
     async def _pause(self, consumer: Any, partition: TopicPartition, offset: int | None, error: Exception) -> None:
         if offset is None:
-            await self._seek_to_handled(consumer, partition)
+            await self._seek_to_handled(consumer, [partition])
         if partition not in consumer.assignment():
             return  # it went to another member meanwhile
         if offset is None:
