@@ -222,6 +222,15 @@ def is_undecodable(error: BaseException) -> bool:
     return not isinstance(error, (KafkaError, OSError, TimeoutError))
 
 
+async def committed_offsets(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    """The committed offset of each partition, or None. aiokafka's own `committed` costs a request for each."""
+    committed = await consumer._coordinator.fetch_committed_offsets(partitions)
+    offsets = {partition: committed[partition].offset for partition in partitions if partition in committed}
+    return {partition: offset if (offset := offsets.get(partition, -1)) >= 0 else None for partition in partitions}
+
+
 class _NoErrorAtStart(logging.Filter):
     """aiokafka logs an error whenever the group's coordinator is not known yet, as at every start, and then retries."""
 

@@ -21,6 +21,8 @@ from chassis.settings import ServiceSettings, load
 _PIPE_WIDTH: Final = 240
 _ANSWER_TIMEOUT_S: Final = 3.0
 _LETTERS_IN_A_COMMAND: Final = 10
+SKIPPED_UNREAD: Final = "skipped-unread"
+"""The reason of a letter that names only the place of a record: `skip` could not read the record."""
 _ALL: Final = 1_000_000
 _DECISION: Final = "--who ИМЯ --why ПРИЧИНА"
 _LETTERS: Final = """
@@ -178,8 +180,13 @@ def _record(row: Row) -> str:
 
 
 def _replay(desk: Desk, letters: Sequence[Row]) -> str:
-    """Replays the first letters; those of an older version, whose ids are not known, are to be listed first."""
+    """Replays the first letters; those of an older version, whose ids are not known, are to be listed first.
+
+    A record that was skipped unread is not in its letter, so that letter can only be discarded.
+    """
     ids = [str(row.letter) for row in letters if row.letter is not None]
+    if [row.reason for row in letters] == [SKIPPED_UNREAD]:
+        return f"python -m services.ops dead-letters discard {' '.join(ids)} --because ПРИЧИНА"
     if len(ids) < len(letters):
         return f"python -m services.ops dead-letters list --service {desk.name}"
     return f"python -m services.ops dead-letters replay {' '.join(ids[:_LETTERS_IN_A_COMMAND])}"

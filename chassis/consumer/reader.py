@@ -24,7 +24,7 @@ from chassis.backoff import backoff_s
 from chassis.consumer.offsets import Offsets
 from chassis.consumer.records import Record
 from chassis.consumer.stops import Stops
-from chassis.kafka_quirks import is_undecodable
+from chassis.kafka_quirks import committed_offsets, is_undecodable
 from chassis.limits import BATCH_RECORDS, POLL_MS, RETRY_UNREADABLE_S, SUSPECT_POLL_MS
 from chassis.observability import metrics
 
@@ -195,8 +195,7 @@ class Reader:
         """The first offset of each partition that is not handled. One partition after the other would take minutes."""
         offsets = {partition: self._offsets.handled(partition) for partition in partitions}
         unknown = [partition for partition, offset in offsets.items() if offset is None]
-        committed = await asyncio.gather(*(consumer.committed(partition) for partition in unknown))
-        offsets.update(zip(unknown, committed, strict=True))
+        offsets.update(await committed_offsets(consumer, unknown))
         if new := [partition for partition, offset in offsets.items() if offset is None]:
             offsets.update(await consumer.beginning_offsets(new))
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
