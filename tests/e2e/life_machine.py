@@ -1,7 +1,8 @@
 """A state machine over the rules of gateway and reservations, for one client.
 
 Both services' rules run as they are. Topics are lists, which each service reads at its own pace; a repeated message is
-recognised by its id, as in the inbox. Beside the rules runs the model `Treaty`, which checks every event.
+recognised by its id, as in the inbox. Beside the rules run the models `Treaty`, which checks every event, and
+`OneCModel`, which makes the calls that the gateway requests.
 """
 
 from dataclasses import replace
@@ -24,25 +25,28 @@ from contracts.leads import (
     WithdrawalRequested,
 )
 from contracts.portal import Consent
+from contracts.verdicts import LeadConfirmed, ReinstatementConfirmed
+from services.onec_gateway.domain.inputs import EnquirySeen, NotApplied, Ruled, SaleSeen
+from services.onec_gateway.domain.model import Ruling
 from services.reservations.domain.history import Entry, Head, flaws
+from services.reservations.domain.terms import Term
 from services.reservations.store.clients import ClientStore, restored
 from services.reservations.store.tables import FactRow, ReservationRow
+from tests.e2e.onec_model import OneCModel
 from tests.e2e.rules import (
-    CHECK,
     GATEWAY,
     GATEWAY_POLICY,
     HISTORY_KEY,
     MOSCOW,
     POLICY,
     RESERVATIONS,
-    CheckAnswered,
     ClientState,
     GatewayState,
     Sale,
-    SaleSeen,
     TermReached,
     WaitOver,
     held_until,
+    waits_for_people,
 )
 from tests.e2e.treaty import DAY, Treaty
 
@@ -50,11 +54,13 @@ KEY = "k1:" + "0" * 64
 START = datetime(2026, 8, 28, 9, tzinfo=UTC)
 TICK = timedelta(seconds=1)
 PARTNERS = ("anna", "boris")
+MONTHS = {"P2M": 2, "P6M": 6, "P12M": 12}
 CLIENTS = ClientStore(HISTORY_KEY)
 
 
 class LifeMachine(RuleBasedStateMachine):
-    """Portals send requests, people sell, time passes, and each service reads each topic at its own pace.
+    """Portals send requests, people sell and rule, the office enters enquiries, time passes, and each service reads
+    each topic at its own pace.
 
     `topics` are lists of (id, message); `read` is the position of each reader on each topic; `processed` are the ids
     that each reader has handled, as its inbox has them.
@@ -75,8 +81,8 @@ class LifeMachine(RuleBasedStateMachine):
         self.read = {(reader, topic): 0 for topic, readers in self.TOPICS.items() for reader in readers}
         self.processed: set[tuple[str, str]] = set()
         self.treaty = Treaty()
-        self.checks: list[UUID] = []
-        self.sales: dict[str, Sale] = {}
+        self.onec = OneCModel()
+        self.policy = POLICY
         self.entries: list[Entry] = []
         self.ledger: list[Any] = []
         self.ids: set[tuple[str, str, str]] = set()
@@ -101,9 +107,9 @@ class LifeMachine(RuleBasedStateMachine):
         self._publish("leads", lead)
 
     @precondition(lambda self: self.treaty.submitted)
-    @rule(data=st.data(), doubled=st.booleans(), foreign=st.integers(0, 9))
-    def return_client(self, data: st.DataObject, doubled: bool, foreign: int) -> None:
-        message = ReturnRequested(**self._request_fields(data, foreign == 0), manager="m", reason="r")
+    @rule(data=st.data(), doubled=st.booleans(), again=st.booleans(), foreign=st.integers(0, 9))
+    def return_client(self, data: st.DataObject, doubled: bool, again: bool, foreign: int) -> None:
+        message = ReturnRequested(**self._request_fields(data, foreign == 0), manager="m", reason="r", again=again)
         self._send(message, doubled)
 
     @precondition(lambda self: self.treaty.submitted)
@@ -137,24 +143,73 @@ class LifeMachine(RuleBasedStateMachine):
 
     @rule(days_ago=st.integers(0, 40))
     def sell(self, days_ago: int) -> None:
-        ref = f"d{len(self.sales) + 1}"
+        ref = f"d{len(self.onec.sales) + 1}"
         sold_on = self.now.astimezone(MOSCOW).date() - days_ago * DAY
-        self.sales[ref] = Sale(ref, Decimal("1000.00"), "RUB", ref, sold_on)
-        self._see_sale(self.sales[ref])
+        self.onec.sales[ref] = Sale(ref, Decimal("1000.00"), "RUB", ref, sold_on)
+        self._decide("gateway", SaleSeen(self.onec.sales[ref], self.now))
 
-    @precondition(lambda self: self.sales)
+    @precondition(lambda self: self.onec.sales)
     @rule(data=st.data(), cancelled=st.booleans())
     def sale_is_seen_again(self, data: st.DataObject, cancelled: bool) -> None:
-        ref = data.draw(st.sampled_from(sorted(self.sales)))
-        self.sales[ref] = replace(self.sales[ref], cancelled=self.sales[ref].cancelled or cancelled)
-        self._see_sale(self.sales[ref])
+        sale = self.onec.sales[data.draw(st.sampled_from(sorted(self.onec.sales)))]
+        self.onec.sales[sale.ref] = replace(sale, cancelled=sale.cancelled or cancelled)
+        self._decide("gateway", SaleSeen(self.onec.sales[sale.ref], self.now))
 
-    @precondition(lambda self: self.checks)
+    @precondition(lambda self: self.onec.sales and self.treaty.submitted)
     @rule(data=st.data())
-    def check_is_answered(self, data: st.DataObject) -> None:
-        lead_id = self.checks.pop(data.draw(st.integers(0, len(self.checks) - 1)))
-        sales = tuple(sale for sale in self.sales.values())
-        self._decide("gateway", CheckAnswered(lead_id, self.now, (), sales))
+    def sale_is_linked_by_hand(self, data: st.DataObject) -> None:
+        sale = self.onec.sales[data.draw(st.sampled_from(sorted(self.onec.sales)))]
+        lead_id = data.draw(st.sampled_from(sorted(self.treaty.submitted)))
+        self._decide_by_hand(SaleSeen(sale, self.now, lead_id, "m", "r"))
+
+    @precondition(lambda self: self.treaty.submitted)
+    @rule(data=st.data(), confirm=st.booleans())
+    def manager_rules(self, data: st.DataObject, confirm: bool) -> None:
+        lead_id = data.draw(st.sampled_from(sorted(self.treaty.submitted)))
+        self._decide_by_hand(Ruled(lead_id, Ruling(confirm, "m", "r")))
+
+    @precondition(lambda self: waits_for_people(self.gateway) is not None)
+    @rule(confirm=st.booleans())
+    def manager_rules_on_the_lead_that_waits(self, confirm: bool) -> None:
+        assert self._decide_by_hand(Ruled(waits_for_people(self.gateway), Ruling(confirm, "m", "r")))
+
+    # --- what the sales office does: cards of two phones and cards without enquiries belong here, too ---
+
+    @precondition(lambda self: self.treaty.submitted)
+    @rule(seconds=st.sampled_from([-30, 0, 30, 3600, -86400]), seen=st.booleans())
+    def client_walks_in(self, seconds: int, seen: bool) -> None:
+        self._see_enquiry(self.onec.enter_enquiry(self.now + timedelta(seconds=seconds)), seen)
+
+    @precondition(lambda self: self.onec.office)
+    @rule(data=st.data())
+    def enquiry_is_seen(self, data: st.DataObject) -> None:
+        self._see_enquiry(data.draw(st.sampled_from(sorted(self.onec.office))), True)
+
+    @precondition(lambda self: self.onec.office)
+    @rule(data=st.data(), seen=st.booleans())
+    def enquiry_is_deleted(self, data: st.DataObject, seen: bool) -> None:
+        enquiry = self.onec.delete_enquiry(data.draw(st.sampled_from(sorted(self.onec.office))))
+        if seen:
+            self._decide("gateway", EnquirySeen(enquiry, self.now, deleted=True))
+
+    @precondition(lambda self: self.onec.calls)
+    @rule(many=st.integers(1, 4))
+    def onec_answers(self, many: int) -> None:
+        for _ in range(min(many, len(self.onec.calls))):
+            self._decide("gateway", self.onec.perform(self.now))
+
+    @rule(term=st.sampled_from(sorted(MONTHS)))
+    def term_is_changed(self, term: str) -> None:
+        self.policy = replace(POLICY, term=Term.parse(term))
+        self.treaty.months = MONTHS[term]
+
+    @precondition(lambda self: self.reservations.reservations)
+    @rule()
+    def client_is_erased(self) -> None:
+        """The command `erase` of reservations, which is refused while a reservation is live."""
+        if self.reservations.live() is None:
+            for reservation in self.reservations.reservations.values():
+                self.reservations = self.reservations.with_reservation(reservation._replace(client=None))
 
     # --- time, topics, restarts ---
 
@@ -223,6 +278,13 @@ class LifeMachine(RuleBasedStateMachine):
         assert set(self.treaty.requests) - set(self.treaty.answered) == waiting
         assert all(isinstance(self.treaty.requests[ref], RewardClaimed) for ref in waiting), "a request was forgotten"
         assert sum((line.amount for line in self.ledger), Decimal(0)) == self.treaty.balance
+        entries = {str(lead_id): one.status for lead_id, one in self.treaty.held.items()}
+        shown = {lead: "live" if state == "active" else state for lead, state in self.onec.entries.items()}
+        assert shown == entries, "the partner journal shows another state"
+        expired = [lead for lead, state in entries.items() if state == "expired"]
+        assert [lead for lead, _ in self.onec.handed_over.values()] == expired, "the general journal is wrong"
+        withdrawn = {lead for lead, state in entries.items() if state == "withdrawn"}
+        assert withdrawn.isdisjoint(self.onec.marks.values()), "a withdrawn lead is still marked on an enquiry"
         seal = self.reservations.head.seal(HISTORY_KEY, KEY)
         assert list(flaws(HISTORY_KEY, KEY, self.entries, self.reservations.head, seal)) == []
 
@@ -249,8 +311,16 @@ class LifeMachine(RuleBasedStateMachine):
         if doubled:
             self._publish("leads", message)
 
-    def _see_sale(self, sale: Sale) -> None:
-        self._decide("gateway", SaleSeen(sale, self.now))
+    def _see_enquiry(self, ref: str, seen: bool) -> None:
+        if seen:
+            self._decide("gateway", EnquirySeen(self.onec.office[ref], self.now))
+
+    def _decide_by_hand(self, message: Any) -> bool:
+        """Decide a person's input. Return whether it was applied; a refused one changes nothing."""
+        before = self.gateway
+        reply = self._decide("gateway", message)
+        assert not isinstance(reply, NotApplied) or self.gateway is before
+        return not isinstance(reply, NotApplied)
 
     def _publish(self, topic: str, message: Any) -> None:
         self.topics[topic].append((f"{topic}-{len(self.topics[topic])}", message))
@@ -263,15 +333,18 @@ class LifeMachine(RuleBasedStateMachine):
             self.processed.add((reader, identity))
             self._decide(reader, message, identity)
 
-    def _decide(self, service: str, message: Any, identity: str | None = None) -> None:
+    def _decide(self, service: str, message: Any, identity: str | None = None) -> Any:
+        """Decide a message or an input; return the rule's reply."""
         self.number += 1
         cause = Cause(identity or f"input-{self.number}", "correlation")
         if service == "gateway":
+            before = self.gateway.holder()
             done: Decision[Any] = GATEWAY[type(message)](self.gateway, message, cause, self.now, policy=GATEWAY_POLICY)
             self.gateway = done.state
-            self.checks += [UUID(task.ref) for task in done.tasks if task.kind == CHECK]
+            self.onec.request(done.tasks)
+            self._check_one_holder(before.lead_id if before is not None else None, done)
         else:
-            done = RESERVATIONS[type(message)](self.reservations, message, cause, self.now, policy=POLICY)
+            done = RESERVATIONS[type(message)](self.reservations, message, cause, self.now, policy=self.policy)
             self.entries += done.state.new_history
             self.ledger += done.state.new_ledger
             self.reservations = done.state._replace(new_history=(), new_ledger=())
@@ -283,15 +356,30 @@ class LifeMachine(RuleBasedStateMachine):
                 ids.add((service, event.cause.id, event.message.ce_type))
         assert not ids & self.ids, "events of different decisions have the same id"
         self.ids |= ids
+        return done.reply
+
+    def _check_one_holder(self, before: UUID | None, done: Decision[Any]) -> None:
+        """The gateway grants the client once in a decision, and never while another lead holds it."""
+        granted = [
+            event.message.lead_id
+            for event in done.events
+            if isinstance(event.message, (LeadConfirmed, ReinstatementConfirmed))
+        ]
+        assert len(granted) <= 1, "two leads got the client in one decision"
+        if granted and before is not None and before != granted[0]:
+            assert self.gateway.reservations[before].ended_at is not None, "granted while another lead holds the client"
 
     def _settle_down(self) -> None:
-        """Deliver every message, answer every check and fire every due clock; the time does not move."""
+        """Deliver every message, make every call, rule on every question and fire every due clock; the time does not
+        move."""
         for _ in range(1000):
             behind = [place for place, read in sorted(self.read.items()) if read < len(self.topics[place[1]])]
             if behind:
                 self._deliver(*behind[0])
-            elif self.checks:
-                self._decide("gateway", CheckAnswered(self.checks.pop(0), self.now, (), tuple(self.sales.values())))
+            elif self.onec.calls:
+                self._decide("gateway", self.onec.perform(self.now))
+            elif (waiting := waits_for_people(self.gateway)) is not None:
+                self._decide_by_hand(Ruled(waiting, Ruling(False, "m", "r")))
             elif due := [
                 reservation
                 for reservation in self.reservations.reservations.values()

@@ -169,6 +169,51 @@ async def test_return_does_not_delete_a_marked_enquiry_of_the_sales_office(sim: 
     assert [row["deletion_mark"] for row in sim.get("general-journal")] == [False]
 
 
+async def test_sale_or_withdrawal_after_the_expiry_empties_the_general_journal(
+    sim: OneCSim, journals: Journals
+) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+    await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+
+    await journals.take_back(CALL, ENTRY, "won", look=False)
+    assert [row["deletion_mark"] for row in sim.get("general-journal")] == [True]
+    assert [row["state"] for row in sim.get("journal")] == ["Продан"]
+
+    await journals.update(CALL, ENTRY, "active", look=False)
+    await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    _assert_active_once(sim)
+
+
+@pytest.mark.parametrize("typed", ["", "Звонил, просил ждать. "])
+async def test_mark_of_a_withdrawn_lead_is_removed_and_nothing_else(
+    sim: OneCSim, journals: Journals, typed: str
+) -> None:
+    known = enquiry(sim)
+    address = f"{ENQUIRIES}(guid'{known['enquiry_ref']}')"
+    sim.call("PATCH", address, {"Комментарий": "[срочно] перезвонить"})
+    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)
+    (row,) = sim.get("general-journal")
+    sim.call("PATCH", address, {"Комментарий": typed + row["comment"]})
+
+    for _ in range(2):
+        await journals.unmark(CALL, known["enquiry_ref"], ENTRY.lead_id)
+
+    (row,) = sim.get("general-journal")
+    assert row["comment"] == f"{typed}[срочно] перезвонить"
+
+
+async def test_mark_of_another_lead_stays(sim: OneCSim, journals: Journals) -> None:
+    known = enquiry(sim)
+    other = "00000000-0000-0000-0000-000000000002"
+    await journals.mark(CALL, known["enquiry_ref"], other, "Закреплён за партнёром Б по 15.09.2026", look=False)
+
+    await journals.unmark(CALL, known["enquiry_ref"], ENTRY.lead_id)
+    await journals.unmark(CALL, "00000000-0000-0000-0000-00000000dead", ENTRY.lead_id)
+
+    (row,) = sim.get("general-journal")
+    assert other in row["comment"]
+
+
 async def test_mark_precedes_the_managers_text_and_is_replaced_not_doubled(sim: OneCSim, journals: Journals) -> None:
     known = enquiry(sim)
     sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "[срочно] перезвонить в пять"})

@@ -119,6 +119,7 @@ def _collisions(client: ClientState, policy: Policy) -> Iterator[tuple[Lead, Col
                 yield lead, "within-skew", sighting
             elif (
                 lead.verdict is not None
+                and lead.verdict.reason is not None
                 and lead.verdict.evidence == enquiry.ref
                 and absent_at is not None
                 and absent_at >= lead.received_at

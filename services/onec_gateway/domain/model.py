@@ -79,23 +79,28 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """A sale that is linked to a lead of this client. `linked_by`: the person who linked it, None if the gateway did
-    by the client's phone."""
+    """A sale that is linked to a lead of this client. `linked_by`, `linked_why`: the person who linked it and the
+    reason, None if the gateway linked it by the client's phone."""
 
     sale: Sale
     lead_id: UUID
     noticed_at: datetime
     linked_by: str | None = None
     cancelled_at: datetime | None = None
+    linked_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A partner manager's decision about a lead that the rules leave to people. `who` decided, and `why`."""
+    """A partner manager's answer to the question whether something in 1C blocks a lead. `who` decided, and `why`.
+
+    `about`: what the question was about, as 1C references. Something that is found later is another question.
+    """
 
     confirmed: bool
     who: str
     why: str
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,8 @@ class KnownReservation:
     `reserved_through` is its last day in the builder's time zone, `reserved_until` the first instant after it.
     `ended_at` and `ended_as` are None while it is live. `journal_entered_at`: when the entry was written to 1C's
     partner journal. `handed_over_at` and `enquiry_ref`: when the client was written to 1C's general journal, and the
-    1C reference of that enquiry.
+    1C reference of that enquiry. `history_count`: that of the last event about the reservation that was applied; None
+    if that event had none.
     """
 
     lead_id: UUID
@@ -169,6 +175,7 @@ class KnownReservation:
     journal_entered_at: datetime | None = None
     handed_over_at: datetime | None = None
     enquiry_ref: str | None = None
+    history_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

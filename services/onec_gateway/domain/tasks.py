@@ -1,11 +1,15 @@
-"""The calls to 1C that decisions request: the kinds of work rows, and the payload of each."""
+"""The calls to 1C that decisions request: the kinds of work rows, and the payload of each.
+
+A row that follows from an event has the event's id in its reference: a later event of the same kind gets a row of its
+own, and the same event again gets none.
+"""
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
-from chassis.decision import Task
+from chassis.decision import Cause, Task
 from contracts.reservations import (
     AnyReservation,
     ReservationClosed,
@@ -15,7 +19,7 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
-from services.onec_gateway.domain.model import ClientState, Lead
+from services.onec_gateway.domain.model import ClientState, KnownReservation, Lead
 
 # The values are stored in work rows: a change needs a migration.
 CHECK: Final = "check"
@@ -24,6 +28,9 @@ JOURNAL_UPDATE: Final = "partner-journal-update"
 HAND_OVER: Final = "hand-over"
 TAKE_BACK: Final = "take-back"
 MARK_ENQUIRY: Final = "mark-enquiry"
+UNMARK_ENQUIRY: Final = "unmark-enquiry"
+
+EntryState = Literal["active", "expired", "won", "withdrawn"]
 
 
 def check(lead: Lead) -> Task:
@@ -40,21 +47,35 @@ def enter_in_journal(message: ReservationOpened, checked_at: datetime | None) ->
     return Task(PARTNER_JOURNAL, str(message.lead_id), {**_entry(message), **checked})
 
 
-def update_journal(message: ReservationExtended | ReservationClosed | ReservationReopened) -> Task:
+def update_journal(message: ReservationExtended | ReservationClosed | ReservationReopened, cause: Cause) -> Task:
     """The task that writes a reservation's new state to its entry in 1C's partner journal."""
-    state, step = _state_and_step(message)
-    return Task(JOURNAL_UPDATE, f"{message.lead_id}/{step}", {**_entry(message), "state": state})
+    state: EntryState = message.outcome if isinstance(message, ReservationClosed) else "active"
+    return Task(JOURNAL_UPDATE, _ref(message.lead_id, cause), {**_entry(message), "state": state})
 
 
-def hand_over(message: ReservationExpired) -> Task:
+def hand_over(message: ReservationExpired, cause: Cause) -> Task:
     """The task that moves an expired client from 1C's partner journal to its general journal."""
     payload = {**_entry(message), "expired_at": message.expired_at.isoformat()}
-    return Task(HAND_OVER, f"{message.lead_id}/{message.reserved_until.isoformat()}", payload)
+    return Task(HAND_OVER, _ref(message.lead_id, cause), payload)
 
 
-def take_back(message: ReservationReinstated) -> Task:
-    """The task that moves a reinstated client from 1C's general journal back to its partner journal."""
-    return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", _entry(message))
+def take_back(message: ReservationReinstated | ReservationClosed, cause: Cause) -> Task:
+    """The task that deletes the enquiry of an expiry from 1C's general journal, and writes the reservation's new state
+    to its entry in the partner journal."""
+    state: EntryState = message.outcome if isinstance(message, ReservationClosed) else "active"
+    return Task(TAKE_BACK, _ref(message.lead_id, cause), {**_entry(message), "state": state})
+
+
+def clear_general_journal(client: ClientState, holder: UUID, cause: Cause) -> Iterator[Task]:
+    """The tasks that delete the enquiries of all expired leads from the general journal when `holder` gets the client.
+
+    Otherwise the client would be active in both journals. Leads whose personal data is erased are left out.
+    """
+    for lead_id, known in client.reservations.items():
+        lead = client.leads.get(lead_id)
+        if lead_id != holder and known.ended_as == "expired" and lead is not None and lead.client:
+            payload = {**_entry_of(lead, known), "state": "expired"}
+            yield Task(TAKE_BACK, _ref(lead_id, cause), payload)
 
 
 def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:
@@ -65,26 +86,32 @@ def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through:
     return Task(MARK_ENQUIRY, f"{enquiry}/{lead_id}/{through}", payload)
 
 
-def mark_again(client: ClientState, message: ReservationExtended | ReservationReinstated) -> Iterator[Task]:
-    """The tasks that write the reservation's new last day on the enquiries of all published collisions with this lead.
+def mark_again(
+    client: ClientState, message: ReservationOpened | ReservationExtended | ReservationReinstated
+) -> Iterator[Task]:
+    """The tasks that write the reservation's last day on the enquiries of all published collisions with this lead.
 
     Deleted enquiries are left out.
     """
+    for enquiry in _collided(client, message.lead_id):
+        yield mark_enquiry(message.lead_id, message.partner_id, enquiry, message.reserved_through)
+
+
+def unmark(client: ClientState, lead_id: UUID) -> Iterator[Task]:
+    """The tasks that take a withdrawn lead's mark off every enquiry of a collision with it."""
+    for enquiry in _collided(client, lead_id):
+        yield Task(UNMARK_ENQUIRY, f"{enquiry}/{lead_id}", {"lead_id": str(lead_id), "enquiry": enquiry})
+
+
+def _collided(client: ClientState, lead_id: UUID) -> Iterator[str]:
     for ref, sighting in client.sightings.items():
         collision = sighting.last_collision
-        if collision is not None and collision.startswith(f"{message.lead_id}/") and not sighting.deleted:
-            yield mark_enquiry(message.lead_id, message.partner_id, ref, message.reserved_through)
+        if collision is not None and collision.startswith(f"{lead_id}/") and not sighting.deleted:
+            yield ref
 
 
-def _state_and_step(message: ReservationExtended | ReservationClosed | ReservationReopened) -> tuple[str, str]:
-    """The state that the entry gets, and the part of the row's reference that differs between updates of one lead."""
-    match message:
-        case ReservationExtended():
-            return "active", str(message.request_id)
-        case ReservationClosed():
-            return message.outcome, message.closed_at.isoformat()
-        case ReservationReopened():
-            return "active", message.reopened_at.isoformat()
+def _ref(lead_id: UUID, cause: Cause) -> str:
+    return f"{lead_id}/{cause.id}"
 
 
 def _entry(message: AnyReservation) -> dict[str, str]:
@@ -94,4 +121,14 @@ def _entry(message: AnyReservation) -> dict[str, str]:
         "partner_id": message.partner_id,
         "confirmed_at": message.confirmed_at.isoformat(),
         "reserved_through": message.reserved_through.isoformat(),
+    }
+
+
+def _entry_of(lead: Lead, known: KnownReservation) -> dict[str, str]:
+    return {
+        "lead_id": str(lead.lead_id),
+        "client": lead.client,
+        "partner_id": lead.partner_id,
+        "confirmed_at": known.confirmed_at.isoformat(),
+        "reserved_through": known.reserved_through.isoformat(),
     }

@@ -70,6 +70,7 @@ class KnownReservationRow(Table, table=True):
     journal_entered_at: datetime | None = Field(sa_type=DateTime(timezone=True))
     handed_over_at: datetime | None = Field(sa_type=DateTime(timezone=True))
     enquiry_ref: str | None
+    history_count: int | None = Field(default=None)
 
 
 class PartnerRow(Table, table=True):

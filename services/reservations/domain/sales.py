@@ -37,11 +37,13 @@ def deal_closed(
         "amount": f"{deal.amount:.2f}",
         "currency": deal.currency,
     }
+    if message.linked_by is not None and message.linked_why is not None:
+        details |= {"who": message.linked_by, "why": message.linked_why}
     if reservation is None or not inside or reservation.status not in ("live", "expired"):
         what = "sold-inside" if inside else "sold-outside"
         return advance(recorder.record(client, what, message.lead_id, **details), policy, recorder)
     client, won = lifecycle.win(client, reservation, deal, details, recorder)
-    return advance(client, policy, recorder, (won,))
+    return advance(client, policy, recorder, won)
 
 
 def deal_cancelled(
@@ -80,7 +82,7 @@ def _is_inside(reservation: Reservation, sale: DealClosed, policy: Policy) -> bo
         return False
     if reservation.status == "expired" and sale.noticed_at > reservation.reserved_until + policy.sale_grace:
         return False
-    current = (policy.local_day(reservation.confirmed_at), reservation.reserved_through)
+    current = (reservation.local_day(reservation.confirmed_at), reservation.reserved_through)
     return any(first <= sale.sold_on <= last for first, last in (*reservation.earlier_terms, current))
 
 
