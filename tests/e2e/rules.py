@@ -33,10 +33,9 @@ from contracts.verdicts import (
 )
 from services.onec_gateway.domain import arbiter, inputs, reservation_events, rulings
 from services.onec_gateway.domain.model import ClientState as GatewayState
-from services.onec_gateway.domain.model import Lead, Sale
 from services.onec_gateway.domain.model import Policy as GatewayPolicy
+from services.onec_gateway.domain.model import Sale
 from services.onec_gateway.domain.sales import sale_seen
-from services.onec_gateway.domain.verdict_rules import questions
 from services.reservations.domain import lifecycle, requests, sales, verdicts
 from services.reservations.domain.model import ClientState, TermReached, WaitOver
 from services.reservations.domain.policy import Policy
@@ -55,7 +54,6 @@ __all__ = [
     "TermReached",
     "WaitOver",
     "held_until",
-    "waits_for_people",
 ]
 
 MOSCOW: Final = ZoneInfo("Europe/Moscow")
@@ -108,9 +106,3 @@ def held_until(gateway_state: GatewayState) -> tuple[UUID, datetime] | None:
     """Return the lead that holds the client in the gateway, and the first instant after its reservation."""
     holder = gateway_state.holder()
     return (holder.lead_id, gateway_state.reservations[holder.lead_id].reserved_until) if holder is not None else None
-
-
-def waits_for_people(gateway_state: GatewayState) -> UUID | None:
-    """Return the lead at the head of the client's queue if only a person can decide it."""
-    head = gateway_state.next_in_queue()
-    return head.lead_id if isinstance(head, Lead) and questions(gateway_state, head, GATEWAY_POLICY) else None

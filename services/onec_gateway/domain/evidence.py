@@ -75,12 +75,10 @@ def new_collisions(client: ClientState, policy: Policy) -> tuple[ClientState, li
         collision = f"{lead.lead_id}/{kind}"
         if kind == "redated":
             collision = f"{collision}/{sighting.enquiry.date.isoformat()}"
-        published = sighting.last_collision
-        if published == collision or (
-            kind != "redated" and published is not None and published.startswith(f"{lead.lead_id}/")
-        ):
+        if collision in sighting.collisions or (kind != "redated" and sighting.collided_with(lead.lead_id)):
             continue
-        client = client.with_sighting(replace(sighting, last_collision=collision))
+        sighting = replace(sighting, earlier_collisions=sighting.collisions, last_collision=collision)
+        client = client.with_sighting(sighting)
         reservation = client.reservations.get(lead.lead_id)
         message = CollisionDetected(
             lead_id=lead.lead_id,

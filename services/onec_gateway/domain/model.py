@@ -66,7 +66,7 @@ class Sighting:
     `not_there_at`: the last time when the gateway read 1C and 1C did not have the enquiry; None if there is no such
     time. `was_dated`: the enquiry's date before somebody changed it. `deleted`: the enquiry is marked for deletion or
     gone. `last_collision`: `<lead id>/<collision kind>` of the latest collision event about this enquiry, with
-    `/<date>` after a changed date; None if there was no such event.
+    `/<date>` after a changed date; None if there was no such event. `earlier_collisions`: those before it.
     """
 
     enquiry: Enquiry
@@ -75,6 +75,16 @@ class Sighting:
     was_dated: datetime | None = None
     deleted: bool = False
     last_collision: str | None = None
+    earlier_collisions: tuple[str, ...] = ()
+
+    @property
+    def collisions(self) -> tuple[str, ...]:
+        """All collisions of this enquiry that were published."""
+        return self.earlier_collisions + ((self.last_collision,) if self.last_collision is not None else ())
+
+    def collided_with(self, lead_id: UUID) -> bool:
+        """Whether a collision of this enquiry with the lead was published."""
+        return any(collision.startswith(f"{lead_id}/") for collision in self.collisions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,7 @@ def unmark(client: ClientState, lead_id: UUID) -> Iterator[Task]:
 
 def _collided(client: ClientState, lead_id: UUID) -> Iterator[str]:
     for ref, sighting in client.sightings.items():
-        collision = sighting.last_collision
-        if collision is not None and collision.startswith(f"{lead_id}/") and not sighting.deleted:
+        if sighting.collided_with(lead_id) and not sighting.deleted:
             yield ref
 
 

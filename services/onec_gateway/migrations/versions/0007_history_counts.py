@@ -1,12 +1,12 @@
 """The history count of the last applied event about each reservation: by it a repeated event is recognised.
 
-Revision ID: 0006
+Revision ID: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
+revision = "0007"
 down_revision = "0005"
 
 
