@@ -113,7 +113,7 @@ class Treaty:
                 held.reminded.add((last, event.days_left))
             case ReservationExpired():
                 held = self.held[event.lead_id]
-                assert held.status == "live"
+                assert held.status == "live" or (held.status == "won" and self.live())
                 assert now >= held.end()[1] == event.expired_at, "expired early"
                 held.status = "expired"
             case ReservationReinstated():

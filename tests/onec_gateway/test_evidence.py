@@ -88,3 +88,16 @@ def test_document_numbers_are_compared_only_within_one_series() -> None:
     assert not is_later_number("0000-000009", "0000-000009")
     assert not is_later_number("ФР00-000010", "0000-000009")
     assert not is_later_number("10", "9")
+
+
+def test_one_enquiry_that_rejects_two_leads_is_published_once_for_each() -> None:
+    late = Enquiry("ref-1", NOON - DAY, "0000-000009")
+    driver = DomainDriver().submit(1).submit(2, "p2", NOON + SECOND)
+    for number in (1, 2):
+        answer = replace(answered(number), enquiries=(late,), watermark=Watermark("0000-000008", NOON + MINUTE))
+        driver.apply(answer, NOON + MINUTE)
+
+    driver.submit(3, "p2", NOON + DAY).submit(4, "p2", NOON + DAY)
+
+    published = [(message.lead_id.int, message.kind) for message in driver.published(CollisionDetected)]
+    assert published == [(1, "backdated"), (2, "backdated")]

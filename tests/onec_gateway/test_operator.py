@@ -102,8 +102,8 @@ async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Har
 
 
 async def test_lead_that_does_not_wait_for_people_is_not_released(gateway: Harness, sim: OneCSim) -> None:
-    sim.post("fault", {"mode": "lock_conflict", "match": {"set": PHONES}})
     await gateway.start()
+    sim.post("fault", {"mode": "lock_conflict", "match": {"set": PHONES}})
     first, second = await gateway.submit(PHONE), await gateway.submit(PHONE, "p2")
 
     async def refused() -> str | None:

@@ -216,6 +216,18 @@ def test_reservation_is_not_reopened_while_another_lead_holds_the_client() -> No
         driver.apply(ReservationReopened(**opened(1).model_dump(), reopened_at=late + 2 * DAY), late + 2 * DAY)
 
 
+def test_client_with_another_holder_stays_there_when_the_first_expires_again() -> None:
+    driver = DomainDriver(Policy(max_enquiry_age=isodate.parse_duration("P1M"))).confirm().open().expire()
+    late = UNTIL + timedelta(days=60)
+    driver.submit(2, "p2", late).apply(answered(2, at=late + MINUTE), late + MINUTE)
+    driver.apply(closed("won", late + DAY), late + DAY)
+
+    driver.apply(expired(1), late + 2 * DAY, Cause("second-expiry", "c"))
+
+    assert driver.client.holder() == driver.client.leads[lead_id(2)]
+    assert (driver.tasks[-1].kind, driver.tasks[-1].payload["state"]) == ("partner-journal-update", "expired")
+
+
 def test_sale_after_the_expiry_takes_our_enquiry_out_of_the_general_journal() -> None:
     driver = held_client().expire()
 

@@ -98,7 +98,7 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
         "quiet": Sighting(Enquiry("quiet", NOON), NOON + DAY),
     }
 
-    await asyncio.to_thread(migrate, url, "-1")
+    await asyncio.to_thread(migrate, url, "0004")
     assert await dump(connection) == before
     await connection.close()
 

@@ -75,9 +75,12 @@ def new_collisions(client: ClientState, policy: Policy) -> tuple[ClientState, li
         collision = f"{lead.lead_id}/{kind}"
         if kind == "redated":
             collision = f"{collision}/{sighting.enquiry.date.isoformat()}"
-        if collision in sighting.collisions or (kind != "redated" and sighting.collided_with(lead.lead_id)):
+        published = sighting.collisions
+        if collision in published or (
+            kind != "redated" and any(earlier.startswith(f"{lead.lead_id}/") for earlier in published)
+        ):
             continue
-        sighting = replace(sighting, earlier_collisions=sighting.collisions, last_collision=collision)
+        sighting = replace(sighting, earlier_collisions=published, last_collision=collision)
         client = client.with_sighting(sighting)
         reservation = client.reservations.get(lead.lead_id)
         message = CollisionDetected(

@@ -79,12 +79,8 @@ class Sighting:
 
     @property
     def collisions(self) -> tuple[str, ...]:
-        """All collisions of this enquiry that were published."""
+        """All published collisions of this enquiry."""
         return self.earlier_collisions + ((self.last_collision,) if self.last_collision is not None else ())
-
-    def collided_with(self, lead_id: UUID) -> bool:
-        """Whether a collision of this enquiry with the lead was published."""
-        return any(collision.startswith(f"{lead_id}/") for collision in self.collisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,7 @@ class Deal:
 class Ruling:
     """A partner manager's answer to the question whether something in 1C blocks a lead. `who` decided, and `why`.
 
-    `about`: what the question was about, as 1C references. Something that is found later is another question.
+    `about`: the 1C references that the question was about; another reference is another question.
     """
 
     confirmed: bool

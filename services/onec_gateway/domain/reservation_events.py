@@ -69,14 +69,19 @@ def reservation_extended(
 def reservation_expired(
     client: ClientState, message: ReservationExpired, cause: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
-    """Record that the client is the builder's, and request the move to the general journal. Raises Contradiction."""
+    """Record that the client is the builder's, and request the move to the general journal. Raises Contradiction.
+
+    If a sale after the expiry is cancelled when another lead holds the client, the client stays where it is.
+    """
     known = client.reservations.get(message.lead_id)
     if known is not None and (
         _is_repeat(known, message)
         or (message.history_count is None and known.ended_as == "expired" and known.ended_at == message.expired_at)
     ):
         return Decision(client)
-    _require(client, known, message, None)
+    _require(client, known, message, None, "won")
+    holder = client.holder()
+    stays = holder is not None and holder.lead_id != message.lead_id
     ended = replace(
         known or _known(message),
         reserved_until=message.reserved_until,
@@ -85,7 +90,8 @@ def reservation_expired(
         ended_as="expired",
         history_count=message.history_count,
     )
-    return advance(client.with_reservation(ended), now, policy, tasks.hand_over(message, cause))
+    move = tasks.update_journal(message, cause) if stays else tasks.hand_over(message, cause)
+    return advance(client.with_reservation(ended), now, policy, move)
 
 
 def reservation_closed(

@@ -17,7 +17,6 @@ from contracts.reservations import (
     ReservationExtended,
     ReservationOpened,
     ReservationReinstated,
-    ReservationReopened,
 )
 from services.onec_gateway.domain.model import ClientState, KnownReservation, Lead
 
@@ -47,10 +46,9 @@ def enter_in_journal(message: ReservationOpened, checked_at: datetime | None) ->
     return Task(PARTNER_JOURNAL, str(message.lead_id), {**_entry(message), **checked})
 
 
-def update_journal(message: ReservationExtended | ReservationClosed | ReservationReopened, cause: Cause) -> Task:
+def update_journal(message: AnyReservation, cause: Cause) -> Task:
     """The task that writes a reservation's new state to its entry in 1C's partner journal."""
-    state: EntryState = message.outcome if isinstance(message, ReservationClosed) else "active"
-    return Task(JOURNAL_UPDATE, _ref(message.lead_id, cause), {**_entry(message), "state": state})
+    return Task(JOURNAL_UPDATE, _ref(message.lead_id, cause), {**_entry(message), "state": _state(message)})
 
 
 def hand_over(message: ReservationExpired, cause: Cause) -> Task:
@@ -62,8 +60,7 @@ def hand_over(message: ReservationExpired, cause: Cause) -> Task:
 def take_back(message: ReservationReinstated | ReservationClosed, cause: Cause) -> Task:
     """The task that deletes the enquiry of an expiry from 1C's general journal, and writes the reservation's new state
     to its entry in the partner journal."""
-    state: EntryState = message.outcome if isinstance(message, ReservationClosed) else "active"
-    return Task(TAKE_BACK, _ref(message.lead_id, cause), {**_entry(message), "state": state})
+    return Task(TAKE_BACK, _ref(message.lead_id, cause), {**_entry(message), "state": _state(message)})
 
 
 def clear_general_journal(client: ClientState, holder: UUID, cause: Cause) -> Iterator[Task]:
@@ -105,8 +102,15 @@ def unmark(client: ClientState, lead_id: UUID) -> Iterator[Task]:
 
 def _collided(client: ClientState, lead_id: UUID) -> Iterator[str]:
     for ref, sighting in client.sightings.items():
-        if sighting.collided_with(lead_id) and not sighting.deleted:
+        collided = any(collision.startswith(f"{lead_id}/") for collision in sighting.collisions)
+        if collided and not sighting.deleted:
             yield ref
+
+
+def _state(message: AnyReservation) -> EntryState:
+    if isinstance(message, ReservationClosed):
+        return message.outcome
+    return "expired" if isinstance(message, ReservationExpired) else "active"
 
 
 def _ref(lead_id: UUID, cause: Cause) -> str:

@@ -217,7 +217,7 @@ def reopen(
 
 
 def expire(client: ClientState, reservation: Reservation, recorder: Recorder) -> tuple[ClientState, Event]:
-    """End a live reservation whose term is over, as of its last instant."""
+    """End a reservation whose term is over, as of its last instant."""
     expired = reservation._replace(status="expired", ended_at=reservation.reserved_until)
     after = recorder.record_change(client, expired, "expired", through=reservation.reserved_through.isoformat())
     event = ReservationExpired(**base_fields(expired, after), expired_at=reservation.reserved_until)

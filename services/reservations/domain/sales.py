@@ -52,7 +52,8 @@ def deal_cancelled(
     """Take back what was accrued for the sale and reopen the reservation that it won.
 
     The reservation stays won if another sale inside it stands, and stays closed if the client's personal data is
-    erased. If its term is over by now, it is reopened and expires at once. Raises SecondLiveReservation.
+    erased. If its term is over by now, it is reopened and expires at once; if another lead got the client after the
+    expiry that the sale had corrected, it only expires again. Raises SecondLiveReservation.
     """
     deal = client.deals.get(message.deal)
     if deal is None or deal.cancelled:
@@ -66,6 +67,9 @@ def deal_cancelled(
         return advance(client, policy, recorder, events)
     if (other := _standing_sale(client, deal)) is not None:
         return advance(client.with_reservation(reservation._replace(deal=other.ref)), policy, recorder, events)
+    if client.live() is not None and now >= reservation.reserved_until:
+        client, expired = lifecycle.expire(client, reservation._replace(deal=None, cause=cause), recorder)
+        return advance(client, policy, recorder, (*events, expired))
     lifecycle.require_none_live(client, deal.lead_id)
     client, reopened = lifecycle.reopen(client, reservation, cause, policy, recorder)
     events = (*events, reopened)
