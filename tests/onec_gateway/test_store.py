@@ -98,17 +98,17 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
         "quiet": Sighting(Enquiry("quiet", NOON), NOON + DAY),
     }
 
-    await asyncio.to_thread(migrate, url, "0004")
+    await asyncio.to_thread(migrate, url, "0004", down=True)
     assert await dump(connection) == before
     await connection.close()
 
 
-def migrate(url: str, revision: str) -> None:
-    """Upgrade to `revision`, or downgrade by `-1`."""
+def migrate(url: str, revision: str, *, down: bool = False) -> None:
+    """Upgrade to `revision`, or downgrade to it."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["url"] = url
-    (command.downgrade if revision.startswith("-") else command.upgrade)(config, revision)
+    (command.downgrade if down else command.upgrade)(config, revision)
 
 
 async def dump(connection: asyncpg.Connection) -> list[str]:
