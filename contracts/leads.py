@@ -41,19 +41,24 @@ class _Request(ClientMessage):
 
 
 class ReturnRequested(_Request):
-    """A partner manager returns a client to the partner. Intake found the lead by the phone; the name is the same."""
+    """A partner manager returns a client to the partner. Intake found the lead by the phone; the name is the same.
+
+    A second return within a day after one was granted is refused (`already-returned`) unless it has `again`.
+    """
 
     ce_type: ClassVar[str] = "return-requested.v1"
     topic: ClassVar[str] = topics.LEADS
 
     manager: RecordedName
     reason: RecordedText
+    again: bool = False
 
 
 class WithdrawalRequested(_Request):
     """The lead is to be withdrawn, so that the client is free again.
 
-    Without `manager` the partner withdraws the lead itself, which it may do for a day.
+    Without `manager` the partner withdraws the lead itself, which it may do for a day. A manager may do it at any
+    time, also after the reservation expired.
     """
 
     ce_type: ClassVar[str] = "withdrawal-requested.v1"

@@ -87,7 +87,8 @@ class SubmitLead(Message):
 class ReturnLead(Message):
     """A partner manager returns a client to the partner that reserved it.
 
-    `client` as in `SubmitLead`. The lead is found by the phone; the name must be the name of the submission.
+    `client` as in `SubmitLead`. The lead is found by the phone; the name must be the name of the submission. A second
+    return within a day after one was granted is refused (`already-returned`) unless `again` says that it is meant.
     """
 
     ce_type: ClassVar[str] = "return-lead.v1"
@@ -97,6 +98,7 @@ class ReturnLead(Message):
     client: PlainPerson | str
     manager: StaffName
     reason: TypedText
+    again: bool = False
 
 
 class WithdrawLead(Message):

@@ -7,7 +7,28 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
-from contracts.base import Amount, ClientMessage, Currency, RejectionReason, Sealed, Time
+from contracts.base import (
+    Amount,
+    ClientMessage,
+    Currency,
+    RecordedName,
+    RecordedText,
+    RejectionReason,
+    Sealed,
+    Time,
+)
+
+# The name of the rule that decided. Published names stay; readers pass over a name that they do not know.
+RuleName = Annotated[
+    str | None,
+    Field(description="name of the rule that decided, such as `free`, `others-hold`, `enquiry`, `sale`, `ruling`"),
+]
+Evidence = Annotated[
+    str | None,
+    Field(description="what the decision is based on: 1C's reference of an enquiry or a sale, or the id of a lead"),
+]
+RuledBy = Annotated[RecordedName | None, Field(description="who answered the question that the facts left open")]
+RuledWhy = Annotated[RecordedText | None, Field(description="the reason of that answer")]
 
 CollisionKind = Annotated[
     str,
@@ -31,6 +52,10 @@ class LeadConfirmed(ClientMessage):
     received_at: Time
     checked_at: Annotated[Time, Field(description="when 1C answered the check")]
     confirmed_at: Time
+    rule: RuleName = None
+    evidence: Evidence = None
+    ruled_by: RuledBy = None
+    ruled_why: RuledWhy = None
 
 
 class LeadRejected(ClientMessage):
@@ -43,10 +68,10 @@ class LeadRejected(ClientMessage):
     received_at: Time
     rejected_at: Time
     reason: RejectionReason
-    evidence: Annotated[
-        str | None,
-        Field(description="what the decision is based on: 1C's reference of an enquiry, or the id of a lead"),
-    ] = None
+    rule: RuleName = None
+    evidence: Evidence = None
+    ruled_by: RuledBy = None
+    ruled_why: RuledWhy = None
 
 
 class LeadCheckDelayed(ClientMessage):
@@ -68,13 +93,12 @@ class ReinstatementConfirmed(ClientMessage):
 
     request_id: UUID
     confirmed_at: Time
+    rule: RuleName = None
+    evidence: Evidence = None
 
 
 class ReinstatementRejected(ClientMessage):
-    """Another partner holds the client by now, or the client has bought.
-
-    `evidence`: the id of a lead, or 1C's reference, that the decision is based on.
-    """
+    """Another partner holds the client by now, or the client has bought."""
 
     ce_type: ClassVar[str] = "reinstatement-rejected.v1"
     topic: ClassVar[str] = topics.VERDICTS
@@ -82,7 +106,8 @@ class ReinstatementRejected(ClientMessage):
     request_id: UUID
     rejected_at: Time
     reason: Literal["held-by-partner", "already-sold"]
-    evidence: str | None = None
+    rule: RuleName = None
+    evidence: Evidence = None
 
 
 class _Deal(ClientMessage):
@@ -103,6 +128,7 @@ class DealClosed(_Deal):
     linked_by: Annotated[str | None, Field(description="who linked the sale to the lead; null if the gateway did")] = (
         None
     )
+    linked_why: Annotated[RecordedText | None, Field(description="the reason of a link by hand")] = None
 
 
 class DealCancelled(_Deal):

@@ -4,12 +4,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from chassis.database.writing import as_json
 from chassis.decision import Task
-from contracts.reservations import ReservationReinstated
+from contracts.reservations import ReservationClosed, ReservationReinstated
 from services.notifier.domain.model import ClientState as SmsState
 from services.onec_gateway.domain.inputs import EnquirySeen, HandedOver
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.tasks import TAKE_BACK, read_arguments
 from tests.notifier import decisions, samples
 from tests.onec_gateway.driver import held_client
 from tests.onec_gateway.samples import DAY, LATER, NOON, REQUEST, UNTIL, extended, lead_id, opened, reinstatement
@@ -23,6 +26,20 @@ def test_payload_of_every_kind_of_work_is_the_same_after_a_trip_through_the_data
         assert after == task.payload, task.kind
 
 
+def test_arguments_of_every_kind_of_work_are_read_as_the_rules_wrote_them() -> None:
+    for task in gateway_tasks():
+        read_arguments(task.kind, task.ref, json.loads(as_json([dict(task.payload)]))[0])
+
+
+def test_rows_that_this_version_cannot_read_are_refused() -> None:
+    (take_back,) = (task for task in gateway_tasks() if task.kind == TAKE_BACK)
+
+    read_arguments(TAKE_BACK, take_back.ref, {**take_back.payload, "state": None})
+    for damage in ({"state": "sleeping"}, {"enquiry": 7}, {"lead_id": "7"}, {"partner_id": None}):
+        with pytest.raises(ValueError, match=r"argument|UUID"):
+            read_arguments(TAKE_BACK, take_back.ref, {**take_back.payload, **damage})
+
+
 async def test_there_is_a_sample_of_every_kind_of_work() -> None:
     assert {task.kind for task in tasks()} == {work.kind for table in wiring().values() for work in table.work}
 
@@ -34,9 +51,11 @@ def tasks() -> Iterator[Task]:
 
 
 def gateway_tasks() -> Iterator[Task]:
-    """One client is extended after a walk-in; another is handed over and returned."""
+    """One client is extended after a walk-in, and withdrawn; another is handed over and returned."""
     walk_in = EnquirySeen(Enquiry("walk-in", NOON + DAY), NOON + DAY)
-    yield from held_client().apply(walk_in, NOON + DAY).apply(extended(), NOON + 2 * DAY).tasks
+    withdrawn = ReservationClosed(**opened(1).model_dump(), closed_at=NOON + 3 * DAY, outcome="withdrawn")
+    walked_in = held_client().apply(walk_in, NOON + DAY).apply(extended(), NOON + 2 * DAY)
+    yield from walked_in.apply(withdrawn, NOON + 3 * DAY).tasks
     returned = held_client().expire().apply(HandedOver(lead_id(1), UNTIL, "ours"), UNTIL)
     fields = {**opened(1).model_dump(), "confirmed_at": UNTIL + DAY, "reserved_until": LATER}
     reinstated = ReservationReinstated(**fields, request_id=REQUEST, reinstated_at=UNTIL + DAY)

@@ -177,6 +177,9 @@ class RequestDecoder:
         if isinstance(body, ReturnLead):
             typed = self._plain_person(body.client, over_http, "client")
             content["client"] = [typed.full_name, typed.phone]
+            if not body.again:
+                # A request that an earlier version took, which had no such field, is recognised when it is repeated.
+                del content["again"]
         origin = Origin(portal, key, self._digest([content]), body.ce_type, over_http)
         state_key, request = self._lead_request(origin, body, typed)
         return Input(state_key, request, _cause(origin, trace))
@@ -232,7 +235,7 @@ class RequestDecoder:
         match body:
             case ReturnLead():
                 assert typed is not None
-                request = Return(origin, body.partner_id, body.manager, body.reason)
+                request = Return(origin, body.partner_id, body.manager, body.reason, again=body.again)
                 try:
                     client = Person.parse(typed.full_name, typed.phone)
                 except (InvalidName, InvalidPhone) as error:

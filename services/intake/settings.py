@@ -43,7 +43,7 @@ class Settings(ServiceSettings):
 
     `accept_plain_clients` lets portals write readable clients to their topics: for demonstrations only.
     `leads_per_hour`, `leads_per_day`: at most this many leads of one partner are taken. `reserved_at_most`: at most
-    this many clients of one partner are reserved at once. 0 is no limit.
+    this many clients of one partner are under review or reserved at once. 0 is no limit.
     """
 
     model_config = SettingsConfigDict(env_prefix="INTAKE_", hide_input_in_errors=True)

@@ -18,6 +18,7 @@ from contracts.reservations import (
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    ReservationRequestRefused,
 )
 from contracts.verdicts import (
     CollisionDetected,
@@ -31,7 +32,7 @@ from contracts.verdicts import (
 )
 from services.onec_gateway import assembly
 from services.onec_gateway.assembly import NAME, Infobase
-from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, sales, tasks
+from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, rulings, sales, tasks
 from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
@@ -74,6 +75,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(ReservationReopened, reservation_events.reservation_reopened, topics.RESERVATIONS),
             rule(ReinstatementRequested, arbiter.reinstatement_requested, topics.RESERVATIONS),
             rule(ReservationReinstated, reservation_events.reservation_reinstated, topics.RESERVATIONS),
+            rule(ReservationRequestRefused, arbiter.return_refused, topics.RESERVATIONS),
             # Results of calls to 1C.
             rule(inputs.CheckAnswered, arbiter.check_answered),
             rule(inputs.JournalEntered, reservation_events.journal_entered),
@@ -83,7 +85,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             # Findings of the watch, people's decisions, the timer.
             rule(inputs.EnquirySeen, arbiter.enquiry_seen),
             rule(inputs.SaleSeen, sales.sale_seen),
-            rule(inputs.Ruled, arbiter.ruled),
+            rule(inputs.Ruled, rulings.ruled),
             Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
             Rule(inputs.CollisionAcknowledged, clients, evidence.collision_acknowledged),
         ),
@@ -94,6 +96,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             work(tasks.HAND_OVER, perform.hand_over),
             work(tasks.TAKE_BACK, perform.take_back),
             work(tasks.MARK_ENQUIRY, perform.mark_enquiries),
+            work(tasks.UNMARK_ENQUIRY, perform.unmark_enquiries),
         ),
         timers=(Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),),
         produces={

@@ -34,6 +34,7 @@ from services.onec_gateway.domain.tasks import (
     MARK_ENQUIRY,
     PARTNER_JOURNAL,
     TAKE_BACK,
+    UNMARK_ENQUIRY,
 )
 from services.onec_gateway.onec.errors import OneCError, Refused
 from services.onec_gateway.onec.exchange import Call
@@ -156,7 +157,7 @@ class OneCWork:
             yield answered
 
     async def take_back(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
-        """Move reinstated clients from the general journal back to the partner journal."""
+        """Take clients out of the general journal: an expiry was undone by a return, a sale or a withdrawal."""
         async for answered in self._each(jobs, TAKE_BACK, self._take_back):
             yield answered
 
@@ -164,6 +165,11 @@ class OneCWork:
         """Write on enquiries of the sales office which partner holds the client, until when."""
         mark = partial(self._mark, partners=await self._partners_of(jobs))
         async for answered in call_each(jobs, mark, self._gate):
+            yield answered
+
+    async def unmark_enquiries(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+        """Take the marks of withdrawn leads off enquiries of the sales office."""
+        async for answered in call_each(jobs, self._unmark, self._gate):
             yield answered
 
     # --- the check ---
@@ -275,7 +281,9 @@ class OneCWork:
         return Done(HandedOver(UUID(entry.lead_id), self._clock.now(), ref))
 
     async def _take_back(self, job: Job, call: Call, entry: Entry) -> Answer:
-        await self._journals.take_back(call, entry, job.payload.get("enquiry"), look=_may_have_begun(job))
+        # Rows of earlier versions have no state: they all follow from a return.
+        state: State = job.payload.get("state", "active")
+        await self._journals.take_back(call, entry, state, job.payload.get("enquiry"), look=_may_have_begun(job))
         return Done(TakenBack(UUID(entry.lead_id), self._clock.now()))
 
     async def _mark(self, job: Job, partners: Mapping[str, Partner]) -> Answer:
@@ -294,6 +302,16 @@ class OneCWork:
                 f"Закреплён за партнёром {partner.full_name} по {through:%d.%m.%Y}",
                 look=job.in_doubt,
             )
+        except OneCError as error:
+            return self._retries.after_write(error, call.retry_after_s)
+        return Done(JournalUpdated(UUID(job.payload["lead_id"]), self._clock.now()))
+
+    async def _unmark(self, job: Job) -> Answer:
+        if _owner_was_lost(job):
+            return self._retries.outcome_unknown()
+        call = _call(UNMARK_ENQUIRY, job)
+        try:
+            await self._journals.unmark(call, job.payload["enquiry"], job.payload["lead_id"])
         except OneCError as error:
             return self._retries.after_write(error, call.retry_after_s)
         return Done(JournalUpdated(UUID(job.payload["lead_id"]), self._clock.now()))

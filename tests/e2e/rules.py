@@ -1,6 +1,7 @@
 """The rules of the gateway and of reservations by the type of their input, as their wiring tables have them."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from contracts.reservations import (
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    ReservationRequestRefused,
 )
 from contracts.verdicts import (
     DealCancelled,
@@ -29,31 +31,26 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.onec_gateway.domain import arbiter, reservation_events
-from services.onec_gateway.domain.inputs import CheckAnswered, SaleSeen
+from services.onec_gateway.domain import arbiter, inputs, reservation_events, rulings
 from services.onec_gateway.domain.model import ClientState as GatewayState
 from services.onec_gateway.domain.model import Policy as GatewayPolicy
 from services.onec_gateway.domain.model import Sale
 from services.onec_gateway.domain.sales import sale_seen
-from services.onec_gateway.domain.tasks import CHECK
 from services.reservations.domain import lifecycle, requests, sales, verdicts
 from services.reservations.domain.model import ClientState, TermReached, WaitOver
 from services.reservations.domain.policy import Policy
 from services.reservations.domain.terms import Term
 
 __all__ = [
-    "CHECK",
     "GATEWAY",
     "GATEWAY_POLICY",
     "HISTORY_KEY",
     "MOSCOW",
     "POLICY",
     "RESERVATIONS",
-    "CheckAnswered",
     "ClientState",
     "GatewayState",
     "Sale",
-    "SaleSeen",
     "TermReached",
     "WaitOver",
     "held_until",
@@ -62,7 +59,13 @@ __all__ = [
 MOSCOW: Final = ZoneInfo("Europe/Moscow")
 HISTORY_KEY: Final = bytes(range(32))
 POLICY: Final = Policy(Term.parse("P6M"), MOSCOW, HISTORY_KEY)
-GATEWAY_POLICY: Final = GatewayPolicy()
+GATEWAY_POLICY: Final = GatewayPolicy(clock_skew=timedelta(minutes=1))
+
+
+def _without_policy(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule with an argument `policy` that it does not use."""
+    return lambda *args, policy: rule(*args)  # noqa: ARG005  # the others have the argument
+
 
 GATEWAY: Final[dict[type, Any]] = {
     LeadSubmitted: arbiter.lead_submitted,
@@ -73,8 +76,15 @@ GATEWAY: Final[dict[type, Any]] = {
     ReservationReopened: reservation_events.reservation_reopened,
     ReservationReinstated: reservation_events.reservation_reinstated,
     ReinstatementRequested: arbiter.reinstatement_requested,
-    CheckAnswered: arbiter.check_answered,
-    SaleSeen: sale_seen,
+    ReservationRequestRefused: arbiter.return_refused,
+    inputs.CheckAnswered: arbiter.check_answered,
+    inputs.JournalEntered: reservation_events.journal_entered,
+    inputs.JournalUpdated: _without_policy(reservation_events.journal_updated),
+    inputs.HandedOver: _without_policy(reservation_events.handed_over),
+    inputs.TakenBack: _without_policy(reservation_events.taken_back),
+    inputs.EnquirySeen: arbiter.enquiry_seen,
+    inputs.SaleSeen: sale_seen,
+    inputs.Ruled: rulings.ruled,
 }
 RESERVATIONS: Final[dict[type, Any]] = {
     LeadConfirmed: verdicts.lead_confirmed,

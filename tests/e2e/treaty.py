@@ -10,6 +10,7 @@ from uuid import UUID
 from dateutil.relativedelta import relativedelta
 
 from contracts.reservations import (
+    ReinstatementRequested,
     ReservationClosed,
     ReservationExpired,
     ReservationExpiring,
@@ -30,11 +31,14 @@ DAY = timedelta(days=1)
 
 @dataclass
 class HeldLead:
-    """A reservation as the model has it. `terms`: (first, last) local days of all its terms, the current term last."""
+    """A reservation as the model has it. `months`: the length of its term. `terms`: (first, last) local days of all its
+    terms, the current term last. `returned_at`: when the last return was granted."""
 
     partner: str
     anchor: datetime
+    months: int
     extensions: int = 0
+    returned_at: datetime | None = None
     status: str = "live"
     reminded: set[tuple[date, int]] = field(default_factory=set)
     terms: list[tuple[date, date]] = field(default_factory=list)
@@ -42,7 +46,7 @@ class HeldLead:
     def end(self) -> tuple[date, datetime]:
         """Return the last local day of the current term and the first instant after it."""
         day = self.anchor.astimezone(MOSCOW).date()
-        last = day + relativedelta(months=6 * (self.extensions + 1))
+        last = day + relativedelta(months=self.months * (self.extensions + 1))
         return last, datetime(last.year, last.month, last.day, tzinfo=MOSCOW).astimezone(UTC) + DAY
 
 
@@ -51,7 +55,11 @@ class Treaty:
     """A plain model of one client: who may hold the client and until when, what may follow what, who is owed what.
 
     `observe` takes every event when it is published and raises AssertionError if the event breaks the treaty.
+    `months`: the term that is configured now. `pending`: returns on which the gateway decides.
     """
+
+    months: int = 6
+    pending: set[UUID] = field(default_factory=set)
 
     submitted: dict[UUID, str] = field(default_factory=dict)
     verdicts: dict[UUID, str] = field(default_factory=dict)
@@ -82,8 +90,11 @@ class Treaty:
             case ReservationOpened():
                 assert not self.live(), "two live reservations of one client"
                 anchor = self.confirmed_at[event.lead_id]
-                self.held[event.lead_id] = held = HeldLead(event.partner_id, anchor)
+                self.held[event.lead_id] = held = HeldLead(event.partner_id, anchor, self.months)
                 self._starts_term(event, held)
+            case ReinstatementRequested():
+                assert not self.pending, "two returns of one client are pending"
+                self.pending.add(event.request_id)
             case ReservationExtended():
                 held = self.held[event.lead_id]
                 assert held.status == "live"
@@ -91,7 +102,8 @@ class Treaty:
                 held.extensions += 1
                 held.terms.pop()
                 self._starts_term(event, held)
-                self._answers(event)
+                assert event.reserved_until > now, "extended to a date in the past"
+                self._returns(event, held, now)
             case ReservationExpiring():
                 held = self.held[event.lead_id]
                 last = held.end()[0]
@@ -101,7 +113,7 @@ class Treaty:
                 held.reminded.add((last, event.days_left))
             case ReservationExpired():
                 held = self.held[event.lead_id]
-                assert held.status == "live"
+                assert held.status == "live" or (held.status == "won" and self.live())
                 assert now >= held.end()[1] == event.expired_at, "expired early"
                 held.status = "expired"
             case ReservationReinstated():
@@ -109,14 +121,15 @@ class Treaty:
                 assert held.status == "expired"
                 assert not self.live(), "two live reservations of one client"
                 assert self.reinstated_at[event.request_id] == (event.lead_id, event.confirmed_at)
-                held.anchor, held.extensions, held.status = event.confirmed_at, 0, "live"
+                held.anchor, held.months, held.extensions = event.confirmed_at, self.months, 0
+                held.status = "live"
                 self._starts_term(event, held)
-                self._answers(event)
+                self._returns(event, held, event.confirmed_at)
             case ReservationClosed(outcome="withdrawn"):
                 held = self.held[event.lead_id]
-                assert held.status == "live"
                 assert event.request_id is not None
                 request = self.requests[event.request_id]
+                assert held.status == "live" or (held.status == "expired" and request.manager)
                 assert request.manager or request.requested_at <= held.anchor + DAY, "withdrawn too late"
                 held.status = "withdrawn"
                 self._answers(event)
@@ -150,6 +163,7 @@ class Treaty:
                 assert self.claim_balance[event.claim_id] == 0, "declined, but the accrual was not reversed"
                 self._answers(event, again=True)
             case ReservationRequestRefused():
+                self.pending.discard(event.request_id)
                 self._answers(event)
             case DealClosed():
                 self.sales[event.deal] = (event.lead_id, event.sold_on)
@@ -163,6 +177,13 @@ class Treaty:
         last, until = held.end()
         assert (event.reserved_through, event.reserved_until) == (last, until)
         held.terms.append((held.anchor.astimezone(MOSCOW).date(), last))
+
+    def _returns(self, event: Any, held: HeldLead, granted_at: datetime) -> None:
+        request, before = self.requests[event.request_id], held.returned_at
+        assert before is None or request.again or request.requested_at >= before + DAY, "one return gave two terms"
+        held.returned_at = granted_at
+        self.pending.discard(event.request_id)
+        self._answers(event)
 
     def _answers(self, event: Any, *, again: bool = False) -> None:
         if event.request_id is not None:

@@ -100,6 +100,20 @@ def test_other_content_has_another_digest(change: dict[str, Any]) -> None:
     assert submission(decoded({**LEAD, **change})).origin.digest != submission(decoded(LEAD)).origin.digest
 
 
+def test_return_that_is_meant_again_is_another_request_and_says_so() -> None:
+    body = {"partner_id": "anna", "client": CLIENT, "manager": "manager-3", "reason": "ждёт ипотеку"}
+    plain, unset, again = (
+        decoded({**body, **more}, ce_type="return-lead.v1").body for more in ({}, {"again": False}, {"again": True})
+    )
+
+    assert (plain.again, unset.again, again.again) == (False, False, True)
+    assert plain.origin.digest == unset.origin.digest != again.origin.digest
+    # The digest of the version that had no `again`: a request that it took is recognised when it is repeated.
+    content = {"partner_id": "anna", "client": [CLIENT["full_name"], CLIENT["phone"]]}
+    content |= {"manager": "manager-3", "reason": "ждёт ипотеку"}
+    assert plain.origin.digest == DECODER._digest([content])
+
+
 def test_decoded_request_holds_nothing_readable_about_the_client() -> None:
     shown = repr(decoded(LEAD)) + repr(decoded(PARTNER, ce_type="register-partner.v1"))
 

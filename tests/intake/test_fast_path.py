@@ -33,7 +33,7 @@ CLIENT = {"full_name": "Ветлугин Пётр", "phone": "8 916 555-01-23"}
 CONSENT = {"given_at": "2026-11-01T12:00:00+03:00", "advertising": False}
 LEAD: dict[str, Any] = {"partner_id": "anna", "client": CLIENT, "consent": CONSENT}
 PORTAL_KEY, PARTNERS_ONLY_KEY, REVOKED_KEY = "trk_leads", "trk_partners", "trk_revoked"
-PER_HOUR = 100
+PER_HOUR, OPEN_AT_MOST = 100, 200
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 # `busy` has taken its hourly quota, with receipt times in the future: Retry-After is an hour whenever it is computed.
 ROWS = f"""
@@ -48,7 +48,8 @@ ROWS = f"""
     FROM generate_series(1, {PER_HOUR}) AS n;
     INSERT INTO leads (lead_id, number, portal, partner_id, client_key, client, status, received_at,
                        reservation_events, history_count)
-    VALUES (gen_random_uuid(), 0, 'demo', 'full', 'k1:full', 'sealed', 'confirmed', '2026-01-01', '[]', 1)
+    SELECT gen_random_uuid(), -1000 - n, 'demo', 'full', 'k1:full', 'sealed', 'confirmed', '2026-01-01', '[]', 1
+    FROM generate_series(1, {OPEN_AT_MOST}) AS n;
 """
 
 
@@ -234,7 +235,7 @@ class BothWays:
     """Two applications on one database: one with the fast path, one where FastAPI answers everything."""
 
     def __init__(self, database: Database, url: str) -> None:
-        limits = {"leads_per_hour": PER_HOUR, "reserved_at_most": 1, "leads_per_day": 0}
+        limits = {"leads_per_hour": PER_HOUR, "reserved_at_most": OPEN_AT_MOST, "leads_per_day": 0}
         settings = SETTINGS.model_copy(update={"database_url": SecretStr(url), **limits})
         self._service = build(settings)
         self._clock = Clock()

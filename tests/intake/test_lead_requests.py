@@ -1,5 +1,6 @@
 """Requests about a lead: intake finds the lead, publishes the request, and shows its outcome to the portal."""
 
+import json
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from contracts.reservations import (
     RewardAccrued,
     RewardClaimAccepted,
 )
+from contracts.sealing import encrypt_to
+from tests.contracts.keys import INTAKE_JWK, private
 from tests.intake.harness import Portal
 from tests.process import until
 
@@ -95,6 +98,19 @@ async def test_return_finds_the_client_by_phone_and_name_and_is_published(office
         office.name,
     )
     assert (await request_becomes(office, answer.json()["request_id"], "pending"))["reason"] is None
+
+
+async def test_return_that_is_meant_again_says_so_over_http_and_topic(office: Portal) -> None:
+    await reserved(office)
+
+    plain = await post(office, "returns", return_body(office))
+    meant = await post(office, "returns", return_body(office, again=True))
+    sealed = encrypt_to(private(INTAKE_JWK), json.dumps(CLIENT).encode())
+    await office.send("by-topic", return_body(office, client=sealed, again=True), kind="return-lead.v1")
+
+    published = await office.published("leads", "return-requested.v1", 3)
+    assert (plain.status_code, meant.status_code) == (202, 202)
+    assert [one["again"] for one in published] == [False, True, True]
 
 
 async def test_extension_by_reservations_shows_in_the_request_and_the_leads_history(office: Portal) -> None:

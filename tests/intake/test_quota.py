@@ -1,23 +1,15 @@
-"""Limits of one partner: leads taken in an hour and in a day, and clients reserved at once."""
+"""Limits of one partner: leads taken in an hour and in a day."""
 
 import asyncio
 import json
-import uuid
-from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 
-from contracts.reservations import ReservationOpened
 from contracts.sealing import encrypt_to
 from tests.contracts.keys import INTAKE_JWK, private
 from tests.intake.harness import Portal
-from tests.process import until
 
-pytestmark = [
-    pytest.mark.infra,
-    pytest.mark.settings(INTAKE_LEADS_PER_HOUR="5", INTAKE_LEADS_PER_DAY="8", INTAKE_RESERVED_AT_MOST="4"),
-]
+pytestmark = [pytest.mark.infra, pytest.mark.settings(INTAKE_LEADS_PER_HOUR="5", INTAKE_LEADS_PER_DAY="8")]
 
 
 def client(number: int) -> dict[str, str]:
@@ -51,23 +43,6 @@ async def test_repeated_request_over_the_quota_gets_its_first_reply(portal: Port
     assert (await portal.lead("first", client=client(0))).json() == first.json()
 
 
-async def test_partner_at_the_limit_of_reserved_clients_may_submit_no_more(portal: Portal) -> None:
-    await portal.register()
-    for n in range(4):
-        await portal.lead(client=client(100 + n))
-    leads = await portal.published("leads", "lead-submitted.v1", 4)
-    await portal.reservations_publish(*(opened(lead) for lead in leads))
-
-    async def reserved() -> bool | None:
-        shown = (await portal.http.get("/v1/leads", params={"status": "confirmed"})).json()["items"]
-        return True if len(shown) == 4 else None
-
-    await until(reserved, "four clients are reserved")
-    answer = await portal.lead(client=client(200))
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "over-limit")
-
-
 async def test_refusal_of_a_request_from_a_topic_is_published(portal: Portal) -> None:
     await portal.register()
     for n in range(5):
@@ -79,17 +54,3 @@ async def test_refusal_of_a_request_from_a_topic_is_published(portal: Portal) ->
 
     (refused,) = await portal.published("leads", "request-refused.v1", 1)
     assert (refused["portal_request_id"], refused["reason"]) == ("over", "over-quota")
-
-
-def opened(lead: dict[str, Any]) -> ReservationOpened:
-    return ReservationOpened(
-        lead_id=lead["lead_id"],
-        client_key=lead["client_key"],
-        partner_id=lead["partner_id"],
-        reservation_id=uuid.uuid4(),
-        client=lead["client"],
-        confirmed_at=datetime.now(UTC),
-        reserved_through=date(2027, 5, 24),
-        reserved_until=datetime(2027, 5, 24, 21, tzinfo=UTC),
-        history_count=1,
-    )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.decision import Decision, Event, Task, derived_id
+from chassis.decision import Cause, Decision, Event, Task, derived_id
 from contracts.leads import LeadSubmitted
 from contracts.reservations import (
     ReinstatementRequested,
@@ -15,9 +15,10 @@ from contracts.reservations import (
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    ReservationRequestRefused,
 )
 from contracts.verdicts import CollisionDetected, LeadConfirmed, LeadRejected
-from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, sales
+from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, rulings, sales
 from services.onec_gateway.domain.model import ClientState, Policy
 from tests.onec_gateway.samples import KEY, MINUTE, NOON, UNTIL, answered, cause_of, expired, opened, submitted
 
@@ -30,11 +31,12 @@ WITH_POLICY: dict[type, Any] = {
     ReservationClosed: reservation_events.reservation_closed,
     ReservationReopened: reservation_events.reservation_reopened,
     ReservationReinstated: reservation_events.reservation_reinstated,
+    ReservationRequestRefused: arbiter.return_refused,
     inputs.CheckAnswered: arbiter.check_answered,
     inputs.JournalEntered: reservation_events.journal_entered,
     inputs.EnquirySeen: arbiter.enquiry_seen,
     inputs.SaleSeen: sales.sale_seen,
-    inputs.Ruled: arbiter.ruled,
+    inputs.Ruled: rulings.ruled,
 }
 WITHOUT_POLICY: dict[type, Any] = {
     inputs.HandedOver: reservation_events.handed_over,
@@ -47,16 +49,19 @@ WITHOUT_POLICY: dict[type, Any] = {
 
 @dataclass
 class DomainDriver:
-    """One client: its state, and all events and tasks of the decisions so far."""
+    """One client: its state, all events and tasks of the decisions so far, and the reply of the last decision, and
+    whether that was about an older message."""
 
     policy: Policy = field(default_factory=Policy)
     client: ClientState = field(default_factory=lambda: ClientState(KEY))
     events: list[Event] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+    reply: Any = None
+    superseded: bool = False
 
-    def apply(self, message: Any, now: datetime) -> "DomainDriver":
+    def apply(self, message: Any, now: datetime, cause: Cause | None = None) -> "DomainDriver":
         """Decide one message or input at `now`."""
-        cause = cause_of(message)
+        cause = cause or cause_of(message)
         decision: Decision[ClientState]
         if (rule := WITH_POLICY.get(type(message))) is not None:
             decision = rule(self.client, message, cause, now, policy=self.policy)
@@ -65,6 +70,8 @@ class DomainDriver:
         self.client = decision.state
         self.events.extend(decision.events)
         self.tasks.extend(decision.tasks)
+        self.reply = decision.reply
+        self.superseded = decision.superseded
         return self
 
     def submit(self, number: int, partner: str = "p1", at: datetime = NOON) -> "DomainDriver":

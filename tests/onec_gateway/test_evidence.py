@@ -238,3 +238,15 @@ def test_collision_is_seen_by_the_first_person_who_acknowledges_it() -> None:
         NOON + 2 * DAY,
     )
     assert collision.id in driver.event_ids
+
+
+def test_one_enquiry_that_rejects_two_leads_is_published_once_for_each() -> None:
+    late = Enquiry("ref-1", NOON - DAY, "0000-000009")
+    driver = DomainDriver().submit(1).submit(2, "p2", NOON + SECOND)
+    for number in (1, 2):
+        driver.apply(replace(answered(number), enquiries=(late,), absent_at={"ref-1": NOON + MINUTE}), NOON + MINUTE)
+
+    driver.submit(3, "p2", NOON + DAY).submit(4, "p2", NOON + DAY)
+
+    published = [(message.lead_id.int, message.kind) for message in driver.published(CollisionDetected)]
+    assert published == [(1, "backdated"), (2, "backdated")]

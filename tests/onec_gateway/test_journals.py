@@ -167,7 +167,7 @@ async def test_return_does_not_delete_a_copy_of_our_enquiry(
     ours = await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
     copy = sim.post("office", {"action": "copy", "enquiry_ref": ours})["enquiry_ref"]
 
-    await journals.take_back(CALL, ENTRY, ours if knows_its_reference else None, look=False)
+    await journals.take_back(CALL, ENTRY, enquiry=ours if knows_its_reference else None, look=False)
 
     marked = {row["ref"]: row["deletion_mark"] for row in sim.get("general-journal")}
     assert (marked[ours], marked[copy]) == (True, False)
@@ -182,43 +182,19 @@ async def test_return_does_not_delete_a_marked_enquiry_of_the_sales_office(sim: 
     assert [row["deletion_mark"] for row in sim.get("general-journal")] == [False]
 
 
-async def test_mark_precedes_the_managers_text_and_is_replaced_not_doubled(sim: OneCSim, journals: Journals) -> None:
-    known = enquiry(sim)
-    sim.call("PATCH", f"{ENQUIRIES}(guid'{known['enquiry_ref']}')", {"Комментарий": "[срочно] перезвонить в пять"})
+async def test_sale_or_withdrawal_after_the_expiry_empties_the_general_journal(
+    sim: OneCSim, journals: Journals
+) -> None:
+    await journals.enter(CALL, ENTRY, look=False)
+    await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
 
-    for words in ("Закреплён за партнёром А по 15.09.2026", "Закреплён за партнёром А по 15.03.2027"):
-        await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, words, look=False)
+    await journals.take_back(CALL, ENTRY, "won", look=False)
+    assert [row["deletion_mark"] for row in sim.get("general-journal")] == [True]
+    assert [row["state"] for row in sim.get("journal")] == ["Продан"]
 
-    (row,) = sim.get("general-journal")
-    mark = f"[Закреплён за партнёром А по 15.03.2027; truce:{ENTRY.lead_id}]"
-    assert row["comment"] == f"{mark} [срочно] перезвонить в пять"
-
-
-@pytest.mark.parametrize("typed", ["[срочно] ", "Звонил, просил ждать. "])
-async def test_text_that_a_manager_wrote_before_the_mark_is_kept(sim: OneCSim, journals: Journals, typed: str) -> None:
-    known = enquiry(sim)
-    address = f"{ENQUIRIES}(guid'{known['enquiry_ref']}')"
-    sim.call("PATCH", address, {"Комментарий": "перезвонить"})
-    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.09.2026", look=False)
-    (row,) = sim.get("general-journal")
-    sim.call("PATCH", address, {"Комментарий": typed + row["comment"]})
-
-    await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, "Закреплён за партнёром А по 15.03.2027", look=False)
-
-    (row,) = sim.get("general-journal")
-    mark = f"[Закреплён за партнёром А по 15.03.2027; truce:{ENTRY.lead_id}]"
-    assert row["comment"] == f"{mark} {typed}перезвонить"
-
-
-async def test_brackets_in_a_partners_name_do_not_break_the_mark(sim: OneCSim, journals: Journals) -> None:
-    known = enquiry(sim)
-
-    for through in ("15.09.2026", "15.03.2027"):
-        words = f"Закреплён за партнёром ООО [Дом] по {through}"
-        await journals.mark(CALL, known["enquiry_ref"], ENTRY.lead_id, words, look=False)
-
-    (row,) = sim.get("general-journal")
-    assert row["comment"] == f"[Закреплён за партнёром ООО (Дом) по 15.03.2027; truce:{ENTRY.lead_id}] "
+    await journals.update(CALL, ENTRY, "active", look=False)
+    await journals.hand_over(CALL, ENTRY, EXPIRED_AT, look=False)
+    _assert_active_once(sim)
 
 
 @pytest.mark.parametrize("mode", ["html_page", "lock_conflict", "handler_error", "commit_then_drop", "late_commit"])

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.reservations import (
@@ -16,7 +16,9 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
+from services.onec_gateway.domain.inputs import HandedOver
 from services.onec_gateway.domain.model import ClientState
+from services.onec_gateway.domain.reservation_events import Contradiction
 from tests.onec_gateway.driver import DomainDriver
 from tests.onec_gateway.samples import DAY, LATER, NOON, REQUEST, UNTIL, lead_id, opened
 
@@ -67,7 +69,7 @@ def played(events: list[AnyReservation]) -> DomainDriver:
 def last_written(driver: DomainDriver) -> tuple[str, str]:
     """The state and the last day that 1C's partner journal gets last."""
     task = driver.tasks[-1]
-    states = {"partner-journal": "active", "take-back": "active", "hand-over": "expired"}
+    states = {"partner-journal": "active", "hand-over": "expired"}
     return states.get(task.kind) or task.payload["state"], task.payload["reserved_through"]
 
 
@@ -112,3 +114,63 @@ def test_events_without_a_count_are_ordered_by_their_dates_as_before() -> None:
     without = ReservationExpired(**opened(1).model_dump(), expired_at=UNTIL)
 
     assert driver.apply(without, UNTIL + DAY).calls.count(("hand-over", "1")) == 1
+
+
+@given(st.data())
+def test_older_event_is_recorded_as_superseded_and_changes_nothing(data: st.DataObject) -> None:
+    events = events_of(data.draw(st.sampled_from(LIVES)))
+    newest = data.draw(st.integers(1, len(events) - 1))
+    driver = played([events[newest]])
+    before = driver.client
+    late = data.draw(st.sampled_from(events[:newest]))
+    assume(not (isinstance(late, ReservationReinstated) and before.reservations[lead_id(1)].ended_at is None))
+
+    driver.apply(late, LATER + DAY)
+
+    assert driver.superseded
+    assert driver.client is before
+
+
+def test_newer_event_that_follows_directly_from_no_such_state_is_parked() -> None:
+    first, sale, _, second = events_of(("opened", "won", "reopened", "won"))
+
+    with pytest.raises(Contradiction):
+        played([first, sale, second.model_copy(update={"history_count": 3})])
+    assert played([first, sale, second]).client.reservations[lead_id(1)].ended_as == "won"
+
+
+def test_no_newer_event_can_follow_a_withdrawal() -> None:
+    first, withdrawal = events_of(("opened", "withdrawn"))
+    extension = events_of(("opened", "extended"))[1]
+
+    with pytest.raises(Contradiction):
+        played([first, withdrawal, extension.model_copy(update={"history_count": 9})])
+
+
+def test_event_of_an_earlier_version_has_no_effect_after_one_that_is_counted() -> None:
+    first, expiry = events_of(("opened", "expired"))
+    extension = events_of(("opened", "extended"))[1]
+
+    driver = played([first, expiry, extension.model_copy(update={"history_count": None})])
+
+    assert driver.client.reservations[lead_id(1)].ended_as == "expired"
+    assert driver.superseded
+
+
+def test_missing_sale_does_not_leave_the_reopened_client_in_the_general_journal() -> None:
+    first, expiry, sale, reopening = events_of(("opened", "expired", "won", "reopened"))
+    driver = played([first, expiry]).apply(HandedOver(lead_id(1), UNTIL, "ours"), UNTIL)
+
+    driver.apply(reopening, LATER).apply(sale, LATER + DAY)
+
+    assert [kind for kind, _ in driver.calls][-2:] == ["hand-over", "take-back"]
+    assert (driver.tasks[-1].payload["enquiry"], driver.tasks[-1].payload["state"]) == ("ours", "active")
+
+
+def test_second_expiry_without_the_events_between_makes_no_second_enquiry() -> None:
+    first, expiry, _, _, second = events_of(("opened", "expired", "won", "reopened", "expired"))
+
+    driver = played([first, expiry, second])
+
+    assert [kind for kind, _ in driver.calls].count("hand-over") == 1
+    assert driver.tasks[-1].payload["state"] == "expired"

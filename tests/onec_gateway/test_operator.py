@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from contracts.leads import LeadSubmitted
 from tests.onec_gateway.harness import NAME, Harness
 from tests.process import run_warm, until
-from tests.simulators.tests.names import REGISTER
+from tests.simulators.tests.names import PHONES, REGISTER
 from tests.simulators.tests.processes import ROOT, OneCSim
 
 pytestmark = pytest.mark.infra
@@ -27,9 +28,14 @@ async def command(gateway: Harness, *arguments: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-async def read(gateway: Harness, *arguments: str) -> list[dict[str, Any]]:
+async def read(gateway: Harness, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
     """Run a command with `--json` and return its rows."""
-    return [json.loads(line) for line in (await command(gateway, *arguments, "--json")).splitlines() if line[:1] == "{"]
+    printed = await command(gateway, *arguments, "--json", code=code)
+    return [json.loads(line) for line in printed.splitlines() if line[:1] == "{"]
+
+
+def ruling(lead: LeadSubmitted, why: str, decision: str = "--confirm") -> tuple[str, ...]:
+    return ("release", str(lead.lead_id), decision, "--who", "Менеджер", "--why", why)
 
 
 async def test_every_exchange_about_a_lead_is_shown_without_personal_data(gateway: Harness, sim: OneCSim) -> None:
@@ -94,12 +100,12 @@ async def test_lead_within_the_clock_skew_is_decided_by_the_manager(gateway: Har
     assert listed["command"].startswith(release)
     assert release in await command(gateway, "waiting")
 
-    printed = await command(
-        gateway, "release", str(lead.lead_id), "--confirm", "--who", "Менеджер", "--why", "журнал смотрели вместе"
-    )
+    (printed,) = await read(gateway, *ruling(lead, "журнал смотрели вместе"))
 
-    assert "подтверждён" in printed
-    assert "confirmed_at" in await gateway.verdict_of(lead)
+    assert (printed["status"], printed["rule"], printed["ruled_by"]) == ("confirmed", "ruling", "Менеджер")
+    verdict = await gateway.verdict_of(lead)
+    assert (verdict["rule"], verdict["evidence"]) == ("ruling", printed["evidence"])
+    assert (verdict["ruled_by"], verdict["ruled_why"]) == ("Менеджер", "журнал смотрели вместе")
     assert await read(gateway, "parked") == []
     assert await read(gateway, "waiting") == []
 
@@ -135,6 +141,27 @@ async def test_collision_is_listed_with_its_evidence_until_a_person_has_seen_it(
     assert all(len(line) <= 80 for line in (await command(gateway, "collisions")).splitlines())
 
 
+async def test_lead_that_does_not_wait_for_people_is_not_released(gateway: Harness, sim: OneCSim) -> None:
+    await gateway.start()
+    sim.post("fault", {"mode": "lock_conflict", "match": {"set": PHONES}})
+    first, second = await gateway.submit(PHONE), await gateway.submit(PHONE, "p2")
+
+    async def refused() -> str | None:
+        printed = await command(gateway, *ruling(second, "первый звонил"), code=1)
+        return printed if "лида" not in printed else None
+
+    assert f"раньше решается лид {first.lead_id}" in await until(refused, "the lead is in the gateway")
+    (answer,) = await read(gateway, *ruling(first, "некому ждать"), code=1)
+    assert (answer["reason"], answer["because"]) == ("not-waiting", "check")
+    for blank in (("--who", " ", "--why", "причина"), ("--who", "Менеджер", "--why", "")):
+        assert "пусто" in await command(gateway, "release", str(first.lead_id), "--reject", *blank, code=2)
+
+    sim.post("fault", {"mode": "none"})
+    assert "confirmed_at" in await gateway.verdict_of(first)
+    assert (await gateway.verdict_of(second))["reason"] == "held-by-partner"
+    assert "уже подтверждён" in await command(gateway, *ruling(first, "передумал", "--reject"), code=1)
+
+
 async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, sim: OneCSim) -> None:
     await gateway.start()
     await gateway.add_partner("p1")
@@ -149,12 +176,16 @@ async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, 
     assert (deal["ref"], deal["lead_id"], deal["contract_number"]) == (sold["deal_ref"], None, "ДДУ-9")
 
     link = ("deals", "link", deal["ref"], "--lead", str(lead.lead_id), "--who", "Менеджер", "--why", "супруга")
-    await command(gateway, *link)
+    blank = await command(gateway, *link[:-1], " ", code=2)
+    (printed,) = await read(gateway, *link)
 
     closed = await gateway.wait_for("deal-closed")
+    assert "пусто" in blank
+    assert (printed["status"], printed["lead_id"], printed["linked_why"]) == ("linked", str(lead.lead_id), "супруга")
     assert (closed["lead_id"], closed["linked_by"], closed["amount"]) == (str(lead.lead_id), "Менеджер", "500.00")
+    assert closed["linked_why"] == "супруга"
     assert await read(gateway, "deals") == []
-    await command(gateway, *link, code=1)
+    assert "уже связана" in await command(gateway, *link, code=1)
 
 
 async def test_mapping_is_verified_by_command(gateway: Harness, tmp_path: Path) -> None:

@@ -172,6 +172,34 @@ async def test_expired_client_is_reinstated_and_held_again(gateway: Harness, sim
     assert (await gateway.verdict_of(await gateway.submit(PHONE, "p2")))["reason"] == "held-by-partner"
 
 
+async def test_late_sale_and_its_cancellation_leave_the_client_active_in_one_journal(
+    gateway: Harness, sim: OneCSim
+) -> None:
+    await gateway.start()
+    await gateway.add_partner("p1")
+    _, fields = await gateway.hold(PHONE)
+    now = datetime.now(UTC)
+
+    async def becomes(state: str, *deleted: bool) -> None:
+        async def shown() -> bool | None:
+            (entry,) = sim.get("journal")
+            marks = sorted(row["deletion_mark"] for row in sim.get("general-journal"))
+            return (entry["state"], tuple(marks)) == (state, deleted) or None
+
+        await until(shown, f"{state}, deleted: {deleted}")
+
+    await gateway.expire(fields)
+    await becomes("Истек", False)
+    await gateway.publish(ReservationClosed(**fields, closed_at=now, outcome="won", corrects="expired"))
+    await becomes("Продан", True)
+    await gateway.publish(ReservationReopened(**fields, reopened_at=now))
+    await gateway.expire(fields)
+    await becomes("Истек", False, True)
+
+    await gateway.publish(ReservationClosed(**fields, closed_at=now, outcome="withdrawn"))
+    await becomes("Отозван", True, True)
+
+
 async def test_delayed_check_is_published_once(gateway: Harness, sim: OneCSim) -> None:
     gateway.settings["ONEC_CHECK_DELAYED_AFTER"] = "PT1S"
     await gateway.start()

@@ -14,7 +14,8 @@ from chassis.decision import Cause, derived_id
 from chassis.migrations import upgrade
 from chassis.service import Database, Input, write_rows
 from services.onec_gateway.domain.inputs import CheckOverdue, EnquirySeen, JournalEntered, Ruled, SaleSeen
-from services.onec_gateway.domain.model import ClientState, Enquiry, KnownReservation, Policy, Ruling, Sighting
+from services.onec_gateway.domain.model import ClientState, Enquiry, Policy, Ruling, Sighting
+from services.onec_gateway.domain.reservations import KnownReservation
 from services.onec_gateway.domain.series import Place, Series
 from services.onec_gateway.store.clients import ClientStore
 from services.onec_gateway.store.mirror import Mirror
@@ -97,7 +98,7 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
         lead_id(1): KnownReservation(lead_id(1), NOON, UNTIL, date(2026, 9, 14), journal_entered_at=NOON + MINUTE)
     }
     assert client.sightings == {
-        "walk-in": Sighting(WALK_IN, NOON + DAY, last_collision=f"{lead_id(1)}/later"),
+        "walk-in": Sighting(WALK_IN, NOON + DAY),
         "quiet": Sighting(Enquiry("quiet", NOON), NOON + DAY),
     }
 

@@ -9,7 +9,7 @@ import pytest
 from contracts.verdicts import LeadCheckDelayed, LeadConfirmed, LeadRejected
 from services.onec_gateway.domain.inputs import CheckOverdue, Ruled
 from services.onec_gateway.domain.model import Policy, Ruling
-from tests.onec_gateway.driver import DomainDriver, held_client, kinds
+from tests.onec_gateway.driver import DomainDriver, kinds
 from tests.onec_gateway.samples import DAY, MINUTE, NOON, SECOND, UNTIL, answered, cause_of, lead_id, opened, submitted
 
 CONFIRMED = f"confirmed at {NOON + MINUTE}"
@@ -173,15 +173,6 @@ def test_lead_with_an_enquiry_within_the_clock_skew_is_decided_by_a_person(off: 
 
     assert driver.verdicts[1].startswith("confirmed")
     assert kinds(driver.open()) == ["within-skew"]
-
-
-def test_ruling_on_a_decided_lead_changes_nothing() -> None:
-    driver = held_client()
-    before = driver.client
-
-    driver.apply(Ruled(lead_id(1), Ruling(confirmed=False, who="Менеджер", why="передумал")), NOON + DAY)
-
-    assert driver.client is before
 
 
 def test_phone_of_a_partner_or_of_the_staff_is_not_a_client() -> None:

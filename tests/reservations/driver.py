@@ -77,7 +77,7 @@ class DomainDriver:
     def confirm(self, lead: UUID = LEAD, partner: str = "p1") -> list[Any]:
         return self.decide(verdicts.lead_confirmed, confirmed(lead, self.now, partner))
 
-    def reject(self, lead: UUID, partner: str = "p1") -> list[Any]:
+    def reject(self, lead: UUID, partner: str = "p1", **grounds: Any) -> list[Any]:
         message = LeadRejected(
             lead_id=lead,
             client_key=KEY,
@@ -86,12 +86,15 @@ class DomainDriver:
             received_at=self.now,
             rejected_at=self.now,
             reason="held-by-partner",
+            **grounds,
         )
         return self.decide(verdicts.lead_rejected, message)
 
-    def return_client(self, lead: UUID = LEAD, partner: str = "p1", request: UUID | None = None) -> list[Any]:
+    def return_client(
+        self, lead: UUID = LEAD, partner: str = "p1", request: UUID | None = None, again: bool = False
+    ) -> list[Any]:
         message = ReturnRequested(
-            **self._request(lead, partner, request), manager="manager-3", reason="ипотека на рассмотрении"
+            **self._request(lead, partner, request), manager="manager-3", reason="ипотека на рассмотрении", again=again
         )
         return self.decide(requests.requested, message)
 
@@ -105,8 +108,10 @@ class DomainDriver:
         deal: str = "d1",
         lead: UUID = LEAD,
         amount: str = "12450000.00",
+        **linked: str,
     ) -> list[Any]:
-        return self.decide(sales.deal_closed, DealClosed(**self._deal(deal, lead, on, amount), noticed_at=self.now))
+        message = DealClosed(**self._deal(deal, lead, on, amount), noticed_at=self.now, **linked)
+        return self.decide(sales.deal_closed, message)
 
     def cancel_sale(self, deal: str = "d1", lead: UUID = LEAD, cause: Cause | None = None) -> list[Any]:
         message = DealCancelled(**self._deal(deal, lead, None, "12450000.00"), cancelled_at=self.now)
@@ -175,6 +180,10 @@ class DomainDriver:
 
     def reservation(self, lead: UUID = LEAD) -> Reservation:
         return self.client.reservations[lead]
+
+    def erase(self, lead: UUID = LEAD) -> None:
+        """Erase the client of a lead, as the command does."""
+        self.client = self.client.with_reservation(self.reservation(lead)._replace(client=None))
 
     def _last_reinstatement(self) -> ReinstatementRequested:
         return [message for message in self.published if isinstance(message, ReinstatementRequested)][-1]

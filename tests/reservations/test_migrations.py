@@ -81,7 +81,7 @@ async def loaded(url: str) -> ClientState:
 
 
 async def test_reinstatement_requested_before_the_upgrade_is_granted_after_it(former: str) -> None:
-    migrate(former, "0004")
+    migrate(former, "head")
     client = await loaded(former)
     before = client.reservations[LEAD]
     now = datetime(2026, 9, 2, 9, tzinfo=UTC)
@@ -132,3 +132,27 @@ async def test_a_client_parked_by_the_former_version_keeps_its_place_and_its_tim
     assert upgraded is not None
     assert tuple(upgraded) == (KEY, REQUEST, datetime(2026, 9, 1, 9, tzinfo=UTC), None, None)
     assert [tuple(row) for row in downgraded] == [(KEY, REQUEST)]
+
+
+async def test_former_reservations_get_the_term_and_the_zone_that_the_service_has(
+    database_factory: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = database_factory()
+    migrate(url, "0002")
+    await execute(
+        url,
+        f"""
+        INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, confirmed_at,
+                                  reserved_through, reserved_until, status, cause)
+        VALUES (gen_random_uuid(), '{LEAD}', '{KEY}', 'p1', 'sealed', '2026-08-10 20:00Z', '2026-10-11',
+                '2026-10-11 14:00Z', 'live', '{{"id": "c-1", "correlation": "c-1", "traceparent": null}}')
+        """,
+    )
+    monkeypatch.setenv("RESERVATIONS_TERM", "P2M")
+    monkeypatch.setenv("RESERVATIONS_TIME_ZONE", "Asia/Vladivostok")
+
+    migrate(url, "head")
+
+    reservation = (await loaded(url)).reservations[LEAD]
+    assert (reservation.term, reservation.zone) == ("P2M", "Asia/Vladivostok")
+    assert reservation.term_set_on.isoformat() == "2026-08-11"

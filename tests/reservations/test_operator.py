@@ -25,7 +25,7 @@ async def test_explain_shows_the_steps_of_a_lead_in_order_with_their_terms(reser
     wanted = ["Закреплён за партнёром anna", "Продлён по", "Продан в срок", "принята к рассмотрению"]
     wanted += ["249000.00 RUB", "200000.00 RUB"]
     assert [word for word, line in zip(wanted, lines, strict=True) if word not in line] == []
-    assert "P6M от подтверждения, пояс Europe/Moscow" in lines[0]
+    assert "6 месяцев от подтверждения, пояс Europe/Moscow" in lines[0]
     assert "manager-3: ждёт ипотеку" in lines[1]
     assert (await reservations.command("explain", "--lead", str(uuid.uuid4()))).returncode == 1
 

@@ -1,6 +1,7 @@
 """Sales inside and outside a reservation, and their cancellation."""
 
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -8,6 +9,7 @@ from contracts.reservations import ReservationClosed
 from tests.reservations.driver import DAY, expired, names, reserved, sold
 
 LAST_DAY = date(2026, 9, 14)
+OTHER = UUID(int=2)
 
 
 class TestSale:
@@ -65,6 +67,15 @@ class TestSale:
         driver.now = driver.reservation().reserved_until + DAY
 
         assert names(driver.cancel_sale()) == ["ReservationReopened", "ReservationExpired"]
+
+    def test_cancelled_sale_of_a_client_with_another_holder_only_expires_again(self) -> None:
+        driver = expired()
+        driver.confirm(OTHER, "p2")
+        driver.sell(LAST_DAY)
+
+        assert names(driver.cancel_sale()) == ["ReservationExpired"]
+        assert driver.reservation().status == "expired"
+        assert driver.reservation(OTHER).status == "live"
 
     def test_cancelled_sale_beside_another_leaves_the_reservation_won(self) -> None:
         driver = sold()

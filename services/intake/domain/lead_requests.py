@@ -24,7 +24,8 @@ FoldedName = tuple[str, ...]
 class Return:
     """A partner manager returns a client to the partner who reserved it; phone and name identify the client.
 
-    `refusal` is the code of a refusal that follows from the content alone; `client_key` and `name` are empty then.
+    `again`: a second return shortly after the first is meant. `refusal` is the code of a refusal that follows from the
+    content alone; `client_key` and `name` are empty then.
     """
 
     origin: Origin
@@ -34,6 +35,7 @@ class Return:
     client_key: str = ""
     name: FoldedName = ()
     refusal: str | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _event(
     }
     match request:
         case Return():
-            return ReturnRequested(**base_fields, manager=request.manager, reason=request.reason)
+            return ReturnRequested(**base_fields, manager=request.manager, reason=request.reason, again=request.again)
         case Withdrawal():
             return WithdrawalRequested(**base_fields, manager=request.manager, reason=request.reason)
         case RewardClaim():

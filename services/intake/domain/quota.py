@@ -1,4 +1,7 @@
-"""How many leads of one partner intake takes per hour and per day, and how many clients may be reserved at once."""
+"""How many leads of one partner intake takes per hour and per day, and how many may be open at once.
+
+A lead is open while it is under review or reserved: each lead under review may become a reservation.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +11,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """Limits for one partner: leads taken in an hour, in a day, and clients reserved at once. 0 is no limit."""
+    """Limits for one partner: leads taken in an hour, in a day, and leads open at once. 0 is no limit."""
 
     per_hour: int = 0
     per_day: int = 0
@@ -21,7 +24,7 @@ class QuotaUsage:
 
     With a limit of n leads an hour, `hour_blocker` is the receipt time of the n-th newest lead: another lead fits the
     quota once that lead is more than an hour old. None: fewer than n leads exist. `day_blocker` is the same for a day.
-    `reserved_full`: as many clients are reserved as the limit allows.
+    `reserved_full`: as many leads are under review or reserved as the limit allows.
     """
 
     hour_blocker: datetime | None = None

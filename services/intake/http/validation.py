@@ -22,6 +22,7 @@ FIELD_NAMES: Final[dict[str, str]] = {
     "signed_on": "Дата договора",
     "status": "Статус",
     "manager": "Менеджер",
+    "again": "Повторный возврат",
     "reason": "Причина",
     "lead_id": "Номер заявки",
     "claim_id": "Номер заявления на вознаграждение",

@@ -15,8 +15,8 @@ _USED = """
               ORDER BY l.number DESC OFFSET greatest($3 - p.submitted, 0) LIMIT least(p.submitted, $3)) AS hour,
         ARRAY(SELECT l.received_at FROM leads l WHERE l.partner_id = p.partner_id
               ORDER BY l.number DESC OFFSET greatest($4 - p.submitted, 0) LIMIT least(p.submitted, $4)) AS day,
-        (SELECT count(*) FROM (SELECT 1 FROM leads l WHERE l.partner_id = p.partner_id AND l.status = 'confirmed'
-                               AND $5 > 0 LIMIT $5) r) AS reserved
+        (SELECT count(*) FROM (SELECT 1 FROM leads l WHERE l.partner_id = p.partner_id
+                               AND l.status IN ('under-review', 'confirmed') AND $5 > 0 LIMIT $5) r) AS reserved
     FROM unnest($1::text[], $2::integer[]) AS p (partner_id, submitted)
 """
 _LOCK_ID = 0x7275D0

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from chassis.decision import Cause, Decision, Event, Task
 from contracts.leads import LeadSubmitted
-from contracts.reservations import ReinstatementRequested
+from contracts.reservations import ReinstatementRequested, ReservationRequestRefused
 from contracts.verdicts import (
     LeadCheckDelayed,
     LeadConfirmed,
@@ -26,9 +26,10 @@ from services.onec_gateway.domain.evidence import (
     with_checked_enquiries,
     with_gone_enquiries,
 )
-from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen, Ruled
-from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Reinstatement, Verdict
-from services.onec_gateway.domain.verdict_rules import Pending, must_wait_for_reservations, verdict_on
+from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen
+from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Verdict
+from services.onec_gateway.domain.reservations import Reinstatement
+from services.onec_gateway.domain.verdict_rules import FREE, Pending, must_wait_for_reservations, verdict_on
 
 Refusal = Literal["held-by-partner", "already-sold"]
 
@@ -96,12 +97,21 @@ def enquiry_seen(
     return advance(client.with_sighting(sighting), now, policy)
 
 
-def ruled(client: ClientState, message: Ruled, _: Cause, now: datetime, *, policy: Policy) -> Decision[ClientState]:
-    """Decide an undecided lead as the partner manager ruled. A lead that has a verdict keeps it."""
-    lead = client.leads.get(message.lead_id)
-    if lead is None or lead.verdict is not None:
+def return_refused(
+    client: ClientState, message: ReservationRequestRefused, _: Cause, now: datetime, *, policy: Policy
+) -> Decision[ClientState]:
+    """End a hold that was granted for a return which reservations could not carry out: the client stays expired.
+
+    Otherwise the hold would never end: no reservation runs for it. Refusals of other requests change nothing.
+    """
+    request, hold = client.reinstatements.get(message.request_id), client.hold
+    if request is None or hold is None or (hold.lead_id, hold.confirmed_at) != (request.lead_id, request.answered_at):
         return Decision(client)
-    return advance(client.with_lead(replace(lead, ruling=message.ruling)), now, policy)
+    known = client.reservations.get(request.lead_id)
+    if known is None or known.ended_at is not None or known.confirmed_at == hold.confirmed_at:
+        return Decision(client)
+    ended = replace(known, ended_at=known.reserved_until, ended_as="expired")
+    return advance(client.with_reservation(ended), now, policy)
 
 
 def advance(client: ClientState, now: datetime, policy: Policy, *requested: Task) -> Decision[ClientState]:
@@ -143,52 +153,47 @@ def _reinstate(client: ClientState, request: Reinstatement, now: datetime) -> tu
         "lead_id": request.lead_id,
         "client_key": client.key,
         "partner_id": request.partner_id,
+        "request_id": request.request_id,
     }
     if (refusal := _refusal(client, request)) is not None:
-        reason, evidence = refusal
-        rejected = ReinstatementRejected(
-            **base_fields, request_id=request.request_id, rejected_at=now, reason=reason, evidence=evidence
-        )
+        rule, reason, evidence = refusal
+        rejected = ReinstatementRejected(**base_fields, rejected_at=now, reason=reason, rule=rule, evidence=evidence)
         return client, Event(rejected, request.cause)
     client = replace(client, hold=Hold(request.lead_id, request.partner_id, now))
     if (own := client.reservations.get(request.lead_id)) is not None:
         client = client.with_reinstatement(replace(request, answered_at=now, expired_at=own.ended_at))
         client = client.with_reservation(replace(own, ended_at=None, ended_as=None))
-    confirmed = ReinstatementConfirmed(**base_fields, request_id=request.request_id, confirmed_at=now)
+    confirmed = ReinstatementConfirmed(**base_fields, confirmed_at=now, rule=FREE)
     return client, Event(confirmed, request.cause)
 
 
-def _refusal(client: ClientState, request: Reinstatement) -> tuple[Refusal, str | None] | None:
-    """Why the request is refused, and the evidence; None if it is granted."""
+def _refusal(client: ClientState, request: Reinstatement) -> tuple[str, Refusal, str | None] | None:
+    """The rule by which the request is refused, the reason, and the evidence; None if it is granted."""
     hold = client.hold
     if hold is not None and hold.lead_id != request.lead_id:
         reservation = client.reservations.get(hold.lead_id)
         if reservation is None or reservation.ended_at is None:
-            return "held-by-partner", str(hold.lead_id)
-    sold = sorted(ref for ref, deal in client.deals.items() if deal.cancelled_at is None)
-    if sold or any(reservation.ended_as == "won" for reservation in client.reservations.values()):
-        return "already-sold", sold[0] if sold else None
-    return None
+            return "others-hold", "held-by-partner", str(hold.lead_id)
+    if sold := sorted(ref for ref, deal in client.deals.items() if deal.cancelled_at is None):
+        return "sale", "already-sold", sold[0]
+    won = next((lead_id for lead_id, one in client.reservations.items() if one.ended_as == "won"), None)
+    return ("won", "already-sold", str(won)) if won is not None else None
 
 
 def _verdict_event(key: str, lead: Lead, verdict: Verdict) -> LeadConfirmed | LeadRejected:
+    # A ruling without a subject was made by an earlier version before the lead waited for it, and answered nothing.
+    ruling = lead.ruling if lead.ruling is not None and lead.ruling.about else None
+    base_fields: dict[str, Any] = {
+        "lead_id": lead.lead_id,
+        "client_key": key,
+        "partner_id": lead.partner_id,
+        "client": lead.client,
+        "received_at": lead.received_at,
+        "rule": verdict.rule,
+        "evidence": verdict.evidence,
+        "ruled_by": ruling.who if ruling is not None else None,
+        "ruled_why": ruling.why if ruling is not None else None,
+    }
     if verdict.reason is None:
-        return LeadConfirmed(
-            lead_id=lead.lead_id,
-            client_key=key,
-            partner_id=lead.partner_id,
-            client=lead.client,
-            received_at=lead.received_at,
-            checked_at=lead.checked_at or verdict.at,
-            confirmed_at=verdict.at,
-        )
-    return LeadRejected(
-        lead_id=lead.lead_id,
-        client_key=key,
-        partner_id=lead.partner_id,
-        client=lead.client,
-        received_at=lead.received_at,
-        rejected_at=verdict.at,
-        reason=verdict.reason,
-        evidence=verdict.evidence,
-    )
+        return LeadConfirmed(**base_fields, checked_at=lead.checked_at or verdict.at, confirmed_at=verdict.at)
+    return LeadRejected(**base_fields, rejected_at=verdict.at, reason=verdict.reason)

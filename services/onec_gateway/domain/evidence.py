@@ -88,14 +88,13 @@ def new_collisions(client: ClientState, policy: Policy, now: datetime) -> tuple[
         name = f"{lead.lead_id}/{kind}"
         if kind == "redated":
             name = f"{name}/{sighting.enquiry.date.isoformat()}"
-        published = sighting.last_collision
-        if published == name or (
-            kind != "redated" and published is not None and published.startswith(f"{lead.lead_id}/")
+        cause = Cause(f"{sighting.enquiry.ref}/{name}", lead.cause.correlation, lead.cause.traceparent)
+        id_ = derived_id(cause.id, CollisionDetected.ce_type)
+        if id_ in client.collisions or (
+            kind != "redated" and sighting.enquiry.ref in client.collided_with(lead.lead_id)
         ):
             continue
-        cause = Cause(f"{sighting.enquiry.ref}/{name}", lead.cause.correlation, lead.cause.traceparent)
-        collision = _collision(derived_id(cause.id, CollisionDetected.ce_type), lead, kind, sighting, now)
-        client = client.with_sighting(replace(sighting, last_collision=name))
+        collision = _collision(id_, lead, kind, sighting, now)
         client = _with(client, collision)
         events.append(Event(_event(client, collision), cause))
         reservation = client.reservations.get(lead.lead_id)
@@ -144,6 +143,7 @@ def _collisions(client: ClientState, policy: Policy) -> Iterator[tuple[Lead, Col
                 yield lead, "within-skew", sighting
             elif (
                 lead.verdict is not None
+                and lead.verdict.reason is not None
                 and lead.verdict.evidence == enquiry.ref
                 and absent_at is not None
                 and absent_at >= lead.received_at

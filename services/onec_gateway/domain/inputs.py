@@ -66,7 +66,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The partner journal's entry is active again, and the gateway's enquiry is deleted from the general journal."""
+    """The gateway's enquiry is deleted from the general journal, and the partner journal's entry has its new state."""
 
     lead_id: UUID
     at: datetime
@@ -108,7 +108,7 @@ class SaleSeen:
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """A partner manager decided a lead that is under review."""
+    """A partner manager answers the question that a lead waits for."""
 
     lead_id: UUID
     ruling: Ruling
@@ -121,3 +121,18 @@ class CollisionAcknowledged:
     collision_id: UUID
     who: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """Reply: a person's decision was refused and changed nothing.
+
+    `reason`: the published code `unknown-lead` or `not-waiting`, or what forbids the link of a sale: `not-confirmed`,
+    `deal-cancelled`, `already-linked`. `because`: what a lead that waits for no person waits for: `check`,
+    `reservation` (the end of a hold) or `queue` (an earlier lead); or `confirmed` or `rejected` if it is decided.
+    `lead_id`: the earlier lead, the holder, or the lead that a sale is linked to.
+    """
+
+    reason: str
+    because: str | None = None
+    lead_id: UUID | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import isodate
@@ -13,8 +13,7 @@ import isodate
 from chassis.decision import Cause
 from contracts.base import RejectionReason
 from services.onec_gateway.domain.collisions import Collision
-
-Ended = Literal["expired", "won", "withdrawn"]
+from services.onec_gateway.domain.reservations import KnownReservation, Reinstatement
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -66,10 +65,9 @@ class Sighting:
 
     `not_there_at`: the last time when the gateway read 1C and 1C did not have the enquiry; None if there is no such
     time. `was_dated`: the enquiry's date before somebody changed it. `deleted`: the enquiry is marked for deletion or
-    gone. `last_collision`: `<lead id>/<collision kind>` of the latest collision event about this enquiry, with
-    `/<date>` after a changed date; None if there was no such event. `in_1c_at`: when the gateway first read the enquiry
-    from 1C, also as another client's; None if that was not recorded. `gone_at`: when a check
-    found that the client has the enquiry no more, and `alive_at`: when the gateway last read it before; else None.
+    gone. `in_1c_at`: when the gateway first read the enquiry from 1C, also as another client's; None if that was not
+    recorded. `gone_at`: when a check found that the client has the enquiry no more, and `alive_at`: when the gateway
+    last read it before; else None.
     """
 
     enquiry: Enquiry
@@ -77,7 +75,6 @@ class Sighting:
     not_there_at: datetime | None = None
     was_dated: datetime | None = None
     deleted: bool = False
-    last_collision: str | None = None
     in_1c_at: datetime | None = None
     alive_at: datetime | None = None
     gone_at: datetime | None = None
@@ -90,23 +87,28 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """A sale that is linked to a lead of this client. `linked_by`: the person who linked it, None if the gateway did
-    by the client's phone."""
+    """A sale that is linked to a lead of this client. `linked_by`, `linked_why`: the person who linked it and the
+    reason, None if the gateway linked it by the client's phone."""
 
     sale: Sale
     lead_id: UUID
     noticed_at: datetime
     linked_by: str | None = None
     cancelled_at: datetime | None = None
+    linked_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A partner manager's decision about a lead that the rules leave to people. `who` decided, and `why`."""
+    """A partner manager's answer to the question whether something in 1C blocks a lead. `who` decided, and `why`.
+
+    `about`: the 1C references that the question was about; another reference is another question.
+    """
 
     confirmed: bool
     who: str
     why: str
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,50 +163,6 @@ class Hold:
     confirmed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class KnownReservation:
-    """What the gateway knows of a lead's reservation, from the events of the reservations service.
-
-    `reserved_through` is its last day in the builder's time zone, `reserved_until` the first instant after it.
-    `ended_at` and `ended_as` are None while it is live. `journal_entered_at`: when the entry was written to 1C's
-    partner journal. `handed_over_at` and `enquiry_ref`: when the client was written to 1C's general journal, and the
-    1C reference of that enquiry. `history_count`: the count of the newest event; None if that event had none.
-    """
-
-    lead_id: UUID
-    confirmed_at: datetime
-    reserved_until: datetime
-    reserved_through: date
-    ended_at: datetime | None = None
-    ended_as: Ended | None = None
-    journal_entered_at: datetime | None = None
-    handed_over_at: datetime | None = None
-    enquiry_ref: str | None = None
-    history_count: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reinstatement:
-    """A request to reinstate an expired reservation. It waits in the client's queue until `answered_at`.
-
-    `expired_at`: when the reservation had expired, if the request was granted. From then until `answered_at` the client
-    was the builder's.
-    """
-
-    request_id: UUID
-    lead_id: UUID
-    partner_id: str
-    requested_at: datetime
-    cause: Cause
-    answered_at: datetime | None = None
-    expired_at: datetime | None = None
-
-    @property
-    def queue_position(self) -> tuple[datetime, int]:
-        """The request's place in the client's queue: before a lead that was received at the same instant."""
-        return self.requested_at, 0
-
-
 def _empty() -> Mapping[Any, Any]:
     return MappingProxyType({})
 
@@ -247,6 +205,10 @@ class ClientState:
         if reservation is not None and reservation.ended_at is not None:
             return None
         return self.leads.get(self.hold.lead_id)
+
+    def collided_with(self, lead_id: UUID) -> set[str]:
+        """The references of all enquiries for which a collision with this lead was published."""
+        return {one.enquiry for one in self.collisions.values() if one.lead_id == lead_id}
 
     # Two copies are made for nearly every message, and `dataclasses.replace` costs several times as much.
 

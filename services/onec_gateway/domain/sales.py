@@ -3,30 +3,51 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from chassis.decision import Cause, Decision, Event
 from contracts.verdicts import DealCancelled, DealClosed
 from services.onec_gateway.domain.arbiter import advance
-from services.onec_gateway.domain.inputs import SaleSeen
+from services.onec_gateway.domain.inputs import NotApplied, SaleSeen
 from services.onec_gateway.domain.model import ClientState, Deal, Policy
 
 
 def sale_seen(client: ClientState, seen: SaleSeen, _: Cause, now: datetime, *, policy: Policy) -> Decision[ClientState]:
     """Publish deal-closed once for a sale to a held client, and deal-cancelled once if that sale is void later.
 
-    The reply is the id of the lead that the sale is linked to, None if it is linked to none.
+    The reply is the id of the lead that the sale is linked to, None if it is linked to none; or NotApplied for a link
+    by hand that is refused.
     """
     known = client.deals.get(seen.sale.ref)
+    if seen.lead_id is not None and (refusal := _refusal(client, seen, seen.lead_id)) is not None:
+        return Decision(client, reply=refusal)
     if known is None:
         lead_id = seen.lead_id or (client.hold.lead_id if client.hold is not None else None)
         if lead_id is None or lead_id not in client.leads or seen.sale.cancelled:
             return Decision(client)
-        deal = Deal(seen.sale, lead_id, seen.at, seen.who)
+        deal = Deal(seen.sale, lead_id, seen.at, seen.who, linked_why=seen.why)
         return _decide(client, deal, _deal_closed(client, deal), now, policy)
     if seen.sale.cancelled and known.cancelled_at is None:
         cancelled = replace(known, cancelled_at=seen.at)
         return _decide(client, cancelled, _deal_cancelled(client, cancelled, seen.at), now, policy)
     return Decision(client, reply=known.lead_id)
+
+
+def _refusal(client: ClientState, seen: SaleSeen, lead_id: UUID) -> NotApplied | None:
+    """Why a person may not link the sale to this lead; None if it is allowed, or done already.
+
+    A lead without a reservation earns nothing, and a sale cannot be linked to another lead later.
+    """
+    known, lead = client.deals.get(seen.sale.ref), client.leads.get(lead_id)
+    if lead is None:
+        return NotApplied("unknown-lead")
+    if known is not None:
+        return None if known.lead_id == lead_id else NotApplied("already-linked", lead_id=known.lead_id)
+    if seen.sale.cancelled:
+        return NotApplied("deal-cancelled")
+    if lead.verdict is None or lead.verdict.reason is not None:
+        return NotApplied("not-confirmed", "rejected" if lead.verdict is not None else "check")
+    return None
 
 
 def _decide(
@@ -41,7 +62,8 @@ def _decide(
 
 
 def _deal_closed(client: ClientState, deal: Deal) -> DealClosed:
-    return DealClosed(**_base_fields(client, deal), noticed_at=deal.noticed_at, linked_by=deal.linked_by)
+    by_hand = {"linked_by": deal.linked_by, "linked_why": deal.linked_why}
+    return DealClosed(**_base_fields(client, deal), noticed_at=deal.noticed_at, **by_hand)
 
 
 def _deal_cancelled(client: ClientState, deal: Deal, cancelled_at: datetime) -> DealCancelled:

@@ -1,6 +1,6 @@
 """The rules that decide a lead, in their order, as data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from contracts.base import RejectionReason
-from services.onec_gateway.domain.model import ClientState, KnownReservation, Lead, Policy, Verdict
+from services.onec_gateway.domain.model import ClientState, Lead, Policy, Verdict
+from services.onec_gateway.domain.reservations import KnownReservation
 
 
 class Pending(Enum):
@@ -22,11 +23,12 @@ class Pending(Enum):
 class Finding:
     """A rule applies to a lead. `evidence` is the id of the lead or the 1C reference on which it rests.
 
-    `needs_ruling`: the facts do not show whether the rule applies, and a person must decide.
+    `question`: the facts do not show whether the rule applies, and a person must decide whether these 1C references
+    block the lead; empty if the facts suffice.
     """
 
     evidence: str | None = None
-    needs_ruling: bool = False
+    question: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,18 @@ def must_wait_for_reservations(client: ClientState, lead: Lead) -> bool:
     A hold is live until its end arrives, whatever the clock shows: an extension may be on its way.
     """
     hold = client.hold
-    if hold is None or lead.ruling is not None or lead.received_at <= hold.confirmed_at:
+    if hold is None or lead.received_at <= hold.confirmed_at:
         return False
     reservation = client.reservations.get(hold.lead_id)
     return reservation is None or (reservation.ended_at is None and lead.received_at >= reservation.reserved_until)
 
 
 def verdict_on(client: ClientState, lead: Lead, now: datetime, policy: Policy) -> Verdict | Pending:
-    """The verdict by the ordered rules, as of the lead's `received_at`; or what it still needs."""
-    if lead.ruling is not None:
-        reason: RejectionReason | None = None if lead.ruling.confirmed else "known-to-builder"
-        return Verdict(now, reason, None, "ruling")
+    """The verdict by the ordered rules, as of the lead's `received_at`; or what it still needs.
+
+    A ruling answers the questions of the findings that it is about, and overrides no rule that the facts decide.
+    """
+    confirmed = Verdict(now, rule=FREE)
     for rule in RULES:
         if rule.needs_check and lead.checked_at is None:
             if (own := client.reservations.get(lead.lead_id)) is not None:
@@ -67,9 +70,27 @@ def verdict_on(client: ClientState, lead: Lead, now: datetime, policy: Policy) -
                 return Verdict(own.confirmed_at, rule=FREE)
             return Pending.CHECK
         finding = rule.find(client, lead, policy)
-        if finding is not None:
-            return Pending.RULING if finding.needs_ruling else Verdict(now, rule.reason, finding.evidence, rule.name)
-    return Verdict(now, rule=FREE)
+        if finding is None:
+            continue
+        if not finding.question:
+            return Verdict(now, rule.reason, finding.evidence, rule.name)
+        if lead.ruling is None or not set(finding.question) <= set(lead.ruling.about):
+            return Pending.RULING
+        if not lead.ruling.confirmed:
+            return Verdict(now, rule.reason, finding.evidence, RULING)
+        confirmed = Verdict(now, None, finding.evidence, RULING)
+    return confirmed
+
+
+def questions(client: ClientState, lead: Lead, policy: Policy) -> tuple[str, ...]:
+    """The 1C references about which the lead waits for a person; empty if it waits for none.
+
+    The lead must be the head of its client's queue.
+    """
+    if must_wait_for_reservations(client, lead) or verdict_on(client, lead, lead.received_at, policy) != Pending.RULING:
+        return ()
+    findings = [rule.find(client, lead, policy) for rule in RULES]
+    return tuple(ref for finding in findings if finding is not None for ref in finding.question)
 
 
 def _own_hold(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
@@ -90,6 +111,14 @@ def _holder_at_receipt(client: ClientState, lead: Lead) -> tuple[UUID, str] | No
         lead.received_at <= hold.confirmed_at or _covers(client.reservations.get(hold.lead_id), lead.received_at)
     ):
         return hold.lead_id, hold.partner_id
+    for other, reservation in _withdrawn_before(client, lead):
+        if _covers(reservation, lead.received_at):
+            return other.lead_id, other.partner_id
+    return None
+
+
+def _withdrawn_before(client: ClientState, lead: Lead) -> Iterator[tuple[Lead, KnownReservation]]:
+    """The leads received before `lead` that were withdrawn, and their reservations."""
     for other in client.leads.values():
         reservation = client.reservations.get(other.lead_id)
         if (
@@ -97,26 +126,30 @@ def _holder_at_receipt(client: ClientState, lead: Lead) -> tuple[UUID, str] | No
             and reservation.ended_as == "withdrawn"
             and other.lead_id != lead.lead_id
             and other.queue_position < lead.queue_position
-            and _covers(reservation, lead.received_at)
         ):
-            return other.lead_id, other.partner_id
-    return None
+            yield other, reservation
 
 
 def _covers(reservation: KnownReservation | None, moment: datetime) -> bool:
-    """Whether the reservation had not ended at `moment`."""
+    """Whether the reservation had not ended at `moment`. A withdrawal or a sale may come after the end of the term."""
     if reservation is None:
         return False
     if reservation.ended_as in ("won", "withdrawn") and reservation.ended_at is not None:
-        return moment < reservation.ended_at
+        return moment < min(reservation.ended_at, reservation.reserved_until)
     return moment < reservation.reserved_until
 
 
 def _handed_over(client: ClientState, lead: Lead, policy: Policy) -> Finding | None:
+    """The client was the builder's when the lead was received: a term had ended, and neither a withdrawal nor a sale
+    had corrected that."""
     reservation = _reservation_of_hold(client)
-    if reservation is None or reservation.ended_at is None or reservation.ended_as != "expired":
-        return None
-    return None if _is_too_old(reservation.ended_at, lead, policy) else Finding(str(reservation.lead_id))
+    if reservation is not None and reservation.ended_at is not None and reservation.ended_as == "expired":
+        return None if _is_too_old(reservation.ended_at, lead, policy) else Finding(str(reservation.lead_id))
+    ended = [withdrawn for _, withdrawn in _withdrawn_before(client, lead)]
+    for one in ended if reservation is None else [*ended, reservation]:
+        if one.ended_at is not None and one.reserved_until <= lead.received_at < one.ended_at:
+            return None if _is_too_old(one.reserved_until, lead, policy) else Finding(str(one.lead_id))
+    return None
 
 
 def _won(client: ClientState, _: Lead, __: Policy) -> Finding | None:
@@ -128,13 +161,21 @@ def _reservation_of_hold(client: ClientState) -> KnownReservation | None:
     return client.reservations.get(client.hold.lead_id) if client.hold is not None else None
 
 
-def _known_to_builder(_: ClientState, lead: Lead, policy: Policy) -> Finding | None:
+def _known_to_builder(client: ClientState, lead: Lead, policy: Policy) -> Finding | None:
     """An enquiry dated at or before the receipt rejects; within the clock skew of the receipt, a person decides."""
-    blocking = [enquiry for enquiry in lead.enquiries if not _is_too_old(enquiry.date, lead, policy)]
-    if before := [enquiry for enquiry in blocking if enquiry.date <= lead.received_at - policy.clock_skew]:
-        return Finding(min(before, key=lambda enquiry: (enquiry.date, enquiry.ref)).ref)
-    near = any(enquiry.date <= lead.received_at + policy.clock_skew for enquiry in blocking)
-    return Finding(needs_ruling=True) if near else None
+    # The enquiry that the gateway wrote about a withdrawn lead is being deleted, and never was the client's.
+    withdrawn = {one.enquiry_ref for one in client.reservations.values() if one.ended_as == "withdrawn"}
+    blocking = [
+        enquiry
+        for enquiry in sorted(lead.enquiries, key=lambda enquiry: (enquiry.date, enquiry.ref))
+        if enquiry.ref not in withdrawn and not _is_too_old(enquiry.date, lead, policy)
+    ]
+    if not blocking or blocking[0].date > lead.received_at + policy.clock_skew:
+        return None
+    if blocking[0].date <= lead.received_at - policy.clock_skew:
+        return Finding(blocking[0].ref)
+    near = tuple(enquiry.ref for enquiry in blocking if enquiry.date <= lead.received_at + policy.clock_skew)
+    return Finding(near[0], near)
 
 
 def _insider(client: ClientState, _: Lead, __: Policy) -> Finding | None:
@@ -151,8 +192,9 @@ def _is_too_old(since: datetime, lead: Lead, policy: Policy) -> bool:
     return policy.max_enquiry_age is not None and since + policy.max_enquiry_age <= lead.received_at
 
 
-# The names are stored with the verdicts.
+# The names are stored with the verdicts and published.
 FREE: Final = "free"
+RULING: Final = "ruling"
 RULES: Final = (
     VerdictRule("own-hold", "already-yours", _own_hold),
     VerdictRule("others-hold", "held-by-partner", _others_hold),

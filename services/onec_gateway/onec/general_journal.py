@@ -10,7 +10,7 @@ from services.onec_gateway.onec.errors import Refused
 from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.lengths import Length, check_stored, fitted
 from services.onec_gateway.onec.mapping import Mapping as Names
-from services.onec_gateway.onec.marks import HISTORY, is_handed_over, marked
+from services.onec_gateway.onec.marks import HISTORY, is_handed_over, marked, unmarked
 from services.onec_gateway.onec.odata import OR, guid_literal, local_time, string_literal
 from services.onec_gateway.onec.partner_journal import Entry
 from services.onec_gateway.onec.rows import line, string
@@ -73,6 +73,19 @@ class GeneralJournal:
         if limit is not None and len(after) > limit:
             raise Refused("mark-too-long")
         await self._onec.change(call, names.set, guid_literal(enquiry), {names.mark: after})
+
+    async def unmark(self, call: Call, enquiry: str, lead_id: str) -> None:
+        """Remove the mark of this lead from the text of an enquiry. A mark of another lead and people's text stay.
+
+        The text is read first, so that the call can be repeated. An enquiry that no longer exists is ignored.
+        """
+        names = self._names.general_journal
+        found = await self._onec.get(call, names.set, guid_literal(enquiry))
+        if found is None:
+            return
+        before = string(found, names.mark)
+        if (after := unmarked(before, lead_id)) != before:
+            await self._onec.change(call, names.set, guid_literal(enquiry), {names.mark: after})
 
     async def _card(self, call: Call, entry: Entry) -> str | None:
         """A card with the client's phone, of an earlier attempt or of the sales office, not marked for deletion."""

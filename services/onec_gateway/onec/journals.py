@@ -46,14 +46,20 @@ class Journals:
         await self._partner.update(call, entry, "expired", look=look)
         return await self._general.create(call, entry, ended_at, look=look)
 
-    async def take_back(self, call: Call, entry: Entry, enquiry: str | None = None, *, look: bool) -> None:
-        """Mark the enquiry in the general journal for deletion, then set the entry to active again.
+    async def take_back(
+        self, call: Call, entry: Entry, state: State = "active", enquiry: str | None = None, *, look: bool
+    ) -> None:
+        """Mark the enquiry in the general journal for deletion, then write the entry's new state.
 
         `enquiry`: its reference; if it is None, the enquiry is searched for.
         """
         await self._general.delete(call, entry, enquiry)
-        await self._partner.update(call, entry, "active", look=look)
+        await self._partner.update(call, entry, state, look=look)
 
     async def mark(self, call: Call, enquiry: str, lead_id: str, words: str, *, look: bool) -> None:
         """Write on an enquiry of the sales office for whom its client is reserved."""
         await self._general.mark(call, enquiry, lead_id, words, look=look)
+
+    async def unmark(self, call: Call, enquiry: str, lead_id: str) -> None:
+        """Take the mark of a withdrawn lead off an enquiry of the sales office."""
+        await self._general.unmark(call, enquiry, lead_id)

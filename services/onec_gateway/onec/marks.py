@@ -20,6 +20,11 @@ def marked(comment: str, words: str, lead_id: str) -> str:
     return f"[{words.translate(_BRACKETS)}; {MARKER}{lead_id}] " + MARK_PATTERN.sub("", comment)
 
 
+def unmarked(comment: str, lead_id: str) -> str:
+    """The comment without the mark of this lead, wherever it stands."""
+    return MARK_PATTERN.sub(lambda mark: "" if f"{MARKER}{lead_id}]" in mark[0] else mark[0], comment)
+
+
 def is_handed_over(comment: str, marker: str = MARKER) -> bool:
     """Whether the gateway created the enquiry with this comment, for any lead or for the lead with this marker.
 

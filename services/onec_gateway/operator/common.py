@@ -1,7 +1,8 @@
 """What the operators' commands share: options, reading the database, deciding one input, printing rows."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, NoReturn
 from uuid import UUID
@@ -18,12 +19,24 @@ from chassis.service import Input, Row
 from chassis.settings import load
 from services.onec_gateway.app import build
 from services.onec_gateway.assembly import NAME
+from services.onec_gateway.domain.inputs import NotApplied
 from services.onec_gateway.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="вместо таблицы: по одному объекту JSON в строке")]
 Limit = Annotated[int, typer.Option(help="показать не больше этого числа строк")]
 Who = Annotated[str, typer.Option(help="кто решил", parser=typed.who)]
 Why = Annotated[str, typer.Option(help="почему", parser=typed.why)]
+
+_REFUSALS: Final = {
+    "unknown-lead": "такого лида у клиента нет",
+    "confirmed": "решать нечего, лид уже подтверждён; снять его можно отзывом заявки",
+    "rejected": "лид отклонён",
+    "queue": "раньше решается лид {other}",
+    "reservation": "клиента ещё держит лид {other}",
+    "check": "проверка в 1С ещё не закончена",
+    "deal-cancelled": "продажа отменена в 1С, связать её нельзя",
+    "already-linked": "продажа уже связана с лидом {other}",
+}
 
 _CLIENT_KEY: Final = "SELECT client_key FROM leads WHERE lead_id = $1"
 
@@ -65,6 +78,22 @@ def fail(text: str) -> NoReturn:
     """Print an error and end the command with exit code 1."""
     typer.echo(text, err=True)
     raise typer.Exit(1)
+
+
+def print_result(result: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    """Print what became of a thing: as one JSON object, or as lines of text."""
+    text = json.dumps(result, ensure_ascii=False, default=str) if as_json else "\n".join(lines)
+    typer.echo(text)
+
+
+def refuse(refused: NotApplied, lead: UUID, as_json: bool) -> NoReturn:
+    """Print why a decision about a lead was refused, and end the command with exit code 1."""
+    text = _REFUSALS[refused.because or refused.reason].format(lead=lead, other=refused.lead_id)
+    if as_json:
+        about = {"reason": refused.reason, "because": refused.because, "because_of_lead": refused.lead_id}
+        print_result({"lead_id": lead, "status": "refused", **about, "message": text}, (), True)
+        raise typer.Exit(1)
+    fail(f"лид {lead}:\n{text}")
 
 
 def show(

@@ -7,7 +7,7 @@ import typer
 
 from chassis.clock import Clock
 from chassis.service import Input
-from services.onec_gateway.domain.inputs import SaleSeen
+from services.onec_gateway.domain.inputs import NotApplied, SaleSeen
 from services.onec_gateway.domain.model import Sale
 from services.onec_gateway.operator.common import (
     Json,
@@ -19,8 +19,10 @@ from services.onec_gateway.operator.common import (
     day,
     decide,
     fail,
+    print_result,
     read,
     read_as_dicts,
+    refuse,
     show,
 )
 
@@ -29,6 +31,7 @@ _SALES: Final = """
     FROM sales WHERE $1 OR lead_id IS NULL ORDER BY seen_at DESC LIMIT $2
 """
 _SALE: Final = "SELECT * FROM sales WHERE ref = $1"
+_RESERVATION: Final = "SELECT reserved_through FROM known_reservations WHERE lead_id = $1"
 _LINK: Final = "UPDATE sales SET lead_id = $2, client_key = $3 WHERE ref = $1 RETURNING ref"
 
 
@@ -64,6 +67,7 @@ def link(
     lead: Annotated[UUID, typer.Option(help="лид, по которому состоялась продажа")],
     who: Who,
     why: Why,
+    as_json: Json = False,
 ) -> None:
     """Связать продажу с лидом вручную, например если договор подписал родственник клиента."""
     found = read(_SALE, deal)
@@ -71,10 +75,29 @@ def link(
         fail(f"продажи {deal} нет: см. deals --all")
     row = found[0]
     if row.lead_id is not None:
-        fail(f"продажа уже связана с лидом {row.lead_id}")
+        refuse(NotApplied("already-linked", lead_id=row.lead_id), lead, as_json)
     key = client_key_of(lead)
     sale = Sale(row.ref, row.amount, row.currency, row.contract_number, row.sold_on, row.cancelled)
-    if decide(Input(key, SaleSeen(sale, Clock().now(), lead, who, why), cause_of("sale", deal))) is None:
-        fail("продажа отменена в 1С: связать её нельзя")
+    reply = decide(Input(key, SaleSeen(sale, Clock().now(), lead, who, why), cause_of("sale", deal)))
+    if isinstance(reply, NotApplied):
+        refuse(reply, lead, as_json)
     read(_LINK, deal, lead, key)
-    typer.echo(f"продажа {deal} связана с лидом {lead}, решил {who}")
+    reservations = read(_RESERVATION, lead)
+    through = reservations[0].reserved_through if reservations else None
+    result = {
+        "deal": deal,
+        "status": "linked",
+        "lead_id": lead,
+        "sold_on": row.sold_on,
+        "reserved_through": through,
+        "linked_by": who,
+        "linked_why": why,
+    }
+    term = f"закрепление по {day(through)}" if through is not None else "закрепление ещё не открыто"
+    lines = [
+        f"продажа {deal}",
+        f"связана с лидом {lead}",
+        f"договор от {day(row.sold_on)}, {term}",
+        f"решил {who}: {why}",
+    ]
+    print_result(result, lines, as_json)

@@ -17,14 +17,13 @@ from services.onec_gateway.domain.model import (
     Deal,
     Enquiry,
     Hold,
-    KnownReservation,
     Lead,
-    Reinstatement,
     Ruling,
     Sale,
     Sighting,
     Verdict,
 )
+from services.onec_gateway.domain.reservations import KnownReservation, Reinstatement
 from services.onec_gateway.store.tables import FactRow, HoldRow, KnownReservationRow, LeadRow
 
 _RESERVATION_FIELDS: Final = itemgetter(*KnownReservation.__dataclass_fields__)

@@ -17,11 +17,11 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
-from contracts.verdicts import LeadConfirmed, ReinstatementConfirmed
+from contracts.verdicts import LeadConfirmed, LeadRejected, ReinstatementConfirmed
 from services.reservations.domain.model import END, ClientState, Deal, Reservation, TermReached
 from services.reservations.domain.policy import Policy
 from services.reservations.domain.recorder import Recorder
-from services.reservations.domain.terms import next_reminder
+from services.reservations.domain.terms import Term, next_reminder
 
 
 class SecondLiveReservation(Exception):
@@ -68,6 +68,7 @@ def open_reservation(
         through=through.isoformat(),
         term=policy.term.text,
         zone=policy.zone.key,
+        **grounds_of(message),
     )
     return after, Event(ReservationOpened(**base_fields(opened, after)))
 
@@ -96,7 +97,8 @@ def reinstate(
             returns=before.returns + 1,
             ended_at=None,
             previous_step=None,
-            earlier_terms=(*before.earlier_terms, (policy.local_day(before.confirmed_at), before.reserved_through)),
+            earlier_terms=(*before.earlier_terms, (before.local_day(before.confirmed_at), before.reserved_through)),
+            returned_at=message.confirmed_at,
         ),
         recorder.now,
         policy,
@@ -124,16 +126,25 @@ def extend(
     policy: Policy,
     recorder: Recorder,
 ) -> tuple[ClientState, Event]:
-    """Let a live reservation run for one term more, counted from the same anchor."""
-    extensions = reservation.extensions + 1
-    through, until = policy.term.end(reservation.confirmed_at, policy.zone, extensions + 1)
+    """Let a live reservation run for one term more, counted from the same anchor.
+
+    The term and the calendar are those with which the reservation began, whatever is configured by now.
+    """
+    term = Term.parse(reservation.term)
+    terms = reservation.extensions + 2
+    through, until = term.end(reservation.confirmed_at, reservation.calendar, terms)
+    # An earlier version extended by the term that was configured then, so the present end may be later than that.
+    while until <= reservation.reserved_until:
+        terms += 1
+        through, until = term.end(reservation.confirmed_at, reservation.calendar, terms)
     extended = _scheduled(
         reservation._replace(
             reserved_through=through,
             reserved_until=until,
-            extensions=extensions,
+            extensions=terms - 1,
             returns=reservation.returns + 1,
-            term_set_on=policy.local_day(recorder.now),
+            returned_at=recorder.now,
+            term_set_on=reservation.local_day(recorder.now),
             previous_step=None,
             cause=cause,
         ),
@@ -148,7 +159,7 @@ def extend(
         who=message.manager,
         why=message.reason,
         through=through.isoformat(),
-        term=policy.term.text,
+        term=reservation.term,
     )
     event = ReservationExtended(**base_fields(extended, after), request_id=message.request_id, extended_at=recorder.now)
     return after, Event(event, cause)
@@ -157,7 +168,7 @@ def extend(
 def withdraw(
     client: ClientState, reservation: Reservation, message: WithdrawalRequested, cause: Cause, recorder: Recorder
 ) -> tuple[ClientState, Event]:
-    """End a live reservation at the request of the partner or of a manager: the client is free."""
+    """End a live or expired reservation at the request of the partner or of a manager: the client is free."""
     withdrawn = reservation._replace(status="withdrawn", ended_at=recorder.now)
     after = recorder.record_change(
         client,
@@ -178,15 +189,20 @@ def withdraw(
 
 def win(
     client: ClientState, reservation: Reservation, deal: Deal, details: dict[str, str], recorder: Recorder
-) -> tuple[ClientState, Event]:
-    """End a reservation by a sale inside it. If it had expired meanwhile, the event corrects the expiry."""
+) -> tuple[ClientState, tuple[Event, ...]]:
+    """End a reservation by a sale inside it. If it had expired meanwhile, the event corrects the expiry.
+
+    Nothing is published about an erased client.
+    """
     won = reservation._replace(status="won", ended_at=recorder.now, deal=deal.ref)
     corrects = "expired" if reservation.status == "expired" else None
     after = recorder.record_change(client, won, "won", **details, **({"corrects": corrects} if corrects else {}))
+    if won.client is None:
+        return after, ()
     event = ReservationClosed(
         **base_fields(won, after), closed_at=recorder.now, outcome="won", deal=deal.ref, corrects=corrects
     )
-    return after, Event(event)
+    return after, (Event(event),)
 
 
 def reopen(
@@ -201,7 +217,7 @@ def reopen(
 
 
 def expire(client: ClientState, reservation: Reservation, recorder: Recorder) -> tuple[ClientState, Event]:
-    """End a live reservation whose term is over, as of its last instant."""
+    """End a reservation whose term is over, as of its last instant."""
     expired = reservation._replace(status="expired", ended_at=reservation.reserved_until)
     after = recorder.record_change(client, expired, "expired", through=reservation.reserved_through.isoformat())
     event = ReservationExpired(**base_fields(expired, after), expired_at=reservation.reserved_until)
@@ -224,11 +240,22 @@ def term_reached(
         return Decision(client, (expired,))
     left = reservation.next_step
     rescheduled = _scheduled(reservation._replace(previous_step=left), now, policy)
-    if left == END or policy.local_day(now) != policy.local_day(reservation.next_due):
+    if left == END or reservation.local_day(now) != reservation.local_day(reservation.next_due):
         return Decision(client.with_reservation(rescheduled))
     after = policy.recorder(now).record_change(client, rescheduled, "reminded", left=left)
     event = ReservationExpiring(**base_fields(rescheduled, after), days_left=left)
     return Decision(after, (Event(event, _reminder_cause(reservation, left)),))
+
+
+def grounds_of(message: LeadConfirmed | LeadRejected) -> dict[str, str]:
+    """Return the grounds of a verdict for a history entry: the rule, its evidence, and who ruled and why, if any."""
+    named = (
+        ("verdict_rule", message.rule),
+        ("evidence", message.evidence),
+        ("who", message.ruled_by),
+        ("why", message.ruled_why),
+    )
+    return {name: value for name, value in named if value is not None}
 
 
 def base_fields(reservation: Reservation, client: ClientState) -> dict[str, object]:
@@ -253,9 +280,9 @@ def _scheduled(reservation: Reservation, now: datetime, policy: Policy) -> Reser
     reminder = next_reminder(
         policy.reminders,
         reservation.reserved_until,
-        policy.zone,
+        reservation.calendar,
         after=reservation.term_set_on,
-        today=policy.local_day(now),
+        today=reservation.local_day(now),
         previous=reservation.previous_step,
     )
     due, step = reminder if reminder is not None else (reservation.reserved_until, END)

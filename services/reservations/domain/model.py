@@ -10,6 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from chassis.decision import Cause
 from contracts.base import Sealed
@@ -52,7 +53,8 @@ class Reservation(NamedTuple):
     `cause`: the message that set the current term; `term_set_on`: the local day on which it did.
     `next_due`: when the clock fires next; `next_step`: why, as the number of days left, or `END`.
     `previous_step`: the last reminder of this term that was sent or dropped, as days left; None before the first.
-    `extensions`: how often the current anchor was extended; `returns`: all extensions and reinstatements.
+    `extensions`: by how many terms the current anchor was extended; `returns`: all extensions and reinstatements, the
+    last of them granted at `returned_at`.
     `earlier_terms`: (first, last) local days of the terms before each reinstatement.
     """
 
@@ -77,6 +79,16 @@ class Reservation(NamedTuple):
     ended_at: datetime | None = None
     deal: str | None = None
     earlier_terms: tuple[tuple[date, date], ...] = ()
+    returned_at: datetime | None = None
+
+    @property
+    def calendar(self) -> ZoneInfo:
+        """The time zone in which the days of this reservation are counted."""
+        return ZoneInfo(self.zone)
+
+    def local_day(self, moment: datetime) -> date:
+        """Return the day of `moment` in the calendar of this reservation."""
+        return moment.astimezone(self.calendar).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ which the topics were read.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from chassis.decision import Cause, Decision, Event
@@ -19,6 +19,9 @@ from services.reservations.domain.policy import Policy
 from services.reservations.domain.recorder import Recorder
 
 Outcome: TypeAlias = tuple[ClientState, tuple[Event, ...]]
+
+AGAIN_AFTER: Final = timedelta(days=1)
+"""For this long after a return was granted, another return of the lead must say that it is meant (`again`)."""
 
 # The kinds of the portals' own messages, which a refusal names.
 _REQUEST_TYPES: Final[dict[type, str]] = {
@@ -105,8 +108,13 @@ def refuse(client: ClientState, request: PendingRequest, reason: str, recorder: 
 def _return(
     client: ClientState, request: PendingRequest, message: ReturnRequested, policy: Policy, recorder: Recorder
 ) -> Outcome:
-    """Extend a live reservation, or request the reinstatement of an expired reservation from the gateway."""
+    """Extend a live reservation, or request the reinstatement of an expired reservation from the gateway.
+
+    One return of a client is pending at a time, and the same return filed twice gives one term.
+    """
     if (reservation := client.reservations.get(message.lead_id)) is None:
+        if message.lead_id not in client.rejected and _is_another_pending(client, message):
+            return refuse(client, request, "already-returned", recorder)
         return _without_reservation(client, request, recorder)
     if reservation.partner_id != message.partner_id:
         return refuse(client, request, "not-yours", recorder)
@@ -116,14 +124,16 @@ def _return(
         return refuse(client, request, "already-sold", recorder)
     if policy.extension_limit is not None and reservation.returns >= policy.extension_limit:
         return refuse(client, request, "extension-limit", recorder)
+    granted_at = reservation.returned_at
+    just_returned = granted_at is not None and message.requested_at < granted_at + AGAIN_AFTER
+    if _is_another_pending(client, message) or (just_returned and not message.again):
+        return refuse(client, request, "already-returned", recorder)
     events: tuple[Event, ...] = ()
     if reservation.status == "live" and recorder.now >= reservation.reserved_until:
         # The term is over, but the clock has not fired yet.
         client, expired = lifecycle.expire(client, reservation, recorder)
         reservation, events = client.reservations[message.lead_id], (expired,)
     if reservation.status == "expired":
-        if any(other.state == "forwarded" for other in client.requests.values()):
-            return client, events
         client, forwarded = _forward(client, request, message, recorder)
         return client, (*events, forwarded)
     if policy.extension_window is not None and recorder.now < reservation.reserved_until - policy.extension_window:
@@ -132,6 +142,20 @@ def _return(
         answered(client, request), reservation, message, request.cause, policy, recorder
     )
     return client, (*events, extended)
+
+
+def _is_another_pending(client: ClientState, message: ReturnRequested) -> bool:
+    """Return whether another return of the client, filed before this one, has no answer yet."""
+    mine = (message.requested_at, message.request_id)
+    return any(
+        isinstance(other.message, ReturnRequested)
+        and other.message.request_id != message.request_id
+        and (
+            other.state == "forwarded"
+            or (other.state == "waiting" and (other.message.requested_at, other.message.request_id) < mine)
+        )
+        for other in client.requests.values()
+    )
 
 
 def _forward(
@@ -159,15 +183,26 @@ def _forward(
 def _withdraw(
     client: ClientState, request: PendingRequest, message: WithdrawalRequested, policy: Policy, recorder: Recorder
 ) -> Outcome:
+    """Free the client: a partner its live reservation for a while, a manager a live or expired one at any time."""
     if (reservation := client.reservations.get(message.lead_id)) is None:
         return _without_reservation(client, request, recorder)
+    if reservation.client is None:
+        return refuse(client, request, "unknown-lead", recorder)
     if message.manager is None:
         if reservation.partner_id != message.partner_id:
             return refuse(client, request, "not-yours", recorder)
         if message.requested_at > reservation.confirmed_at + policy.withdraw_within:
             return refuse(client, request, "too-late", recorder)
-    if reservation.status != "live" or recorder.now >= reservation.reserved_until:
+        if recorder.now >= reservation.reserved_until:
+            return refuse(client, request, "too-late", recorder)
+    is_open = reservation.status == "live" or (reservation.status == "expired" and message.manager is not None)
+    if not is_open:
         return refuse(client, request, "too-late", recorder)
+    if any(
+        other.state == "forwarded" and other.message.lead_id == message.lead_id for other in client.requests.values()
+    ):
+        # The gateway may grant the return at this moment. Once its answer is here, the withdrawal follows.
+        return client, ()
     client, withdrawn = lifecycle.withdraw(answered(client, request), reservation, message, request.cause, recorder)
     return client, (withdrawn,)
 

@@ -29,11 +29,13 @@ def deal_closed(
         "amount": f"{deal.amount:.2f}",
         "currency": deal.currency,
     }
+    if message.linked_by is not None and message.linked_why is not None:
+        details |= {"who": message.linked_by, "why": message.linked_why}
     if reservation is None or not inside or reservation.status not in ("live", "expired"):
         what = "sold-inside" if inside else "sold-outside"
         return advance(recorder.record(client, what, message.lead_id, **details), policy, recorder)
     client, won = lifecycle.win(client, reservation, deal, details, recorder)
-    return advance(client, policy, recorder, (won,))
+    return advance(client, policy, recorder, won)
 
 
 def deal_cancelled(
@@ -43,7 +45,8 @@ def deal_cancelled(
 
     A cancellation that comes before the news of its sale is remembered: the sale then changes nothing.
     The reservation stays won if another sale inside it stands, and stays closed if the client's personal data is
-    erased. If its term is over by now, it is reopened and expires at once. Raises SecondLiveReservation.
+    erased. If its term is over by now, it is reopened and expires at once; if another lead got the client after the
+    expiry that the sale had corrected, it only expires again. Raises SecondLiveReservation.
     """
     deal = client.deals.get(message.deal)
     recorder = policy.recorder(now)
@@ -63,6 +66,9 @@ def deal_cancelled(
         return advance(client, policy, recorder, events)
     if (other := _standing_sale(client, deal)) is not None:
         return advance(client.with_reservation(reservation._replace(deal=other.ref)), policy, recorder, events)
+    if client.live() is not None and now >= reservation.reserved_until:
+        client, expired = lifecycle.expire(client, reservation._replace(deal=None, cause=cause), recorder)
+        return advance(client, policy, recorder, (*events, expired))
     lifecycle.require_none_live(client, deal.lead_id)
     client, reopened = lifecycle.reopen(client, reservation, cause, policy, recorder)
     events = (*events, reopened)
@@ -92,7 +98,7 @@ def _is_inside(reservation: Reservation, sale: DealClosed, policy: Policy) -> bo
         return False
     if reservation.status == "expired" and sale.noticed_at > reservation.reserved_until + policy.sale_grace:
         return False
-    current = (policy.local_day(reservation.confirmed_at), reservation.reserved_through)
+    current = (reservation.local_day(reservation.confirmed_at), reservation.reserved_through)
     return any(first <= sale.sold_on <= last for first, last in (*reservation.earlier_terms, current))
 
 

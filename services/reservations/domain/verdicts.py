@@ -10,6 +10,11 @@ from services.reservations.domain.policy import Policy
 from services.reservations.domain.requests import advance, answered, refuse
 
 
+class UnknownReturn(Exception):
+    """The gateway granted a return that this service has no request or no reservation for. The input is parked: the
+    gateway now holds the client for a reservation that nobody ends."""
+
+
 def lead_confirmed(
     client: ClientState, message: LeadConfirmed, cause: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
@@ -37,6 +42,7 @@ def lead_rejected(
         partner=message.partner_id,
         reason=message.reason,
         received=message.received_at.isoformat(),
+        **lifecycle.grounds_of(message),
     )
     return advance(client, policy, recorder)
 
@@ -44,14 +50,22 @@ def lead_rejected(
 def reinstatement_confirmed(
     client: ClientState, message: ReinstatementConfirmed, cause: Cause, now: datetime, *, policy: Policy
 ) -> Decision[ClientState]:
-    """Reserve the client again for a fresh term. Raises SecondLiveReservation."""
+    """Reserve the client again for a fresh term. Raises SecondLiveReservation, UnknownReturn.
+
+    The return of a client who was erased meanwhile is refused, and the refusal makes the gateway end the hold.
+    """
     request, before = client.requests.get(message.request_id), client.reservations.get(message.lead_id)
-    if before is None or request is None or request.state != "forwarded":
+    if before is None or request is None:
+        raise UnknownReturn(f"request {message.request_id} of lead {message.lead_id}")
+    if request.state != "forwarded":
         return Decision(client)
     live = client.live()
     if live is not None and live.lead_id != before.lead_id:
         raise lifecycle.SecondLiveReservation(f"lead {message.lead_id}")
     recorder = policy.recorder(now)
+    if before.client is None:
+        client, events = refuse(client, request, "unknown-lead", recorder)
+        return advance(client, policy, recorder, events)
     client, reinstated = lifecycle.reinstate(answered(client, request), before, message, cause, policy, recorder)
     return advance(client, policy, recorder, (reinstated,))
 

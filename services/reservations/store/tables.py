@@ -52,6 +52,7 @@ class ReservationRow(Table, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=_MOMENT)
     deal: str | None = None
     earlier_terms: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    returned_at: datetime | None = Field(default=None, sa_type=_MOMENT)
     cause: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 

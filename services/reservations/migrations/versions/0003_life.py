@@ -3,6 +3,8 @@
 Revision ID: 0003
 """
 
+import os
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,11 +16,13 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # The former version had one term, six months, and one time zone, Moscow, outside of demonstrations.
+    # The former version had one term and one time zone for all reservations: those that the service is configured with.
+    term = os.environ.get("RESERVATIONS_TERM", "P6M")
+    zone = os.environ.get("RESERVATIONS_TIME_ZONE", "Europe/Moscow")
     for column in (
         sa.Column("opened_at", _MOMENT),
-        sa.Column("rule", sa.Text, nullable=False, server_default="P6M"),
-        sa.Column("zone", sa.Text, nullable=False, server_default="Europe/Moscow"),
+        sa.Column("rule", sa.Text, nullable=False, server_default=term),
+        sa.Column("zone", sa.Text, nullable=False, server_default=zone),
         sa.Column("since", sa.Date),
         sa.Column("next_due", _MOMENT),
         sa.Column("next_step", sa.Integer, nullable=False, server_default="0"),
@@ -33,7 +37,7 @@ def upgrade() -> None:
     # Every live reservation is due at once: the rule of the clock then sets the next reminder.
     op.execute(
         "UPDATE reservations SET opened_at = confirmed_at, next_due = least(reserved_until, confirmed_at),"
-        " since = (confirmed_at AT TIME ZONE 'Europe/Moscow')::date,"
+        " since = (confirmed_at AT TIME ZONE zone)::date,"
         " ended_at = CASE WHEN status = 'expired' THEN reserved_until END"
     )
     for name in ("opened_at", "since", "next_due"):

@@ -1,0 +1,36 @@
+"""Rulings: a partner manager answers the question that only a person can answer about a lead."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from chassis.decision import Cause, Decision
+from services.onec_gateway.domain.arbiter import advance
+from services.onec_gateway.domain.inputs import NotApplied, Ruled
+from services.onec_gateway.domain.model import ClientState, Lead, Policy
+from services.onec_gateway.domain.verdict_rules import must_wait_for_reservations, questions
+
+
+def ruled(client: ClientState, message: Ruled, _: Cause, now: datetime, *, policy: Policy) -> Decision[ClientState]:
+    """Answer whether what 1C has near the receipt of a lead blocks the lead. All other rules decide as without it.
+
+    The reply is the lead after the ruling, or NotApplied for a lead that does not wait for people.
+    """
+    lead = client.leads.get(message.lead_id)
+    if lead is None:
+        return Decision(client, reply=NotApplied("unknown-lead"))
+    if client.next_in_queue() is not lead or not (about := questions(client, lead, policy)):
+        return Decision(client, reply=_not_waiting(client, lead))
+    ruling = replace(message.ruling, about=about)
+    decision = advance(client.with_lead(replace(lead, ruling=ruling)), now, policy)
+    return decision._replace(reply=decision.state.leads[lead.lead_id])
+
+
+def _not_waiting(client: ClientState, lead: Lead) -> NotApplied:
+    if lead.verdict is not None:
+        return NotApplied("not-waiting", "confirmed" if lead.verdict.reason is None else "rejected")
+    head = client.next_in_queue()
+    if head is not None and head is not lead:
+        return NotApplied("not-waiting", "queue", head.lead_id)
+    if must_wait_for_reservations(client, lead):
+        return NotApplied("not-waiting", "reservation", client.hold.lead_id if client.hold is not None else None)
+    return NotApplied("not-waiting", "check")
