@@ -55,7 +55,7 @@ def settle(
 ) -> tuple[ClientState, tuple[RewardAccrued | RewardDeclined, ...] | str]:
     """Apply the builder's decision on a claim to the ledger; return the events, or the reason for a refusal.
 
-    A second decision on the same claim is a correction: the ledger gets the difference.
+    A second decision on the same claim is a correction: the ledger gets the difference. The same amount is refused.
     """
     claim = client.claims.get(message.claim_id)
     if claim is None:
@@ -65,7 +65,8 @@ def settle(
         return client, "no-sale"
     wanted = message.amount if message.decision == "accrue" and message.amount is not None else _NOTHING
     currency = message.currency or claim.currency or deal.currency
-    if claim.state == "declined" or (claim.currency and currency != claim.currency):
+    is_same = message.decision == "accrue" and wanted == claim.accrued
+    if claim.state == "declined" or is_same or (claim.currency and currency != claim.currency):
         return client, "already-claimed"
     decision_fields = {
         **_base_fields(client, claim, deal),
