@@ -118,6 +118,16 @@ class TestReward:
 
         assert corrected.amount == Decimal("-49000.00")
 
+    def test_settlement_that_changes_nothing_is_answered_with_a_refusal(self) -> None:
+        driver = sold()
+        driver.claim()
+        driver.settle(amount="249000.00")
+
+        (refused,) = driver.settle(amount="249000.00")
+
+        assert (refused.reason, refused.request_type) == ("already-claimed", "settle-reward.v1")
+        assert [line.kind for line in driver.ledger] == ["accrual"]
+
     def test_cancelled_sale_reverses_all_that_was_accrued(self) -> None:
         driver = sold()
         driver.claim()

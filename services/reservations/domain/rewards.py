@@ -55,8 +55,8 @@ def settle(
 ) -> tuple[ClientState, tuple[RewardAccrued | RewardDeclined, ...] | str]:
     """Apply the builder's decision on a claim to the ledger; return the events, or the reason for a refusal.
 
-    A second decision on the same claim is a correction: the ledger gets the difference. A decision that was made before
-    the last applied decision is refused, however late it comes.
+    A second decision on the same claim is a correction: the ledger gets the difference. The same amount is refused, and
+    so is a decision that was made before the last applied decision, however late it comes.
     """
     claim = client.claims.get(message.claim_id)
     if claim is None:
@@ -66,7 +66,9 @@ def settle(
         return client, "no-sale"
     wanted = message.amount if message.decision == "accrue" and message.amount is not None else _NOTHING
     currency = message.currency or claim.currency or deal.currency
-    if claim.state == "declined" or (claim.currency and currency != claim.currency) or _is_outdated(client, message):
+    is_same = message.decision == "accrue" and wanted == claim.accrued
+    is_other_currency = bool(claim.currency) and currency != claim.currency
+    if claim.state == "declined" or is_same or is_other_currency or _is_outdated(client, message):
         return client, "already-claimed"
     decision_fields = {
         **_base_fields(client, claim, deal),
