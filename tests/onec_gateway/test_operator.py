@@ -154,7 +154,7 @@ async def test_lead_that_does_not_wait_for_people_is_not_released(gateway: Harne
     (answer,) = await read(gateway, *ruling(first, "некому ждать"), code=1)
     assert (answer["reason"], answer["because"]) == ("not-waiting", "check")
     for blank in (("--who", " ", "--why", "причина"), ("--who", "Менеджер", "--why", "")):
-        assert "пусто" in await command(gateway, "release", str(first.lead_id), "--reject", *blank, code=2)
+        assert "напишите текст" in await command(gateway, "release", str(first.lead_id), "--reject", *blank, code=2)
 
     sim.post("fault", {"mode": "none"})
     assert "confirmed_at" in await gateway.verdict_of(first)
@@ -180,7 +180,7 @@ async def test_sale_on_a_relatives_phone_is_linked_by_command(gateway: Harness, 
     (printed,) = await read(gateway, *link)
 
     closed = await gateway.wait_for("deal-closed")
-    assert "пусто" in blank
+    assert "напишите текст" in blank
     assert (printed["status"], printed["lead_id"], printed["linked_why"]) == ("linked", str(lead.lead_id), "супруга")
     assert (closed["lead_id"], closed["linked_by"], closed["amount"]) == (str(lead.lead_id), "Менеджер", "500.00")
     assert closed["linked_why"] == "супруга"

@@ -88,7 +88,7 @@ async def test_client_of_the_version_before_is_upgraded_and_can_be_downgraded(
     await connection.execute(OF_VERSION_0004)
     before = await dump(connection)
 
-    await asyncio.to_thread(migrate, url, "0005")
+    await asyncio.to_thread(migrate, url, "head")
 
     database = Database(url, name="test", pool_size=1)
     client = await load(database)
