@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.migrations import upgrade
-from contracts.topics import DEAD_LETTERS, OPERATION_RESULTS, OPERATIONS, TOPICS
-from tests.chassis.harness import MIGRATIONS, PARTITIONS, Harness
+from tests.chassis.harness import MIGRATIONS, Harness
 
 
 @pytest.fixture
@@ -26,17 +25,7 @@ async def sample(kafka_bootstrap: str, sample_database: str, tmp_path: Path) -> 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     try:
-        # Compacted as soon as Kafka can.
-        compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
-        topics = [NewTopic(name, PARTITIONS, 1) for name in (harness.requests_topic, harness.results_topic)]
-        topics.append(NewTopic(harness.states_topic, PARTITIONS, 1, topic_configs=compacted))
-        shared, existing = (DEAD_LETTERS, OPERATIONS, OPERATION_RESULTS), await admin.list_topics()
-        topics += [
-            NewTopic(spec.name, spec.partitions, 1, topic_configs=spec.config)
-            for spec in TOPICS
-            if spec.name in shared and spec.name not in existing
-        ]
-        await admin.create_topics(topics)
+        await admin.create_topics(harness.topics(await admin.list_topics()))
         yield harness
     finally:
         await admin.close()

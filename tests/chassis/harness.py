@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from joserfc.jwk import ECKey
 
 from contracts.sealing import decrypt_with
-from contracts.topics import DEAD_LETTERS
+from contracts.topics import DEAD_LETTERS, OPERATION_RESULTS, OPERATIONS, TOPICS
 from tests.process import DEADLINE_S, ServiceProcess, run_warm, until
 
 PARTITIONS = 3
@@ -60,6 +60,20 @@ class Harness:
     @property
     def states_topic(self) -> str:
         return f"sample-states{self.suffix}"
+
+    def topics(self, existing: Collection[str], replicas: int = 1) -> list[NewTopic]:
+        """The topics of the sample service, without shared ones among `existing`. That of states is compacted soon."""
+        compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
+        return [
+            NewTopic(self.requests_topic, PARTITIONS, replicas),
+            NewTopic(self.results_topic, PARTITIONS, replicas),
+            NewTopic(self.states_topic, PARTITIONS, replicas, topic_configs=compacted),
+            *(
+                NewTopic(spec.name, spec.partitions, replicas, topic_configs=spec.config)
+                for spec in TOPICS
+                if spec.name in (DEAD_LETTERS, OPERATIONS, OPERATION_RESULTS) and spec.name not in existing
+            ),
+        ]
 
     # --- instances
 

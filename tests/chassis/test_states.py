@@ -82,13 +82,13 @@ async def test_after_compaction_a_new_group_finds_the_last_state_of_every_key(
         described("overtaken", "older", 1, "unreadable-while-broken"),
         described("overtaken", "last", 2),
     )
-    await wait_until_parked(sample, 3)
+    await wait_until_parked(sample, 4)
     await wait_for_text(sample, "overtaken", "last")
     (discarded,) = [one for one in await sample.dead_letters(4) if _name(one) == "discarded"]
     place = (discarded["partition"], discarded["offset"])
     (letter,) = [one["id"] for one in await open_letters(sample) if (one["partition"], one["offset"]) == place]
     await dead_letters(sample, "discard", letter, "--because", "a test")
-    await wait_until_parked(sample, 2)
+    await wait_until_parked(sample, 3)
     await restart_repaired(sample)
     printed = await replay_and_wait(sample)
     await wait_until_parked(sample, 0)

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.limits import UNREACHABLE_S
-from contracts.topics import DEAD_LETTERS
 from deploy.local.errors import no_report
 from deploy.local.kafka import Kafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.program import never
 from tests.chaos.proxy import Proxy
-from tests.chassis.harness import PARTITIONS, Harness, assert_in_order, requests
+from tests.chassis.harness import Harness, assert_in_order, requests
 
 pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -76,8 +75,7 @@ async def sample(doors: Doors, sample_database: str, tmp_path: Path) -> AsyncIte
     admin = AIOKafkaAdminClient(bootstrap_servers=doors.direct)
     await admin.start()
     try:
-        names = {harness.requests_topic, harness.results_topic, DEAD_LETTERS} - set(await admin.list_topics())
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        await admin.create_topics(harness.topics(await admin.list_topics()))
         yield harness
     finally:
         doors.proxy.heal()

@@ -12,7 +12,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chassis.outbox.partitions import partition_of
-from contracts.topics import DEAD_LETTERS, TOPICS
 from deploy.local.kafka import KafkaCluster
 from tests.chassis.harness import PARTITIONS, Harness, assert_in_order, requests
 from tests.process import until
@@ -36,17 +35,12 @@ async def cluster(kafka_cluster: KafkaCluster) -> KafkaCluster:
 async def sample(cluster: KafkaCluster, sample_database: str, tmp_path: Path) -> AsyncIterator[Harness]:
     """The sample service on three brokers."""
     harness = Harness(cluster.bootstrap, sample_database, f"-{uuid.uuid4().hex[:8]}", tmp_path)
-    letters = next(spec for spec in TOPICS if spec.name == DEAD_LETTERS)
-    topics = [
-        NewTopic(harness.requests_topic, PARTITIONS, 3),
-        NewTopic(harness.results_topic, -1, -1, replica_assignments=REPLICAS),
-        NewTopic(letters.name, letters.partitions, 3, topic_configs=letters.config),
-    ]
+    results = NewTopic(harness.results_topic, -1, -1, replica_assignments=REPLICAS)
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     await admin.start()
     try:
-        existing = await admin.list_topics()
-        await admin.create_topics([topic for topic in topics if topic.name not in existing])
+        topics = harness.topics(await admin.list_topics(), replicas=3)
+        await admin.create_topics([results, *(topic for topic in topics if topic.name != results.name)])
         yield harness
     finally:
         harness.close()
