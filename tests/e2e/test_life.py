@@ -25,5 +25,6 @@ TestLife = machine("Life", 200, 50)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 class TestLongLife(machine("LongLife", 5000, 60)):  # type: ignore[misc]  # a class that Hypothesis makes
     """The same with more examples and steps."""
