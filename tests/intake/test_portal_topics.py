@@ -169,7 +169,7 @@ async def test_kafka_refuses_a_bomb_on_a_portals_topic_and_takes_a_small_lead(po
     assert await leads(portal, 1) == 1
 
 
-async def test_kafka_refuses_a_bomb_once_a_topic_of_an_earlier_version_was_provisioned_again(portal: Portal) -> None:
+async def test_kafka_refuses_a_bomb_once_a_topic_was_provisioned_again(portal: Portal) -> None:
     await as_provisioned_before(portal)
     assert write(portal, BOMB, codec="gzip") == [None]
 
