@@ -218,7 +218,8 @@ async def test_after_a_kill_during_a_call_the_sms_is_looked_up_before_it_is_sent
     await harness.start(wait=False)
     [status] = await harness.statuses(1)
 
-    assert status.status == "sent"
+    # On a slow machine the lookup finds the SMS delivered already.
+    assert status.status in ("sent", "delivered")
     assert len(harness.texts()) == 1
     assert len(sent_calls(harness)) == 1
 
