@@ -7,11 +7,14 @@ with the input at hand, the lead waits for an input that names them (`LeadWaits`
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
-from services.onec_gateway.domain.cards import Card, Order
+from services.onec_gateway.domain.cards import Card, Order, phones_on
 from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy
 
 Related = Mapping[str, ClientState]
+NONE: Final[Related] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class HeldOnCard:
 
 def related_keys(lead: Lead) -> tuple[str, ...]:
     """The keys of all other clients on the lead's cards, sorted."""
-    return tuple(sorted({key for card in lead.cards for key in card.phones}))
+    return phones_on(lead.cards)
 
 
 def is_loaded(client: ClientState, lead: Lead) -> bool:
@@ -53,12 +56,8 @@ def held_on_cards(client: ClientState, lead: Lead) -> list[HeldOnCard]:
 
 
 def held_by_others(client: ClientState, lead: Lead) -> list[HeldOnCard]:
-    """Those of them that other partners have, without those about which a person has ruled."""
-    return [
-        held
-        for held in held_on_cards(client, lead)
-        if held.hold.partner_id != lead.partner_id and held.card.ref not in cleared(lead)
-    ]
+    """Those of them that other partners have."""
+    return [held for held in held_on_cards(client, lead) if held.hold.partner_id != lead.partner_id]
 
 
 def counting(client: ClientState, lead: Lead, policy: Policy) -> Iterator[tuple[Card, Order]]:

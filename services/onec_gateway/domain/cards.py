@@ -1,12 +1,14 @@
 """Buyers' cards in 1C, as facts about a lead. A card shows that the builder knew a client, also without an enquiry."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
 SHORTLY: Final = timedelta(days=30)
-"""An enquiry that was deleted at most this long before a lead was received still stands for its card."""
+"""An enquiry that was deleted at most this long before a lead was received is published if the lead is confirmed, and
+stands for its card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Card:
         """Whether the number was added after the card was created, so that the date of creation shows nothing."""
         created = self.created_before or self.created
         return created is not None and self.not_there_at is not None and self.not_there_at >= created
+
+
+def phones_on(cards: Iterable[Card]) -> tuple[str, ...]:
+    """The client keys of all other numbers on these cards, each once, sorted."""
+    return tuple(sorted({phone for card in cards for phone in card.phones}))
 
 
 class Order(Enum):
