@@ -21,11 +21,13 @@ from contracts.base import (
 # The name of the rule that decided. Published names stay; readers pass over a name that they do not know.
 RuleName = Annotated[
     str | None,
-    Field(description="name of the rule that decided, such as `free`, `others-hold`, `enquiry`, `sale`, `ruling`"),
+    Field(description="name of the rule that decided, such as `free`, `others-hold`, `enquiry`, `card`, `ruling`"),
 ]
 Evidence = Annotated[
     str | None,
-    Field(description="what the decision is based on: 1C's reference of an enquiry or a sale, or the id of a lead"),
+    Field(
+        description="what the decision is based on: 1C's reference of an enquiry, a card or a sale, or the id of a lead"
+    ),
 ]
 RuledBy = Annotated[RecordedName | None, Field(description="who answered the question that the facts left open")]
 RuledWhy = Annotated[RecordedText | None, Field(description="the reason of that answer")]

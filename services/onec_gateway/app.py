@@ -32,7 +32,16 @@ from contracts.verdicts import (
 )
 from services.onec_gateway import assembly, metrics
 from services.onec_gateway.assembly import NAME, Infobase
-from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, rulings, sales, tasks
+from services.onec_gateway.domain import (
+    arbiter,
+    card_collisions,
+    evidence,
+    inputs,
+    reservation_events,
+    rulings,
+    sales,
+    tasks,
+)
 from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
@@ -86,6 +95,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             Rule(inputs.TakenBack, clients, reservation_events.taken_back),
             # Findings of the watch, people's decisions, the timer.
             rule(inputs.EnquirySeen, arbiter.enquiry_seen),
+            Rule(inputs.SharedCardSeen, clients, card_collisions.shared_card_seen, reads_related=True),
             rule(inputs.SaleSeen, sales.sale_seen),
             rule(inputs.Ruled, rulings.ruled, related=True),
             rule(inputs.WaitIsOver, arbiter.wait_is_over, related=True),

@@ -273,6 +273,8 @@ class Watch:
                 continue
             if await _decide(runtime, Input(key, seen, _cause("enquiry", seen.enquiry.ref))) is _FAILED:
                 self._not_decided.add(version)
+        for key, shared in await mirror.shared_cards():
+            await _decide(runtime, Input(key, shared, _cause("card", shared.card), related=(shared.other,)))
 
     async def _decide_sales(
         self,

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from chassis.decision import Cause, Event, derived_id
+from chassis.decision import Cause, Decision, Event, derived_id
 from contracts.verdicts import CollisionDetected
-from services.onec_gateway.domain.card_rules import counting, held_by_others
+from services.onec_gateway.domain.card_rules import NONE, Related, counting, held_by_others, live_hold
 from services.onec_gateway.domain.cards import Card, Order
 from services.onec_gateway.domain.collisions import Collision
 from services.onec_gateway.domain.evidence import event_of, with_collision
+from services.onec_gateway.domain.inputs import SharedCardSeen
 from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy
 
 Published = tuple[ClientState, list[Event]]
@@ -32,6 +33,18 @@ def card_collisions(client: ClientState, lead: Lead, policy: Policy, now: dateti
             client, event = _publish(client, lead, "card", card, None, now)
             events.extend(event)
     return client, events
+
+
+def shared_card_seen(
+    client: ClientState, seen: SharedCardSeen, _: Cause, now: datetime, related: Related = NONE
+) -> Decision[ClientState]:
+    """Publish that two partners hold clients of one card, which was merged after their leads were confirmed."""
+    holder, other = client.holder(), related.get(seen.other)
+    hold = live_hold(other) if other is not None else None
+    if holder is None or hold is None or hold.partner_id == holder.partner_id:
+        return Decision(client)
+    client, events = same_card_collision(client, holder, Card(seen.card, seen.first_seen_at), hold, now)
+    return Decision(client, tuple(events))
 
 
 def same_card_collision(client: ClientState, lead: Lead, card: Card, hold: Hold, now: datetime) -> Published:

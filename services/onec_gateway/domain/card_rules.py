@@ -51,7 +51,7 @@ def held_on_cards(client: ClientState, lead: Lead) -> list[HeldOnCard]:
         HeldOnCard(card, key, hold)
         for card in lead.cards
         for key in card.phones
-        if key in client.related and (hold := _live_hold(client.related[key])) is not None
+        if key in client.related and (hold := live_hold(client.related[key])) is not None
     ]
 
 
@@ -92,7 +92,7 @@ def with_baseline(lead: Lead, began: datetime) -> Lead:
     return replace(lead, cards=cards)
 
 
-def _live_hold(client: ClientState) -> Hold | None:
+def live_hold(client: ClientState) -> Hold | None:
     """The client's hold if no end of its reservation was seen."""
     hold = client.hold
     if hold is None:

@@ -85,6 +85,18 @@ class WaitIsOver:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedCardSeen:
+    """The watch found the numbers of two held clients on one card: this one's and that of client key `other`.
+
+    `first_seen_at`: when it first read that the card has both.
+    """
+
+    card: str
+    other: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CheckOverdue:
     """A timer found that this lead has waited for its verdict too long. The rule checks again under the lock."""
 

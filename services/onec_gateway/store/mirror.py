@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from chassis.service import Database, Rows, execute, fetch, rows, write_rows
-from services.onec_gateway.domain.inputs import EnquirySeen, GoneEnquiry
+from services.onec_gateway.domain.inputs import EnquirySeen, GoneEnquiry, SharedCardSeen
 from services.onec_gateway.domain.model import Enquiry
 from services.onec_gateway.domain.series import Place, Places, SeenEnquiry, parse
 from services.onec_gateway.store.tables import CardPhoneRow, CardRow, EnquiryRow, PhoneTailRow, PlaceRow
@@ -84,6 +84,28 @@ _CLIENTS_OF_CARDS: Final = f"""
 """
 
 
+# Two partners hold clients whose numbers are on one card, and no collision says so.
+_SHARED_CARDS: Final = """
+    WITH held AS (
+        SELECT h.client_key, h.lead_id, h.partner_id, l.received_at, l.number FROM holds h
+        JOIN leads l ON l.lead_id = h.lead_id LEFT JOIN known_reservations r ON r.lead_id = h.lead_id
+        WHERE NOT h.released AND r.ended_at IS NULL
+    ), numbers AS (
+        SELECT client_key, client_key AS number FROM held
+        UNION ALL SELECT h.client_key, t.tail FROM held h JOIN phone_tails t ON t.client_key = h.client_key
+    ), on_cards AS (
+        SELECT h.*, p.card, p.first_seen_at FROM numbers n JOIN held h ON h.client_key = n.client_key
+        JOIN card_phones p ON p.number = n.number AND p.gone_at IS NULL
+    )
+    SELECT a.client_key, b.client_key AS other, a.card, GREATEST(min(a.first_seen_at), min(b.first_seen_at)) AS at
+    FROM on_cards a JOIN on_cards b ON b.card = a.card AND b.partner_id <> a.partner_id
+        AND b.client_key <> a.client_key AND (b.received_at, b.number) < (a.received_at, a.number)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM facts f WHERE f.kind = 'collision' AND f.body->>'card' = a.card
+            AND (f.client_key, f.body->>'other_lead_id') IN (
+                (a.client_key, b.lead_id::text), (b.client_key, a.lead_id::text)))
+    GROUP BY a.client_key, b.client_key, a.card ORDER BY a.client_key, b.client_key, a.card
+"""
 _SEEN_BEFORE: Final = """
     SELECT number, card, first_seen_at, not_there_at FROM card_phones
     WHERE number = ANY($1::text[]) AND card = ANY($2::text[])
@@ -273,6 +295,12 @@ class Mirror:
             )
             for row in found
         ]
+
+    async def shared_cards(self) -> list[tuple[str, SharedCardSeen]]:
+        """The cards on which two partners hold clients and no collision says so: (key of the later client, input)."""
+        async with self._database.single() as tx:
+            found = await rows(tx, _SHARED_CARDS)
+        return [(row.client_key, SharedCardSeen(row.card, row.other, row.at)) for row in found]
 
     async def clients_of(self, cards: Sequence[str]) -> dict[str, list[str]]:
         """The watched clients whose whole numbers these cards have: card → client keys. Digits without a code do not
