@@ -6,6 +6,7 @@ from datetime import datetime
 
 from services.onec_gateway.domain.cards import SHORTLY, Card
 from services.onec_gateway.domain.inputs import GoneEnquiry
+from services.onec_gateway.onec import phones
 from services.onec_gateway.onec.search import ClientRecords, FoundCard
 from services.onec_gateway.store.mirror import Mirror, Sight
 from services.onec_gateway.unsealing import Unsealer
@@ -33,18 +34,18 @@ async def cards_of(
     held = [card for client in clients for card in client.records.held]
     tails = {unsealer.key_of(tail) for card in held for tail in card.numbers.tails}
     with_tails = await mirror.clients_with_tails(tails)
-    phones = {card.ref: frozenset(_clients_on(card, unsealer, with_tails)) for card in held}
-    return [tuple(_cards(client, sights, phones, read_at)) for client in clients]
+    on_cards = {card.ref: frozenset(_clients_on(card, unsealer, with_tails)) for card in held}
+    return [tuple(_cards(client, sights, on_cards, read_at)) for client in clients]
 
 
 def _clients_on(card: FoundCard, unsealer: Unsealer, with_tails: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    yield from (unsealer.key_of(number) for number in card.numbers.full)
+    yield from (unsealer.key_of(number) for number in card.numbers.full if phones.is_possible(number))
     for tail in card.numbers.tails:
         yield from with_tails.get(unsealer.key_of(tail), ())
 
 
 def _cards(
-    client: Client, sights: Mapping[tuple[str, str], Sight], phones: Mapping[str, frozenset[str]], read_at: datetime
+    client: Client, sights: Mapping[tuple[str, str], Sight], on_cards: Mapping[str, frozenset[str]], read_at: datetime
 ) -> Iterable[Card]:
     key = client.keys[0]
     own: set[str] = set()
@@ -61,7 +62,7 @@ def _cards(
             not_there_at=sight.not_there_at,
             created=card.created,
             created_before=card.created_before,
-            phones=tuple(sorted(phones[card.ref] - {key})),
+            phones=tuple(sorted(on_cards[card.ref] - {key})),
             in_baseline=sight.in_baseline,
             ours=is_own,
             enquired_at=min(_enquired_at(card, client, read_at), default=None),
