@@ -22,7 +22,7 @@ from chassis.database.presence import OWNER_LOST
 from chassis.database.reading import fetch, fetch_each
 from chassis.database.writing import Rows, row_of, write_rows
 from chassis.operations.model import Handle, Operations, Performed, Refused
-from chassis.processor.model import Input, Rule
+from chassis.processor.model import Input, Rule, keys_of
 from chassis.settings import ServiceSettings
 from chassis.timers import Timer
 from chassis.work.model import Answer, Done, Job, Park, Perform, Retry, Work, call_each
@@ -60,6 +60,7 @@ __all__ = [
     "fetch",
     "fetch_each",
     "is_transient",
+    "keys_of",
     "row_of",
     "rows",
     "write_rows",

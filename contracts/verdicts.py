@@ -21,11 +21,13 @@ from contracts.base import (
 # The name of the rule that decided. Published names stay; readers pass over a name that they do not know.
 RuleName = Annotated[
     str | None,
-    Field(description="name of the rule that decided, such as `free`, `others-hold`, `enquiry`, `sale`, `ruling`"),
+    Field(description="name of the rule that decided, such as `free`, `others-hold`, `enquiry`, `card`, `ruling`"),
 ]
 Evidence = Annotated[
     str | None,
-    Field(description="what the decision is based on: 1C's reference of an enquiry or a sale, or the id of a lead"),
+    Field(
+        description="what the decision is based on: 1C's reference of an enquiry, a card or a sale, or the id of a lead"
+    ),
 ]
 RuledBy = Annotated[RecordedName | None, Field(description="who answered the question that the facts left open")]
 RuledWhy = Annotated[RecordedText | None, Field(description="the reason of that answer")]
@@ -36,7 +38,8 @@ CollisionKind = Annotated[
         pattern=r"^[a-z0-9-]+$",
         description=(
             "The order of the lead and the enquiry. Readers must accept values that they do not know. So far: `later`,"
-            " `backdated`, `redated`, `entered-again`, `reassigned`, `deleted-before`, `within-skew`"
+            " `backdated`, `redated`, `entered-again`, `reassigned`, `deleted-before`, `within-skew`, `card`,"
+            " `same-card`"
         ),
     ),
 ]
@@ -167,6 +170,10 @@ class CollisionDetected(ClientMessage):
     deleted before. `reassigned`: it is older than the lead, and became this client's only later: a phone was added to
     its card, or it got another card. `deleted-before`: it was deleted shortly before the lead was checked, and the lead
     was confirmed. `within-skew`: the difference is within the error of the clocks, and a person decides.
+
+    `card`: the office created a card of the client, without an enquiry, after the lead was received. `same-card`:
+    another partner holds another phone of the client's card, and a person decides. For these two, `card` and `enquiry`
+    are 1C's reference of the card, and `enquiry_date` is since when the client is on it.
     """
 
     ce_type: ClassVar[str] = "collision-detected.v1"
@@ -184,5 +191,10 @@ class CollisionDetected(ClientMessage):
         Time | None, Field(description="when the gateway last read 1C and the client did not have the enquiry")
     ] = None
     was_dated: Time | None = None
+    card: Annotated[
+        str | None, Field(description="1C's reference of the card that collides, in place of an enquiry")
+    ] = None
+    other_lead_id: Annotated[UUID | None, Field(description="the lead that holds another phone of the card")] = None
+    other_partner_id: str | None = None
     collision_id: Annotated[UUID | None, Field(description="the collision, as `collisions` lists it")] = None
     evidence: CollisionEvidence | None = None

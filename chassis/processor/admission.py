@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.database.pool import Connection, rows
 from chassis.observability import metrics
-from chassis.processor.model import Input, Unreadable
+from chassis.processor.model import Input, Unreadable, keys_of
 
 # Existing keys are locked before missing keys are inserted, and both in the order of the keys: so two transactions
 # cannot wait for each other. A key that another transaction has inserted meanwhile is in neither result; the statement
@@ -45,10 +45,11 @@ class Admission(NamedTuple):
 
 
 async def admit(tx: Connection, inputs: Sequence[Input], owner: int | None) -> Admission:
-    """Lock the keys of `inputs` and find out which inputs are to be decided. `owner`: identity of this process."""
+    """Lock the keys of `inputs`, related keys too, and find out which inputs are to be decided. `owner`: identity of
+    this process."""
     inbox_ids = [item.inbox_id for item in inputs if item.inbox_id is not None]
     work_ids = [item.work_id for item in inputs if item.work_id is not None]
-    missing = sorted({item.key for item in inputs if not isinstance(item.body, Unreadable)})
+    missing = keys_of([item for item in inputs if not isinstance(item.body, Unreadable)])
     sequences: dict[str, int] = {}
     parked: dict[str, datetime] = {}
     new: set[UUID] = set()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from chassis.database.pool import Connection
@@ -48,7 +48,8 @@ class Input:
     ids. Inputs from a topic also have a `record_id` (the record's identity), its `place` (`topic/partition/offset`) and
     `dead_letter`, which makes the dead letter of the record. `parked_place`: the record is a replay of the one whose
     open letter has this token. `replay`: the record is a replay, and what becomes of it is published. `version`: the
-    body is the whole state of its key, in this version.
+    body is the whole state of its key, in this version. `related`: further keys of the same store, which are locked
+    with `key` and whose states the rule reads (`Rule.reads_related`).
     """
 
     key: str
@@ -63,6 +64,16 @@ class Input:
     replay: Replay | None = None
     version: StateVersion | None = None
     place: str | None = None
+    related: tuple[str, ...] = ()
+
+
+def keys_of(inputs: Sequence[Input]) -> list[str]:
+    """The keys of a batch whose states are loaded, related keys too: each once, sorted."""
+    keys = {item.key for item in inputs}
+    for item in inputs:
+        if item.related:
+            keys.update(item.related)
+    return sorted(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ class Store(Protocol[S]):
     """A service's rows behind one kind of key, read and written under the keys' locks, in one transaction."""
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, S]:
-        """The state of every key among `inputs`. A key without rows has its empty state."""
+        """The state of every key of `inputs` (`keys_of`). A key without rows has its empty state."""
         ...
 
     def save(self, changes: Mapping[str, tuple[S, S]]) -> Sequence[Rows]:
@@ -97,6 +108,9 @@ class Store(Protocol[S]):
 
 Decide = Callable[[S, Any, Cause, datetime], Decision[S]]
 """State, body, cause, now → decision."""
+DecideRelated = Callable[[S, Any, Cause, datetime, Mapping[str, S]], Decision[S]]
+"""State, body, cause, now, states of the related keys by key → decision. The states are read-only facts: the decision
+changes the state of its own key alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +118,21 @@ class Rule(Generic[S]):
     """How inputs with a `body` of one type are decided, on the states of `store`.
 
     `topic`: the topic on which messages of this type arrive; None for bodies that do not come from Kafka.
+    `reads_related`: `decide` is a DecideRelated. Inputs from topics have no related keys.
     """
 
     body: type
     store: Store[S]
-    decide: Decide[S]
+    decide: Decide[S] | DecideRelated[S]
     topic: str | None = None
+    reads_related: bool = False
+
+    def apply(self, states: Mapping[str, S], item: Input, now: datetime) -> Decision[S]:
+        """Decide an input on the states of its keys."""
+        if self.reads_related:
+            related = {key: states[key] for key in item.related}
+            return cast("DecideRelated[S]", self.decide)(states[item.key], item.body, item.cause, now, related)
+        return cast("Decide[S]", self.decide)(states[item.key], item.body, item.cause, now)
 
 
 @dataclass(frozen=True, slots=True)

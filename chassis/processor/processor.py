@@ -228,7 +228,7 @@ class Processor:
         after = dict(before)
         for position in positions:
             item = inputs[position]
-            decision = self._rules[type(item.body)].decide(after[item.key], item.body, item.cause, ledger.now)
+            decision = self._rules[type(item.body)].apply(after, item, ledger.now)
             after[item.key] = decision.state
             if decision.events:
                 ledger.record(item, decision.events)

@@ -53,9 +53,13 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The call is done. `body` is decided under the key's lock, in the transaction that closes the row."""
+    """The call is done. `body` is decided under the key's lock, in the transaction that closes the row.
+
+    `related`: further keys whose states the rule reads, locked with the key.
+    """
 
     body: Any
+    related: tuple[str, ...] = ()
 
 
 Answer = Done | Retry | Park

@@ -34,7 +34,14 @@ class Settlement:
         An outcome that the rule refuses parks its row. Retries while the database fails; raises other errors.
         """
         done = [
-            Input(job.key, answer.body, job.cause, work_id=job.id, step=f"{self._work.kind}/{job.ref}/")
+            Input(
+                job.key,
+                answer.body,
+                job.cause,
+                work_id=job.id,
+                step=f"{self._work.kind}/{job.ref}/",
+                related=answer.related,
+            )
             for job, answer in batch
             if isinstance(answer, Done)
         ]

@@ -30,14 +30,23 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.onec_gateway import assembly
+from services.onec_gateway import assembly, metrics
 from services.onec_gateway.assembly import NAME, Infobase
-from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, rulings, sales, tasks
+from services.onec_gateway.domain import (
+    arbiter,
+    card_collisions,
+    evidence,
+    inputs,
+    reservation_events,
+    rulings,
+    sales,
+    tasks,
+)
 from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
 from services.onec_gateway.store.partners import PartnerStore
-from services.onec_gateway.timers import overdue_checks
+from services.onec_gateway.timers import ended_waits, overdue_checks
 
 OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
 """What persons may order."""
@@ -52,8 +61,10 @@ def wire(settings: Settings, onec: Infobase) -> Service:
     phone_key = assembly.unsealer(settings).phone_key
     policy = assembly.policy_of(settings)
 
-    def rule(body: type, decide: Callable[..., object], topic: str | None = None) -> Rule[object]:
-        return Rule(body, clients, partial(decide, policy=policy), topic=topic)  # type: ignore[arg-type]  # the state's type is the store's
+    def rule(
+        body: type, decide: Callable[..., object], topic: str | None = None, *, related: bool = False
+    ) -> Rule[object]:
+        return Rule(body, clients, partial(decide, policy=policy), topic, related)  # type: ignore[arg-type]  # the state's type is the store's
 
     def work(kind: str, method: Perform) -> Work:
         def read(job: Job) -> None:
@@ -77,15 +88,17 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(ReservationReinstated, reservation_events.reservation_reinstated, topics.RESERVATIONS),
             rule(ReservationRequestRefused, arbiter.return_refused, topics.RESERVATIONS),
             # Results of calls to 1C.
-            rule(inputs.CheckAnswered, arbiter.check_answered),
+            rule(inputs.CheckAnswered, arbiter.check_answered, related=True),
             rule(inputs.JournalEntered, reservation_events.journal_entered),
             Rule(inputs.JournalUpdated, clients, reservation_events.journal_updated),
             Rule(inputs.HandedOver, clients, reservation_events.handed_over),
             Rule(inputs.TakenBack, clients, reservation_events.taken_back),
             # Findings of the watch, people's decisions, the timer.
             rule(inputs.EnquirySeen, arbiter.enquiry_seen),
+            Rule(inputs.SharedCardSeen, clients, card_collisions.shared_card_seen, reads_related=True),
             rule(inputs.SaleSeen, sales.sale_seen),
-            rule(inputs.Ruled, rulings.ruled),
+            rule(inputs.Ruled, rulings.ruled, related=True),
+            rule(inputs.WaitIsOver, arbiter.wait_is_over, related=True),
             Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
             Rule(inputs.CollisionAcknowledged, clients, evidence.collision_acknowledged),
         ),
@@ -98,7 +111,10 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             work(tasks.MARK_ENQUIRY, perform.mark_enquiries),
             work(tasks.UNMARK_ENQUIRY, perform.unmark_enquiries),
         ),
-        timers=(Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),),
+        timers=(
+            Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),
+            Timer("wait-is-over", ended_waits),
+        ),
         produces={
             topics.VERDICTS: (
                 LeadConfirmed,
@@ -111,7 +127,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
                 CollisionDetected,
             )
         },
-        background=onec.background,
+        background={**onec.background, "refusals": metrics.measure_refusals},
         readiness=onec.readiness,
         operations=OPERATIONS,
         dead_letter=letters.write,

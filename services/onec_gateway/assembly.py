@@ -139,4 +139,4 @@ def work_on(settings: Settings, onec: Infobase, database: Database) -> OneCWork:
 def policy_of(settings: Settings) -> Policy:
     """The builder's policy as the settings have it."""
     age = isodate.parse_duration(settings.enquiry_age) if settings.enquiry_age is not None else None
-    return Policy(settings.clock_skew, age)
+    return Policy(settings.clock_skew, age, settings.card_blocks, settings.card_look_age)

@@ -48,6 +48,9 @@ class Settings(ServiceSettings):
     `longest_call`: for at most this long 1C may carry out a write whose answer was lost.
     `clock_skew`: a person decides a lead if an enquiry is dated within this time of the lead's receipt; it may be zero.
     `enquiry_age`: an enquiry older than this blocks no lead (`P12M`); without it every enquiry does.
+    `card_blocks`: a buyer's card that the office created before a lead blocks it, also without an enquiry.
+    `card_look_age`: a card that a complete read of all cards did not find is later than a lead if that read began at
+    most this long before the lead was received; else people decide.
     `check_delayed_after`: a lead under review for this long is published as delayed.
     `watch_every`: the interval at which new enquiries and sales are read, and the next portion of all cards and
     enquiries; `reread_every`: of sales that are linked to leads, for cancellations.
@@ -70,6 +73,8 @@ class Settings(ServiceSettings):
     longest_call: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=90)
     clock_skew: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     enquiry_age: Annotated[str | None, AfterValidator(_is_age)] = None
+    card_blocks: bool = True
+    card_look_age: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=5)
     check_delayed_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=10)
     watch_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=30)
     reread_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=5)

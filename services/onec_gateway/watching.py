@@ -47,13 +47,14 @@ class Look:
     """A complete read of the cards or of the enquiries, by portions, over several intervals.
 
     `after`: the last reference that was read. `refs` and `highest`: the enquiries that were found, and the highest
-    position in each series.
+    position in each series. `is_baseline`: it is the first one of all cards, and its place is stored.
     """
 
     began: datetime
     after: str = ""
     refs: list[str] = field(default_factory=list)
     highest: dict[Series, int] = field(default_factory=dict)
+    is_baseline: bool = False
 
     def note(self, found: Iterable[SeenEnquiry], zone: ZoneInfo) -> None:
         """Take note of the positions of enquiries that were found meanwhile."""
@@ -189,7 +190,7 @@ class Watch:
 
     async def _look_at_cards(self, runtime: Runtime, mirror: Mirror) -> None:
         """Read the next portions of all cards, and the phones of those that are new or changed."""
-        look = self._cards_look = self._cards_look or Look(runtime.clock.now())
+        look = self._cards_look = self._cards_look or await self._cards_from(runtime, mirror)
         for _ in range(LOOK_REQUESTS):
             read_at = runtime.clock.now()
             versions = await self._changes.cards_after(_call("look-cards"), look.after)
@@ -202,6 +203,16 @@ class Watch:
                 await mirror.save_complete(CARDS, look.began)
                 self._cards_look = None
                 return
+            if look.is_baseline:
+                await mirror.save_baseline(look.began, look.after)
+
+    async def _cards_from(self, runtime: Runtime, mirror: Mirror) -> Look:
+        """Where to begin a complete read of all cards. The first, the baseline, is resumed after a restart."""
+        if await mirror.complete_at(CARDS) is not None:
+            return Look(runtime.clock.now())
+        began, after = await mirror.baseline() or (runtime.clock.now(), "")
+        await mirror.save_baseline(began, after)
+        return Look(began, after, is_baseline=True)
 
     async def _look_at_enquiries(self, runtime: Runtime, mirror: Mirror) -> None:
         """Read the next portions of all enquiries; after the last one, those that were not found are gone."""
@@ -262,6 +273,8 @@ class Watch:
                 continue
             if await _decide(runtime, Input(key, seen, _cause("enquiry", seen.enquiry.ref))) is _FAILED:
                 self._not_decided.add(version)
+        for key, shared in await mirror.shared_cards():
+            await _decide(runtime, Input(key, shared, _cause("card", shared.card), related=(shared.other,)))
 
     async def _decide_sales(
         self,

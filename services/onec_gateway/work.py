@@ -17,6 +17,8 @@ from chassis.clock import Clock
 from chassis.service import OWNER_LOST, Answer, Done, Job, Retry, call_each
 from contracts.partners import Partner
 from contracts.person import Person
+from services.onec_gateway import found_cards
+from services.onec_gateway.domain.cards import Card, phones_on
 from services.onec_gateway.domain.inputs import (
     CheckAnswered,
     GoneEnquiry,
@@ -113,9 +115,10 @@ class OneCWork:
                 yield client.job, self._retries.after_read(error, client.retry_after_s)
             return
         gone = await self._compare(clients, found, places, read_at)
-        for client in clients:
+        cards = await self._cards(clients, found, gone, read_at)
+        for client, held in zip(clients, cards, strict=True):
             phone = client.person.phone
-            yield client.job, self._check_answered(client.job, found[phone], places, gone[phone])
+            yield client.job, self._check_answered(client.job, found[phone], places, gone[phone], held)
 
     async def enter_in_journal(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Write entries to the partner journal. A client whose check is no longer fresh is first read from 1C again."""
@@ -139,7 +142,8 @@ class OneCWork:
                 answered_refs = {client.job.ref for client in stale}
                 jobs = [job for job in jobs if job.ref not in answered_refs]
         if found:
-            await self._compare(stale, found, places, read_at)
+            gone = await self._compare(stale, found, places, read_at)
+            await self._cards(stale, found, gone, read_at)
         enquiries = {client.job.ref: found[client.person.phone].enquiries for client in stale if found}
         enter = partial(self._enter, enquiries=enquiries, places=places)
         write = partial(self._write, operation=PARTNER_JOURNAL, partners=partners, step=enter)
@@ -182,7 +186,8 @@ class OneCWork:
             return self._retries.unless_refused(error, client.retry_after_s)
         phone = client.person.phone
         gone = await self._compare([client], found, places, read_at)
-        return self._check_answered(client.job, found[phone], places, gone[phone])
+        (cards,) = await self._cards([client], found, gone, read_at)
+        return self._check_answered(client.job, found[phone], places, gone[phone], cards)
 
     async def _compare(
         self, clients: Sequence[Client], found: Mapping[str, ClientRecords], places: Places, read_at: datetime
@@ -193,9 +198,6 @@ class OneCWork:
             (seen for records in found.values() for seen in records.read), places, read_at
         )
         keys = {client.person.phone: self._unsealer.keys_of(client.person.phone) for client in clients}
-        # The card may have the number without its code, so it is noted under the last digits.
-        cards = [(keys[phone][1], card) for phone, records in found.items() for card in records.cards]
-        await self._mirror.note_cards(cards, read_at)
         alive = {enquiry.ref for records in found.values() for enquiry in records.enquiries}
         by_key = await self._mirror.gone(sorted({key for pair in keys.values() for key in pair}), alive)
         await self._mirror.mark_missing(sorted({one.enquiry.ref for gone in by_key.values() for one in gone}), read_at)
@@ -203,6 +205,18 @@ class OneCWork:
             phone: tuple({one.enquiry.ref: one for key in reversed(pair) for one in by_key.get(key, ())}.values())
             for phone, pair in keys.items()
         }
+
+    async def _cards(
+        self,
+        clients: Sequence[Client],
+        found: Mapping[str, ClientRecords],
+        gone: Mapping[str, tuple[GoneEnquiry, ...]],
+        read_at: datetime,
+    ) -> list[tuple[Card, ...]]:
+        """The cards of each client, in the order of `clients`. The mirror takes note of them."""
+        phones = [client.person.phone for client in clients]
+        read = [found_cards.Client(self._unsealer.keys_of(one), found[one], gone[one]) for one in phones]
+        return await found_cards.cards_of(read, self._mirror, self._unsealer, read_at)
 
     async def _look_up(self, operation: str, clients: Sequence[Client]) -> dict[str, ClientRecords]:
         if not clients:
@@ -218,11 +232,19 @@ class OneCWork:
         )
         return await self._search.clients(call, phones)
 
-    def _check_answered(self, job: Job, found: ClientRecords, places: Places, gone: tuple[GoneEnquiry, ...]) -> Done:
+    def _check_answered(
+        self,
+        job: Job,
+        found: ClientRecords,
+        places: Places,
+        gone: tuple[GoneEnquiry, ...],
+        cards: tuple[Card, ...],
+    ) -> Done:
         sales = tuple(deal.sale() for deal in found.deals)
         absent_at = _absent_at(found.enquiries, places)
         lead_id, now = UUID(lead_of(job)), self._clock.now()
-        return Done(CheckAnswered(lead_id, now, found.enquiries, sales, absent_at, gone))
+        answer = CheckAnswered(lead_id, now, found.enquiries, sales, absent_at, gone, cards)
+        return Done(answer, related=phones_on(cards))
 
     def _is_check_stale(self, job: Job) -> bool:
         checked_at = job.payload.get("checked_at")

@@ -40,6 +40,7 @@ from chassis.service import (
     Work,
     call_each,
     fetch,
+    keys_of,
     rows,
 )
 from chassis.settings import ServiceSettings
@@ -231,7 +232,7 @@ class TallyStore:
     """Tallies by name."""
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, Tally]:
-        names = sorted({item.key for item in inputs})
+        names = keys_of(inputs)
         found = {row["name"]: Tally(**row) for row in await fetch(tx, TallyRow, "name", names)}
         return {name: found.get(name, Tally(name)) for name in names}
 

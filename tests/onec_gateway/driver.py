@@ -1,5 +1,6 @@
 """The gateway's rules without any I/O: the inputs of one client, decided one after another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,7 @@ WITH_POLICY: dict[type, Any] = {
     inputs.EnquirySeen: arbiter.enquiry_seen,
     inputs.SaleSeen: sales.sale_seen,
     inputs.Ruled: rulings.ruled,
+    inputs.WaitIsOver: arbiter.wait_is_over,
 }
 WITHOUT_POLICY: dict[type, Any] = {
     inputs.HandedOver: reservation_events.handed_over,
@@ -59,12 +61,19 @@ class DomainDriver:
     reply: Any = None
     superseded: bool = False
 
-    def apply(self, message: Any, now: datetime, cause: Cause | None = None) -> "DomainDriver":
-        """Decide one message or input at `now`."""
+    def apply(
+        self,
+        message: Any,
+        now: datetime,
+        cause: Cause | None = None,
+        related: Mapping[str, ClientState] | None = None,
+    ) -> "DomainDriver":
+        """Decide one message or input at `now`. `related`: the states of other clients that were loaded with it."""
         cause = cause or cause_of(message)
         decision: Decision[ClientState]
         if (rule := WITH_POLICY.get(type(message))) is not None:
-            decision = rule(self.client, message, cause, now, policy=self.policy)
+            loaded = () if related is None else (related,)
+            decision = rule(self.client, message, cause, now, *loaded, policy=self.policy)
         else:
             decision = WITHOUT_POLICY[type(message)](self.client, message, cause, now)
         self.client = decision.state

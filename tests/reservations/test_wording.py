@@ -100,6 +100,8 @@ def test_history_that_the_former_version_began_stays_proved_when_it_goes_on() ->
         ({"rule": "free"}, "в 1С клиента нет, и никто его не держит"),
         ({"rule": "others-hold", "evidence": "lead-7"}, "держит лид lead-7"),
         ({"rule": "enquiry", "evidence": "ref-1"}, "обращение ref-1 в 1С"),
+        ({"rule": "card", "evidence": "ref-1"}, "карточка ref-1 в 1С"),
+        ({"rule": "own-card", "evidence": "lead-7"}, "та же карточка в 1С, держит лид lead-7"),
         ({"rule": "insider", "evidence": "partner:p9"}, "телефон партнёра p9"),
         ({"rule": "insider", "evidence": "staff"}, "телефон сотрудника"),
         ({"rule": "another", "evidence": "ref-2"}, "правило another, ref-2"),

@@ -5,9 +5,10 @@ the facts. `advance` runs after every input and decides as many leads as the fac
 the topics deliver the facts does not matter.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from chassis.decision import Cause, Decision, Event, Task
 from contracts.leads import LeadSubmitted
@@ -20,18 +21,26 @@ from contracts.verdicts import (
     ReinstatementRejected,
 )
 from services.onec_gateway.domain import tasks
+from services.onec_gateway.domain.card_collisions import card_collisions, same_card_collisions
+from services.onec_gateway.domain.card_rules import NONE, Related, held_by_others, with_baseline
 from services.onec_gateway.domain.evidence import (
     changed_sighting,
     new_collisions,
     with_checked_enquiries,
     with_gone_enquiries,
 )
-from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen
-from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Verdict
+from services.onec_gateway.domain.inputs import CheckAnswered, CheckOverdue, EnquirySeen, WaitIsOver
+from services.onec_gateway.domain.model import ClientState, Hold, Lead, Policy, Verdict, WaitsFor
 from services.onec_gateway.domain.reservations import Reinstatement
 from services.onec_gateway.domain.verdict_rules import FREE, Pending, must_wait_for_reservations, verdict_on
 
 Refusal = Literal["held-by-partner", "already-sold"]
+
+_WAITS: Final[Mapping[Pending, WaitsFor]] = {
+    Pending.RELATED: "related",
+    Pending.EARLIER: "earlier-lead",
+    Pending.BASELINE: "baseline",
+}
 
 
 def lead_submitted(
@@ -62,13 +71,28 @@ def reinstatement_requested(
 
 
 def check_answered(
-    client: ClientState, answer: CheckAnswered, _: Cause, now: datetime, *, policy: Policy
+    client: ClientState, answer: CheckAnswered, _: Cause, now: datetime, related: Related = NONE, *, policy: Policy
 ) -> Decision[ClientState]:
     """Keep the result of the check in 1C as evidence, and decide the lead if it is still undecided."""
     lead = client.leads[answer.lead_id]
-    checked = replace(lead, checked_at=answer.checked_at, enquiries=answer.enquiries, sales=answer.sales)
+    checked = replace(
+        lead, checked_at=answer.checked_at, enquiries=answer.enquiries, sales=answer.sales, cards=answer.cards
+    )
+    client = replace(client, related=related) if related else client
     seen = with_checked_enquiries(client.with_lead(checked), answer.enquiries, answer.checked_at, answer.absent_at)
     return advance(with_gone_enquiries(seen, answer.gone, answer.checked_at), now, policy)
+
+
+def wait_is_over(
+    client: ClientState, message: WaitIsOver, _: Cause, now: datetime, related: Related = NONE, *, policy: Policy
+) -> Decision[ClientState]:
+    """Decide a lead that has waited for other clients on its cards, or for the first complete read of all cards."""
+    lead = client.leads.get(message.lead_id)
+    if lead is None or lead.verdict is not None:
+        return Decision(client)
+    if message.baseline_began is not None:
+        client = client.with_lead(with_baseline(lead, message.baseline_began))
+    return advance(replace(client, related=related), now, policy)
 
 
 def check_overdue(client: ClientState, due: CheckOverdue, _: Cause, now: datetime) -> Decision[ClientState]:
@@ -122,6 +146,7 @@ def advance(client: ClientState, now: datetime, policy: Policy, *requested: Task
     """
     events: list[Event] = []
     calls = list(requested)
+    waits_for: WaitsFor | None = None
     while (head := client.next_in_queue()) is not None:
         if isinstance(head, Reinstatement):
             client, answer = _reinstate(client, head, now)
@@ -134,16 +159,41 @@ def advance(client: ClientState, now: datetime, policy: Policy, *requested: Task
             if verdict is Pending.CHECK and not head.check_requested:
                 client = client.with_lead(replace(head, check_requested=True))
                 calls.append(tasks.check(head))
+            waits_for = _waits_for(client, head, verdict)
+            if waits_for == "same-card":
+                client, collisions = same_card_collisions(client, head, now)
+                events.extend(collisions)
             break
-        client = client.with_lead(replace(head, verdict=verdict))
+        client = client.with_lead(replace(head, verdict=verdict, waits_for=None))
+        events.append(Event(_verdict_event(client.key, head, verdict), head.cause))
         if verdict.reason is None:
             client = replace(client, hold=Hold(head.lead_id, head.partner_id, verdict.at))
-        events.append(Event(_verdict_event(client.key, head, verdict), head.cause))
+            client, collisions = card_collisions(client, head, policy, now)
+            events.extend(collisions)
+    client = _with_wait(client, waits_for)
     if client.sightings:
         client, collisions, marks = new_collisions(client, policy, now)
         events.extend(collisions)
         calls.extend(marks)
+    if client.related:
+        client = replace(client, related=NONE)
     return Decision(client, tuple(events), tuple(calls))
+
+
+def _waits_for(client: ClientState, lead: Lead, pending: Pending) -> WaitsFor | None:
+    if pending is Pending.RULING:
+        return "same-card" if held_by_others(client, lead) else "people"
+    return _WAITS.get(pending)
+
+
+def _with_wait(client: ClientState, waits_for: WaitsFor | None) -> ClientState:
+    """Record what the head of the queue waits for. The other leads wait for the head."""
+    head = client.next_in_queue()
+    for lead in client.leads.values():
+        wanted = waits_for if lead is head else None
+        if lead.verdict is None and lead.waits_for != wanted:
+            client = client.with_lead(replace(lead, waits_for=wanted))
+    return client
 
 
 def _reinstate(client: ClientState, request: Reinstatement, now: datetime) -> tuple[ClientState, Event]:

@@ -16,7 +16,9 @@ class Collision:
     """A collision that was published. `id` is that of its event.
 
     `first`: who was first, and `clock`: by whose clock, `truce` or `1c`. `seen_at` and `seen_by`: when the first person
-    acknowledged it and who; None before.
+    acknowledged it and who; None before. `card`: 1C's reference of the card that collides in place of an enquiry; then
+    `enquiry` is the same, and `enquiry_date` is since when the client is on the card. `other_lead_id` and
+    `other_partner_id`: who holds another client on the card.
     """
 
     id: UUID
@@ -37,3 +39,6 @@ class Collision:
     alive_at: datetime | None = None
     seen_at: datetime | None = None
     seen_by: str | None = None
+    card: str | None = None
+    other_lead_id: UUID | None = None
+    other_partner_id: str | None = None

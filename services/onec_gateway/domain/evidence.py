@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
-from typing import Final
 from uuid import UUID
 
 from chassis.decision import Cause, Decision, Event, Task, derived_id
 from contracts.verdicts import CollisionDetected, CollisionEvidence, CollisionKind
+from services.onec_gateway.domain.cards import SHORTLY
 from services.onec_gateway.domain.collisions import Clock, Collision, First
 from services.onec_gateway.domain.inputs import CollisionAcknowledged, EnquirySeen, GoneEnquiry
 from services.onec_gateway.domain.model import ClientState, Enquiry, Lead, Policy, Sighting
 from services.onec_gateway.domain.tasks import mark_enquiry
-
-SHORTLY: Final = timedelta(days=30)
-"""An enquiry that was deleted at most this long before a lead was received is published if the lead is confirmed."""
 
 
 def with_checked_enquiries(
@@ -95,8 +92,8 @@ def new_collisions(client: ClientState, policy: Policy, now: datetime) -> tuple[
         ):
             continue
         collision = _collision(id_, lead, kind, sighting, now)
-        client = _with(client, collision)
-        events.append(Event(_event(client, collision), cause))
+        client = with_collision(client, collision)
+        events.append(Event(event_of(client, collision), cause))
         reservation = client.reservations.get(lead.lead_id)
         if reservation is not None and not sighting.deleted:
             tasks.append(
@@ -113,10 +110,11 @@ def collision_acknowledged(
     if collision is None or collision.seen_at is not None:
         return Decision(client, reply=collision)
     collision = replace(collision, seen_at=message.at, seen_by=message.who)
-    return Decision(_with(client, collision), reply=collision)
+    return Decision(with_collision(client, collision), reply=collision)
 
 
-def _with(client: ClientState, collision: Collision) -> ClientState:
+def with_collision(client: ClientState, collision: Collision) -> ClientState:
+    """This state with a collision added or replaced."""
     return replace(client, collisions=MappingProxyType({**client.collisions, collision.id: collision}))
 
 
@@ -237,7 +235,8 @@ def _collision(id_: UUID, lead: Lead, kind: CollisionKind, sighting: Sighting, n
     )
 
 
-def _event(client: ClientState, collision: Collision) -> CollisionDetected:
+def event_of(client: ClientState, collision: Collision) -> CollisionDetected:
+    """The event that publishes a collision."""
     reservation = client.reservations.get(collision.lead_id)
     return CollisionDetected(
         lead_id=collision.lead_id,
@@ -261,4 +260,7 @@ def _event(client: ClientState, collision: Collision) -> CollisionDetected:
             in_1c_at=collision.in_1c_at,
             alive_at=collision.alive_at,
         ),
+        card=collision.card,
+        other_lead_id=collision.other_lead_id,
+        other_partner_id=collision.other_partner_id,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from services.onec_gateway.domain.cards import Card
 from services.onec_gateway.domain.model import Enquiry, Ruling, Sale
 
 
@@ -13,12 +14,13 @@ class GoneEnquiry:
     """An enquiry that was this client's and is not now: it was deleted, or it or its card was changed.
 
     `alive_at`: when the gateway last read it as this client's; None if it never did. `in_1c_at`: when the gateway first
-    read it, perhaps as a deleted one.
+    read it, perhaps as a deleted one. `card`: the client's card that had it.
     """
 
     enquiry: Enquiry
     alive_at: datetime | None
     in_1c_at: datetime
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class CheckAnswered:
     """The result of a check in 1C: every direct enquiry and every sale of the lead's client.
 
     `absent_at`: by the reference of an enquiry, when the watching read 1C and 1C did not have it; without an entry no
-    such read is known. `gone`: enquiries that the client had before.
+    such read is known. `gone`: enquiries that the client had before. `cards`: the client's cards.
     """
 
     lead_id: UUID
@@ -35,6 +37,7 @@ class CheckAnswered:
     sales: tuple[Sale, ...] = ()
     absent_at: Mapping[str, datetime] = field(default_factory=dict)
     gone: tuple[GoneEnquiry, ...] = ()
+    cards: tuple[Card, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,27 @@ class TakenBack:
 
     lead_id: UUID
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WaitIsOver:
+    """A timer found that a checked lead no longer waits for other clients on its cards, or for the first complete read
+    of all cards, which began at `baseline_began`. The rule decides again under the locks."""
+
+    lead_id: UUID
+    baseline_began: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCardSeen:
+    """The watch found the numbers of two held clients on one card: this one's and that of client key `other`.
+
+    `first_seen_at`: when it first read that the card has both.
+    """
+
+    card: str
+    other: str
+    first_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +153,8 @@ class NotApplied:
 
     `reason`: the published code `unknown-lead` or `not-waiting`, or what forbids the link of a sale: `not-confirmed`,
     `deal-cancelled`, `already-linked`. `because`: what a lead that waits for no person waits for: `check`,
-    `reservation` (the end of a hold) or `queue` (an earlier lead); or `confirmed` or `rejected` if it is decided.
+    `reservation` (the end of a hold), `queue` (an earlier lead), `earlier-lead` (that of another client on its card) or
+    `baseline` (the first complete read of all cards); or `confirmed` or `rejected` if it is decided.
     `lead_id`: the earlier lead, the holder, or the lead that a sale is linked to.
     """
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import isodate
 
 from chassis.decision import Cause
 from contracts.base import RejectionReason
+from services.onec_gateway.domain.cards import Card
 from services.onec_gateway.domain.collisions import Collision
 from services.onec_gateway.domain.reservations import KnownReservation, Reinstatement
+
+WaitsFor = Literal["people", "same-card", "earlier-lead", "baseline", "related"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -25,11 +28,14 @@ class Policy:
 
     `clock_skew`: by how much the clocks of 1C and of intake may differ. If an enquiry's date is within it of the time
     when a lead was received, a person decides the lead.
-    `max_enquiry_age`: an enquiry or an expiry that is older does not block a lead; None means that age does not matter.
+    `max_enquiry_age`: an enquiry, a card or an expiry that is older does not block a lead; None means that age does not
+    matter. `card_blocks`: a buyer's card blocks a lead, also without an enquiry. `card_look_age`: see `Card.order`.
     """
 
     clock_skew: timedelta = timedelta(0)
     max_enquiry_age: isodate.Duration | timedelta | None = None
+    card_blocks: bool = True
+    card_look_age: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +136,11 @@ class Lead:
     """A lead of the client. `client` is sealed.
 
     `cause` names the lead's lead-submitted event: the verdict is published with this cause, however late it comes.
-    `check_requested`: a work row for the check in 1C exists. `enquiries` and `sales` are the result of that check,
-    which was read at `checked_at`. `delayed_at`: when lead-check-delayed was published.
+    `check_requested`: a work row for the check in 1C exists. `enquiries`, `sales` and `cards` are the result of that
+    check, which was read at `checked_at`. `delayed_at`: when lead-check-delayed was published. `waits_for`: what the
+    checked lead waits for, or None. `people`, `same-card` (also people: another partner holds a client on the card),
+    `earlier-lead` (of another client on the card), `baseline` (the first complete read of all cards), or `related` (an
+    input that brings the facts of the other clients on the card).
     """
 
     lead_id: UUID
@@ -144,6 +153,8 @@ class Lead:
     checked_at: datetime | None = None
     enquiries: tuple[Enquiry, ...] = ()
     sales: tuple[Sale, ...] = ()
+    cards: tuple[Card, ...] = ()
+    waits_for: WaitsFor | None = None
     delayed_at: datetime | None = None
     ruling: Ruling | None = None
     verdict: Verdict | None = None
@@ -174,7 +185,8 @@ class ClientState:
     `leads`, `reservations` are by lead id, `sightings` and `deals` by 1C reference, `reinstatements` by request id.
     `insider`: the client's phone belongs to a partner (`partner:<id>`) or to the builder's staff (`staff`); None if it
     belongs to neither. `collisions` are those that were published, by id. `own_enquiries`: references of the enquiries
-    that the gateway wrote when reservations had expired.
+    that the gateway wrote when reservations had expired. `related`: the states of other clients on this one's cards, by
+    client key, as far as they were loaded with the input at hand; they are read only, and not kept.
     """
 
     key: str
@@ -187,6 +199,7 @@ class ClientState:
     insider: str | None = None
     collisions: Mapping[UUID, Collision] = field(default_factory=_empty)
     own_enquiries: frozenset[str] = frozenset()
+    related: Mapping[str, "ClientState"] = field(default_factory=_empty, compare=False, repr=False)
 
     def next_in_queue(self) -> Lead | Reinstatement | None:
         """The undecided lead or unanswered request that was received first; None if there is none."""
@@ -208,7 +221,7 @@ class ClientState:
 
     def collided_with(self, lead_id: UUID) -> set[str]:
         """The references of all enquiries for which a collision with this lead was published."""
-        return {one.enquiry for one in self.collisions.values() if one.lead_id == lead_id}
+        return {one.enquiry for one in self.collisions.values() if one.lead_id == lead_id and one.card is None}
 
     # Two copies are made for nearly every message, and `dataclasses.replace` costs several times as much.
 
@@ -226,6 +239,7 @@ class ClientState:
             self.insider,
             self.collisions,
             self.own_enquiries,
+            self.related,
         )
 
     def with_reservation(self, reservation: KnownReservation) -> "ClientState":
@@ -242,6 +256,7 @@ class ClientState:
             self.insider,
             self.collisions,
             self.own_enquiries,
+            self.related,
         )
 
     def with_sighting(self, sighting: Sighting) -> "ClientState":

@@ -8,15 +8,28 @@ from typing import Final
 from uuid import UUID
 
 from contracts.base import RejectionReason
+from services.onec_gateway.domain.card_rules import (
+    cleared,
+    counting,
+    has_earlier,
+    held_by_others,
+    held_on_cards,
+    is_loaded,
+)
+from services.onec_gateway.domain.cards import Order
 from services.onec_gateway.domain.model import ClientState, Lead, Policy, Verdict
 from services.onec_gateway.domain.reservations import KnownReservation
 
 
 class Pending(Enum):
-    """Why a lead cannot be decided yet: the check in 1C has no result, or only a person may decide."""
+    """Why a lead cannot be decided yet: the check in 1C has no result, only a person may decide, the facts of other
+    clients on its cards are not at hand, one of them has an earlier lead, or not all cards were read yet."""
 
     CHECK = "check"
     RULING = "ruling"
+    RELATED = "related"
+    EARLIER = "earlier"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +37,12 @@ class Finding:
     """A rule applies to a lead. `evidence` is the id of the lead or the 1C reference on which it rests.
 
     `question`: the facts do not show whether the rule applies, and a person must decide whether these 1C references
-    block the lead; empty if the facts suffice.
+    block the lead; empty if the facts suffice. `waits`: the rule cannot be applied yet.
     """
 
     evidence: str | None = None
     question: tuple[str, ...] = ()
+    waits: Pending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,8 @@ def verdict_on(client: ClientState, lead: Lead, now: datetime, policy: Policy) -
         finding = rule.find(client, lead, policy)
         if finding is None:
             continue
+        if finding.waits is not None:
+            return finding.waits
         if not finding.question:
             return Verdict(now, rule.reason, finding.evidence, rule.name)
         if lead.ruling is None or not set(finding.question) <= set(lead.ruling.about):
@@ -85,8 +101,13 @@ def verdict_on(client: ClientState, lead: Lead, now: datetime, policy: Policy) -
 def questions(client: ClientState, lead: Lead, policy: Policy) -> tuple[str, ...]:
     """The 1C references about which the lead waits for a person; empty if it waits for none.
 
-    The lead must be the head of its client's queue.
+    The lead must be the head of its client's queue. An answer that comes without the facts of the other clients on the
+    lead's cards is about all that the lead may wait for.
     """
+    if not is_loaded(client, lead):
+        by_people = lead.waits_for in ("people", "same-card")
+        near = _known_to_builder(client, lead, policy)
+        return (*(near.question if near is not None else ()), *(card.ref for card in lead.cards)) if by_people else ()
     if must_wait_for_reservations(client, lead) or verdict_on(client, lead, lead.received_at, policy) != Pending.RULING:
         return ()
     findings = [rule.find(client, lead, policy) for rule in RULES]
@@ -188,6 +209,40 @@ def _sold(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
     return Finding(min(sold)) if sold else None
 
 
+def _own_card(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
+    """Several clients are on one card: the earliest lead is decided first. The same partner needs no second hold."""
+    if not is_loaded(client, lead):
+        return Finding(waits=Pending.RELATED)
+    if has_earlier(client, lead):
+        return Finding(waits=Pending.EARLIER)
+    held = held_on_cards(client, lead)
+    if not held or held_by_others(client, lead):
+        return None
+    return Finding(str(held[0].hold.lead_id))
+
+
+def _same_card(client: ClientState, lead: Lead, _: Policy) -> Finding | None:
+    """Another partner holds a client on the same card. Cards are merged wrongly at times, so a person decides."""
+    held = held_by_others(client, lead)
+    if not held:
+        return None
+    return Finding(str(held[0].hold.lead_id), tuple(dict.fromkeys(one.card.ref for one in held)))
+
+
+def _card(client: ClientState, lead: Lead, policy: Policy) -> Finding | None:
+    """The client is on a card of the sales office since before the receipt, as far as anything shows it."""
+    by_order: dict[Order, list[str]] = {}
+    for card, order in counting(client, lead, policy):
+        by_order.setdefault(order, []).append(card.ref)
+    # A person who ruled that two clients of one card are different ones has decided about the card.
+    if before := [ref for ref in by_order.get(Order.BEFORE, ()) if ref not in cleared(lead)]:
+        return Finding(before[0])
+    if Order.BASELINE in by_order:
+        return Finding(waits=Pending.BASELINE)
+    unclear = tuple(by_order.get(Order.UNCLEAR, ()))
+    return Finding(unclear[0], unclear) if unclear else None
+
+
 def _is_too_old(since: datetime, lead: Lead, policy: Policy) -> bool:
     return policy.max_enquiry_age is not None and since + policy.max_enquiry_age <= lead.received_at
 
@@ -200,7 +255,10 @@ RULES: Final = (
     VerdictRule("others-hold", "held-by-partner", _others_hold),
     VerdictRule("handed-over", "known-to-builder", _handed_over),
     VerdictRule("won", "already-sold", _won),
+    VerdictRule("own-card", "already-yours", _own_card, needs_check=True),
     VerdictRule("enquiry", "known-to-builder", _known_to_builder, needs_check=True),
     VerdictRule("insider", "not-a-client", _insider, needs_check=True),
     VerdictRule("sale", "already-sold", _sold, needs_check=True),
+    VerdictRule("same-card", "held-by-partner", _same_card, needs_check=True),
+    VerdictRule("card", "known-to-builder", _card, needs_check=True),
 )

@@ -18,7 +18,7 @@ Severity = Literal["error", "warning"]
 # Keys of the mapping by the type that their field must have; a field of any other key must be a string.
 _GUIDS: Final = frozenset({"ref", "client", "kind"})
 _FLAGS: Final = frozenset({"deletion_mark", "posted"})
-_DATES: Final = frozenset({"date", "registered_at", "reserved_through", "contract_date"})
+_DATES: Final = frozenset({"created", "date", "registered_at", "reserved_through", "contract_date"})
 _NUMBERS: Final = frozenset({"amount"})
 _ANY_TYPE: Final = frozenset({"line", "type", "phones"})
 _TYPES: Final[dict[str, tuple[str, ...]]] = {

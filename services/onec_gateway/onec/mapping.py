@@ -15,11 +15,13 @@ class _Set(BaseModel):
 
 
 class Clients(_Set):
-    """Cards of prospective clients. `phones` is the tabular part with contact information."""
+    """Cards of prospective clients. `phones` is the tabular part with contact information; `created` is the field with
+    the date when a person created the card, empty if there is none."""
 
     ref: str
     full_name: str
     comment: str
+    created: str = ""
     deletion_mark: str
     phones: str
 

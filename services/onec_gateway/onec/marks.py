@@ -12,6 +12,8 @@ HISTORY: Final = "Клиента рекомендовал партнёр"
 MARK_PATTERN: Final = re.compile(rf"\[[^\[\]]*; {MARKER}[^\[\]]*\] ?")
 """A mark «закреплён за партнёром» on an enquiry of the sales office. Nothing inside a mark has square brackets."""
 
+_CARD_MARKER: Final = re.compile(rf"{MARKER}[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+
 _BRACKETS: Final = str.maketrans("[]", "()")
 
 
@@ -23,6 +25,12 @@ def marked(comment: str, words: str, lead_id: str) -> str:
 def unmarked(comment: str, lead_id: str) -> str:
     """The comment without the mark of this lead, wherever it stands."""
     return MARK_PATTERN.sub(lambda mark: "" if f"{MARKER}{lead_id}]" in mark[0] else mark[0], comment)
+
+
+def made_for(comment: str) -> str:
+    """The marker in the comment of a card that the gateway created for a lead; empty for any other comment."""
+    found = _CARD_MARKER.search(comment)
+    return found[0] if found is not None else ""
 
 
 def is_handed_over(comment: str, marker: str = MARKER) -> bool:

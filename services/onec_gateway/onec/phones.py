@@ -94,6 +94,14 @@ def parsed(text: str) -> set[str]:
     return numbers
 
 
+def is_possible(number: str) -> bool:
+    """Whether a text in E.164 may be a number: some readings of digits that people typed are not."""
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def pretty(phone: str) -> str:
     """The number in the international format that people read, such as `+7 916 123-45-67`."""
     return phonenumbers.format_number(phonenumbers.parse(phone), phonenumbers.PhoneNumberFormat.INTERNATIONAL)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.onec_gateway.onec.errors import NoAnswer
 
 _EMPTY_DAY: Final = "0001-01-01T"
+_MIDNIGHT: Final = "T00:00:00"
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -53,6 +54,19 @@ def instant(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> datetime:
         return datetime.fromisoformat(naive).replace(tzinfo=zone).astimezone(UTC)
     except ValueError:
         raise NoAnswer("not-1c", 200) from None
+
+
+def instant_or_day(row: Mapping[str, Any], name: str, zone: ZoneInfo) -> tuple[datetime, datetime | None] | None:
+    """A date with time in UTC, and None; a date without a time of day as the beginning of that local day and its
+    exclusive end, both in UTC; None for an empty date. Raises NoAnswer."""
+    naive = string(row, name)
+    if naive.startswith(_EMPTY_DAY):
+        return None
+    began = instant(row, name, zone)
+    if not naive.endswith(_MIDNIGHT):
+        return began, None
+    after = datetime.fromisoformat(naive) + timedelta(days=1)
+    return began, after.replace(tzinfo=zone).astimezone(UTC)
 
 
 def day(row: Mapping[str, Any], name: str, default_name: str) -> date:

@@ -5,12 +5,12 @@ hold phones as people typed them, so its `like` only preselects rows, and the ga
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as calendar_day
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.onec_gateway.domain.model import Enquiry, Sale
@@ -20,9 +20,9 @@ from services.onec_gateway.onec.client import OneC
 from services.onec_gateway.onec.exchange import Call
 from services.onec_gateway.onec.mapping import Deals, Phones
 from services.onec_gateway.onec.mapping import Mapping as Names
-from services.onec_gateway.onec.marks import is_handed_over
+from services.onec_gateway.onec.marks import is_handed_over, made_for
 from services.onec_gateway.onec.odata import OR, encoded, find_query, guid_literal, string_literal
-from services.onec_gateway.onec.rows import day, instant, line, money, string
+from services.onec_gateway.onec.rows import day, instant, instant_or_day, line, money, string
 
 _MOST_CLIENTS: Final = 100
 _ROWS_AT_ONCE: Final = 200
@@ -49,16 +49,33 @@ class FoundDeal:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundCard:
+    """A client's card in 1C that is not marked for deletion, with all numbers on it.
+
+    `made_for`: the marker in the comment of a card that the gateway created, else empty; people copy cards with their
+    comments. `created`: when a person created the card, by the mapped field, or None; if the field has no time of day,
+    that is the beginning of the day, and `created_before` its exclusive end.
+    """
+
+    ref: str
+    numbers: phones.Numbers
+    made_for: str = ""
+    created: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClientRecords:
     """The records of one client in 1C: references of cards, enquiries not marked for deletion, and sales.
 
-    `read`: all its enquiries, also those marked for deletion.
+    `read`: all its enquiries, also those marked for deletion. `held`: its cards that are not marked for deletion.
     """
 
     cards: tuple[str, ...] = ()
     enquiries: tuple[Enquiry, ...] = ()
     deals: tuple[FoundDeal, ...] = ()
     read: tuple[SeenEnquiry, ...] = ()
+    held: tuple[FoundCard, ...] = ()
 
 
 class Search:
@@ -82,7 +99,9 @@ class Search:
         every = sorted({card for of_phone in cards.values() for card in of_phone})
         enquiries: dict[str, list[SeenEnquiry]] = {}
         deals: dict[str, list[FoundDeal]] = {}
+        held: dict[str, FoundCard] = {}
         if every:
+            held = await self.cards_by_ref(call, every)
             names = self._names.general_journal
             conditions = [f"{names.client} eq {guid_literal(card)}" for card in every]
             for seen in await self._enquiries_of(call, conditions):
@@ -100,6 +119,7 @@ class Search:
                 tuple(seen.enquiry() for seen in read if not seen.deleted),
                 tuple(deal for card in own for deal in deals.get(card, ())),
                 read,
+                tuple(held[card] for card in own if card in held),
             )
         return found
 
@@ -119,6 +139,39 @@ class Search:
                     if _may_hold(columns, last) and phones.same(phone, columns):
                         cards[phone].add(line(row, names.client))
         return cards
+
+    async def cards_by_ref(self, call: Call, refs: Sequence[str]) -> dict[str, FoundCard]:
+        """The cards with these references and the numbers on each, by reference. Cards that are marked for deletion are
+        left out."""
+        names = self._names.clients
+        fields = (
+            names.ref,
+            names.deletion_mark,
+            names.comment,
+            names.phones,
+            *([names.created] if names.created else []),
+        )
+        conditions = [f"{names.ref} eq {guid_literal(ref)}" for ref in refs]
+        rows = [
+            row
+            for condition in self.packed(names.set, conditions, fields)
+            for row in await self._onec.find(call, names.set, condition, fields)
+            if row.get(names.deletion_mark) is not True
+        ]
+        # A publication may leave tabular parts out of the answer.
+        bare = [line(row, names.ref) for row in rows if not isinstance(row.get(names.phones), list)]
+        read = await self.numbers_of(call, bare) if bare else {}
+        return {(ref := line(row, names.ref)): self._card(row, read.get(ref)) for row in rows}
+
+    def _card(self, row: Mapping[str, Any], numbers: phones.Numbers | None) -> FoundCard:
+        names = self._names.clients
+        columns = _phone_fields(self._names.phones)[1:]
+        if numbers is None:
+            numbers = phones.NO_NUMBERS
+            for contact in row[names.phones]:
+                numbers |= phones.read([string(contact, name) for name in columns])
+        created, before = (instant_or_day(row, names.created, self._zone) if names.created else None) or (None, None)
+        return FoundCard(line(row, names.ref), numbers, made_for(string(row, names.comment)), created, before)
 
     async def numbers_of(self, call: Call, cards: Sequence[str]) -> dict[str, phones.Numbers]:
         """The numbers on each of these cards, by the card's reference; a card without phones has none."""

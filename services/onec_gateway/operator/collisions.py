@@ -1,4 +1,4 @@
-"""`collisions` and `collisions seen`: enquiries of the office that collide with leads, and who has seen them."""
+"""`collisions` and `collisions seen`: enquiries and cards that collide with leads, and who has seen them."""
 
 import json
 import textwrap
@@ -33,6 +33,8 @@ _KINDS: Final = {
     "reassigned": "старое обращение стало обращением этого клиента",
     "deleted-before": "обращение удалили незадолго до лида",
     "within-skew": "время лида и обращения неотличимо",
+    "card": "карточку клиента завели позже лида",
+    "same-card": "другой телефон карточки закреплён за другим партнёром",
 }
 _FIRST: Final = {
     ("lead", "truce"): "Раньше был лид: так показали чтения 1С, часы Truce.",
@@ -40,6 +42,7 @@ _FIRST: Final = {
     ("enquiry", "truce"): "Раньше было обращение: так показали чтения 1С, часы Truce.",
     ("enquiry", "1c"): "Раньше было обращение: так по дате в 1С, часы 1С.",
     ("unclear", "truce"): "Кто был раньше, решать людям: обращение старше лида, но у клиента его не было.",
+    ("unclear", "card"): "На одной карточке клиенты двух партнёров: решать людям.",
     ("unclear", "1c"): "Кто был раньше, решать людям: разница меньше погрешности часов.",
 }
 
@@ -114,6 +117,9 @@ def _lines(row: dict[str, Any], local: Callable[[datetime | None], str]) -> Iter
     yield _KINDS.get(row["kind"], row["kind"])
     yield f"лид {row['lead_id']}"
     yield f"партнёр {row['partner_id']}"
+    if row.get("card"):
+        yield from _lines_of_card(row, at)
+        return
     yield f"обращение {row['enquiry_number'] or row['enquiry']}"
     yield _FIRST[row["first"], row["clock"]]
     yield f"лид получен {at('received_at')} (часы Truce)"
@@ -126,6 +132,21 @@ def _lines(row: dict[str, Any], local: Callable[[datetime | None], str]) -> Iter
         yield f"ещё не удалено {at('alive_at')}"
     if row.get("in_1c_at"):
         yield f"впервые прочитано {at('in_1c_at')}"
+    yield f"замечено {at('detected_at')}"
+
+
+def _lines_of_card(row: dict[str, Any], at: Callable[[str], str]) -> Iterator[str]:
+    yield f"карточка {row['card']}"
+    if row.get("other_lead_id"):
+        yield f"другой лид {row['other_lead_id']}"
+        yield f"другой партнёр {row['other_partner_id']}"
+        yield _FIRST["unclear", "card"]
+    else:
+        yield _FIRST["lead", row["clock"]].replace("по дате в 1С", "по дате создания карточки")
+    yield f"лид получен {at('received_at')} (часы Truce)"
+    if row.get("not_there_at"):
+        yield f"телефона на карточке не было {at('not_there_at')}"
+    yield f"телефон на карточке впервые прочитан {at('first_seen_at')}"
     yield f"замечено {at('detected_at')}"
 
 

@@ -34,10 +34,17 @@ _REFUSALS: Final = {
     "queue": "раньше решается лид {other}",
     "reservation": "клиента ещё держит лид {other}",
     "check": "проверка в 1С ещё не закончена",
+    "earlier-lead": "сначала решается более ранний лид на другой телефон той же карточки 1С",
+    "baseline": "шлюз ещё не прочёл все карточки 1С, решится само",
     "deal-cancelled": "продажа отменена в 1С, связать её нельзя",
     "already-linked": "продажа уже связана с лидом {other}",
 }
 
+_PHONES: Final = """
+    SELECT DISTINCT phone
+    FROM leads, jsonb_array_elements(cards) AS card, jsonb_array_elements_text(card->'phones') AS phone
+    WHERE lead_id = $1 ORDER BY phone
+"""
 _CLIENT_KEY: Final = "SELECT client_key FROM leads WHERE lead_id = $1"
 
 
@@ -59,6 +66,12 @@ def decide(item: Input) -> Any:
         return await decide_once(build(load(Settings)), item, Clock())
 
     return asyncio.run(decided())
+
+
+def clients_of(lead: UUID) -> tuple[str, tuple[str, ...]]:
+    """The client key of a lead, and those of the other numbers on its cards; ends the command if there is no lead."""
+    key = client_key_of(lead)
+    return key, tuple(row.phone for row in read(_PHONES, lead))
 
 
 def client_key_of(lead: UUID) -> str:

@@ -13,7 +13,7 @@ from services.onec_gateway.operator.common import (
     Who,
     Why,
     cause_of,
-    client_key_of,
+    clients_of,
     decide,
     print_result,
     refuse,
@@ -29,6 +29,9 @@ _RULES: Final = {
     "enquiry": "обращение в 1С раньше лида",
     "insider": "телефон партнёра или сотрудника",
     "sale": "продажа в 1С",
+    "own-card": "другой телефон той же карточки уже закреплён за этим партнёром",
+    "same-card": "другой телефон той же карточки закреплён за другим партнёром",
+    "card": "карточка в 1С раньше лида",
 }
 
 
@@ -37,16 +40,18 @@ def release(
     who: Who,
     why: Why,
     confirm: Annotated[
-        bool, typer.Option("--confirm/--reject", help="обращение в 1С не мешает лиду, или оно было раньше")
+        bool, typer.Option("--confirm/--reject", help="обращение или карточка в 1С не мешает лиду, или была раньше")
     ],
     as_json: Json = False,
 ) -> None:
-    """Ответить, мешает ли лиду обращение в 1С, время которого неотличимо от времени лида.
+    """Ответить, мешает ли лиду обращение или карточка в 1С, о которых факты не говорят, кто был раньше.
 
-    Остальные правила действуют как всегда: чужое закрепление, продажа и телефон сотрудника этим не отменяются.
+    Остальные правила действуют как всегда: чужое закрепление этого телефона, продажа и телефон сотрудника этим не
+    отменяются.
     """
     ruled = Ruled(lead, Ruling(confirm, who, why))
-    reply: Lead | NotApplied = decide(Input(client_key_of(lead), ruled, cause_of("ruling", str(lead))))
+    key, related = clients_of(lead)
+    reply: Lead | NotApplied = decide(Input(key, ruled, cause_of("ruling", str(lead)), related=related))
     if isinstance(reply, NotApplied):
         refuse(reply, lead, as_json)
     result, lines = _outcome(reply, who, why)

@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from chassis.decision import Cause
-from chassis.service import Connection, Input, Rows, fetch_each, row_of
+from chassis.service import Connection, Input, Rows, fetch_each, keys_of, row_of
+from services.onec_gateway.domain.cards import Card
 from services.onec_gateway.domain.collisions import Collision
 from services.onec_gateway.domain.model import (
     ClientState,
@@ -33,6 +34,7 @@ _DEAL: Final = TypeAdapter(Deal)
 _REINSTATEMENT: Final = TypeAdapter(Reinstatement)
 _ENQUIRIES: Final = TypeAdapter(tuple[Enquiry, ...])
 _SALES: Final = TypeAdapter(tuple[Sale, ...])
+_CARDS: Final = TypeAdapter(tuple[Card, ...])
 _RULING: Final = TypeAdapter(Ruling)
 
 
@@ -41,7 +43,7 @@ class ClientStore:
 
     async def load(self, tx: Connection, inputs: Sequence[Input]) -> dict[str, ClientState]:
         """The states of all clients that the inputs name, in one query."""
-        keys = sorted({item.key for item in inputs})
+        keys = keys_of(inputs)
         hold_rows, lead_rows, reservation_rows, fact_rows = await fetch_each(
             tx,
             "client_key",
@@ -158,6 +160,8 @@ def _lead(row: Mapping[str, Any]) -> Lead:
         checked_at=row["checked_at"],
         enquiries=_ENQUIRIES.validate_python(row["enquiries"]) if row["enquiries"] else (),
         sales=_SALES.validate_python(row["sales"]) if row["sales"] else (),
+        cards=_CARDS.validate_python(row["cards"]) if row["cards"] else (),
+        waits_for=row["waits_for"],
         delayed_at=row["delayed_at"],
         ruling=_RULING.validate_python(row["ruling"]) if row["ruling"] else None,
         verdict=Verdict(decided_at, row["reason"], row["evidence"], row["rule"]) if decided_at else None,
@@ -179,6 +183,8 @@ def _lead_row(key: str, lead: Lead) -> dict[str, Any]:
         "checked_at": lead.checked_at,
         "enquiries": lead.enquiries,
         "sales": lead.sales,
+        "cards": lead.cards,
+        "waits_for": lead.waits_for,
         "delayed_at": lead.delayed_at,
         "ruling": lead.ruling,
         "status": status,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from chassis.service import Database, Rows, execute, fetch, rows, write_rows
-from services.onec_gateway.domain.inputs import EnquirySeen, GoneEnquiry
+from services.onec_gateway.domain.inputs import EnquirySeen, GoneEnquiry, SharedCardSeen
 from services.onec_gateway.domain.model import Enquiry
 from services.onec_gateway.domain.series import Place, Places, SeenEnquiry, parse
 from services.onec_gateway.store.tables import CardPhoneRow, CardRow, EnquiryRow, PhoneTailRow, PlaceRow
@@ -19,7 +19,9 @@ from services.onec_gateway.store.tables import CardPhoneRow, CardRow, EnquiryRow
 ENQUIRIES: Final = "enquiries"
 SALES: Final = "sales"
 CARDS: Final = "cards"
+_FIRST_SIGHT: Final = ("first_seen_at", "not_there_at")
 _WHOLE: Final = ""
+_BASELINE: Final = "baseline"
 
 # Clients that have a hold or a lead under review.
 _WATCHED: Final = """
@@ -49,7 +51,7 @@ _LAST_READ: Final = """
     GREATEST(e.seen_at, (SELECT c.at FROM watch_places c WHERE c.journal = 'enquiries' AND c.series = ''))
 """
 _GONE: Final = f"""
-    SELECT p.number AS phone, e.ref, e.number, e.date, e.ours, e.first_seen_at,
+    SELECT p.number AS phone, p.card, e.ref, e.number, e.date, e.ours, e.first_seen_at,
            CASE WHEN NOT e.deleted OR e.alive_at IS NOT NULL
                 THEN LEAST(p.gone_at, COALESCE(e.alive_at, {_LAST_READ})) END AS alive_at
     FROM card_phones p JOIN enquiries e ON e.card = p.card OR e.was_card = p.card
@@ -82,6 +84,44 @@ _CLIENTS_OF_CARDS: Final = f"""
 """
 
 
+# Two partners hold clients whose numbers are on one card, and no collision says so.
+_SHARED_CARDS: Final = """
+    WITH held AS (
+        SELECT h.client_key, h.lead_id, h.partner_id, l.received_at, l.number FROM holds h
+        JOIN leads l ON l.lead_id = h.lead_id LEFT JOIN known_reservations r ON r.lead_id = h.lead_id
+        WHERE NOT h.released AND r.ended_at IS NULL
+    ), numbers AS (
+        SELECT client_key, client_key AS number FROM held
+        UNION ALL SELECT h.client_key, t.tail FROM held h JOIN phone_tails t ON t.client_key = h.client_key
+    ), on_cards AS (
+        SELECT h.*, p.card, p.first_seen_at FROM numbers n JOIN held h ON h.client_key = n.client_key
+        JOIN card_phones p ON p.number = n.number AND p.gone_at IS NULL
+    )
+    SELECT a.client_key, b.client_key AS other, a.card, GREATEST(min(a.first_seen_at), min(b.first_seen_at)) AS at
+    FROM on_cards a JOIN on_cards b ON b.card = a.card AND b.partner_id <> a.partner_id
+        AND b.client_key <> a.client_key AND (b.received_at, b.number) < (a.received_at, a.number)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM facts f WHERE f.kind = 'collision' AND f.body->>'card' = a.card
+            AND (f.client_key, f.body->>'other_lead_id') IN (
+                (a.client_key, b.lead_id::text), (b.client_key, a.lead_id::text)))
+    GROUP BY a.client_key, b.client_key, a.card ORDER BY a.client_key, b.client_key, a.card
+"""
+_SEEN_BEFORE: Final = """
+    SELECT number, card, first_seen_at, not_there_at FROM card_phones
+    WHERE number = ANY($1::text[]) AND card = ANY($2::text[])
+"""
+_CLIENTS_OF_TAILS: Final = "SELECT client_key, tail FROM phone_tails WHERE tail = ANY($1::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When a number was first read on a card. The fields are those of `Card`."""
+
+    first_seen_at: datetime
+    not_there_at: datetime | None = None
+    in_baseline: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SealedClient:
     """A watched client whose phone the watch must open once: `client` is sealed for the lead `lead_id`."""
@@ -109,18 +149,31 @@ class Mirror:
     async def save_places(self, journal: str, places: Places) -> None:
         """Replace the places of a journal."""
         values = [
-            {"journal": journal, "series": series.name, "position": place.position, "at": place.at}
+            {"journal": journal, "series": series.name, "position": place.position, "at": place.at, "after": None}
             for series, place in places.by_series.items()
         ]
         await self._write(Rows(PlaceRow, values))
 
     async def complete_at(self, journal: str) -> datetime | None:
         """When the last complete read of `cards` or `enquiries` began; None before the first."""
-        return next((row["at"] for row in await self._place_rows(journal) if row["series"] == _WHOLE), None)
+        row = await self._place(journal, _WHOLE)
+        return row["at"] if row is not None else None
+
+    async def baseline(self) -> tuple[datetime, str] | None:
+        """When the first complete read of all cards began, and the last reference that it has read; None before it."""
+        row = await self._place(CARDS, _BASELINE)
+        return (row["at"], row["after"] or "") if row is not None else None
+
+    async def save_baseline(self, began: datetime, after: str) -> None:
+        """Record how far the first complete read of all cards has come."""
+        row = {"journal": CARDS, "series": _BASELINE, "position": 0, "at": began, "after": after}
+        await self._write(Rows(PlaceRow, [row]))
 
     async def save_complete(self, journal: str, at: datetime) -> None:
         """Record that a complete read, which began at `at`, has ended."""
-        await self._write(Rows(PlaceRow, [{"journal": journal, "series": _WHOLE, "position": 0, "at": at}]))
+        await self._write(
+            Rows(PlaceRow, [{"journal": journal, "series": _WHOLE, "position": 0, "at": at, "after": None}])
+        )
 
     async def changed_cards(self, versions: Mapping[str, str]) -> list[str]:
         """The cards among these, reference → version, that are unknown or have another version now."""
@@ -132,24 +185,54 @@ class Mirror:
         """Write cards with the keys of all numbers that they have, as read at `at`. A card without a version in
         `versions` is read again by the next complete read."""
         phones = [(key, card) for card in keys for key in sorted(keys[card])]
-        rows_of_phones = [{"number": key, "card": card, "first_seen_at": at, "gone_at": None} for key, card in phones]
+        absent_at = await self.complete_at(CARDS)
+        rows_of_phones = [_phone_row(key, card, at, absent_at) for key, card in phones]
         cards = [{"ref": card, "version": versions.get(card, ""), "first_seen_at": at} for card in keys]
         async with self._database.transaction() as tx:
             for values in (
                 Rows(CardRow, cards, keep=("first_seen_at",)),
-                Rows(CardPhoneRow, rows_of_phones, keep=("first_seen_at",)),
+                Rows(CardPhoneRow, rows_of_phones, keep=_FIRST_SIGHT),
             ):
                 if values.values:
                     await write_rows(tx, values)
             numbers, owners = [key for key, _ in phones], [card for _, card in phones]
             await execute(tx, _PHONES_GONE, numbers, owners, at, list(keys))
 
-    async def note_cards(self, holders: Iterable[tuple[str, str]], read_at: datetime) -> None:
-        """Write that cards have numbers, each (key of the number, card), beside the other numbers that they have."""
-        values = [
-            {"number": key, "card": card, "first_seen_at": read_at, "gone_at": None} for key, card in set(holders)
-        ]
-        await self._write(Rows(CardPhoneRow, values, keep=("first_seen_at",)))
+    async def note_cards(
+        self, holders: Iterable[tuple[tuple[str, str], str]], read_at: datetime
+    ) -> dict[tuple[str, str], Sight]:
+        """Write that cards have numbers, beside the other numbers that they have. Each holder is the keys of a number
+        (whole, last digits) and a card. Returns the first sight of each by (key of the whole number, card).
+        """
+        found = sorted(set(holders))
+        if not found:
+            return {}
+        keys, cards = sorted({key for pair, _ in found for key in pair}), sorted({card for _, card in found})
+        absent_at, baseline = await self.complete_at(CARDS), await self.baseline()
+        async with self._database.single() as tx:
+            known = {(row.number, row.card): row for row in await rows(tx, _SEEN_BEFORE, keys, cards)}
+        sights: dict[tuple[str, str], Sight] = {}
+        for pair, card in found:
+            before = [known[key, card] for key in pair if (key, card) in known]
+            first = min(before, key=lambda row: row.first_seen_at, default=None)
+            seen_at, not_there_at = (read_at, absent_at) if first is None else (first.first_seen_at, first.not_there_at)
+            if not_there_at is None and absent_at is not None and baseline is not None:
+                # What the first complete read finds counts as seen at its beginning.
+                seen_at = min(seen_at, baseline[0])
+            sights[pair[0], card] = Sight(seen_at, not_there_at, absent_at is None)
+        # A card may have the number without its code, so it is noted under the last digits.
+        values = [_phone_row(pair[1], card, read_at, absent_at) for pair, card in found]
+        await self._write(Rows(CardPhoneRow, values, keep=_FIRST_SIGHT))
+        return sights
+
+    async def clients_with_tails(self, tails: Collection[str]) -> dict[str, list[str]]:
+        """The watched clients whose numbers end with these digits: key of the digits → client keys."""
+        clients: dict[str, list[str]] = {}
+        if tails:
+            async with self._database.single() as tx:
+                for row in await rows(tx, _CLIENTS_OF_TAILS, sorted(tails)):
+                    clients.setdefault(row.tail, []).append(row.client_key)
+        return clients
 
     async def save_enquiries(self, found: Iterable[SeenEnquiry], places: Places, read_at: datetime) -> list[str]:
         """Write the enquiries that a read begun at `read_at` found. Returns the cards of those that are new or changed.
@@ -189,7 +272,8 @@ class Mirror:
         gone: dict[str, list[GoneEnquiry]] = {}
         for row in known:
             if row.ref not in found:
-                one = GoneEnquiry(Enquiry(row.ref, row.date, row.number, row.ours), row.alive_at, row.first_seen_at)
+                enquiry = Enquiry(row.ref, row.date, row.number, row.ours)
+                one = GoneEnquiry(enquiry, row.alive_at, row.first_seen_at, row.card)
                 gone.setdefault(row.phone, []).append(one)
         return gone
 
@@ -212,6 +296,12 @@ class Mirror:
             for row in found
         ]
 
+    async def shared_cards(self) -> list[tuple[str, SharedCardSeen]]:
+        """The cards on which two partners hold clients and no collision says so: (key of the later client, input)."""
+        async with self._database.single() as tx:
+            found = await rows(tx, _SHARED_CARDS)
+        return [(row.client_key, SharedCardSeen(row.card, row.other, row.at)) for row in found]
+
     async def clients_of(self, cards: Sequence[str]) -> dict[str, list[str]]:
         """The watched clients whose whole numbers these cards have: card → client keys. Digits without a code do not
         count here: a sale to a stranger would earn a reward."""
@@ -232,6 +322,9 @@ class Mirror:
         """Write the key of the tail of each client, by client key."""
         await self._write(Rows(PhoneTailRow, [{"client_key": key, "tail": tail} for key, tail in tails.items()]))
 
+    async def _place(self, journal: str, series: str) -> Mapping[str, Any] | None:
+        return next((row for row in await self._place_rows(journal) if row["series"] == series), None)
+
     async def _place_rows(self, journal: str) -> Sequence[Mapping[str, Any]]:
         async with self._database.single() as tx:
             return await fetch(tx, PlaceRow, "journal", [journal])
@@ -240,6 +333,10 @@ class Mirror:
         if values.values:
             async with self._database.single() as tx:
                 await write_rows(tx, values)
+
+
+def _phone_row(key: str, card: str, at: datetime, absent_at: datetime | None) -> dict[str, Any]:
+    return {"number": key, "card": card, "first_seen_at": at, "gone_at": None, "not_there_at": absent_at}
 
 
 def _state(row: Mapping[str, Any]) -> tuple[Any, ...]:

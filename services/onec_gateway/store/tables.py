@@ -28,7 +28,8 @@ class HoldRow(Table, table=True):
 
 
 class LeadRow(Table, table=True):
-    """A lead, the result of its check in 1C, and its verdict. `cause`, `enquiries`, `sales` and `ruling` are JSON.
+    """A lead, the result of its check in 1C, and its verdict. `cause`, `enquiries`, `sales`, `cards` and `ruling` are
+    JSON. `waits_for`: see `Lead`.
 
     `rule`, `reason`, `evidence` and `decided_at` are the verdict's; `rule` is empty and the others null without one.
     """
@@ -46,6 +47,8 @@ class LeadRow(Table, table=True):
     checked_at: datetime | None = Field(sa_type=DateTime(timezone=True))
     enquiries: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
     sales: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    cards: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    waits_for: str | None = None
     delayed_at: datetime | None = Field(sa_type=DateTime(timezone=True))
     ruling: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     status: str
@@ -122,7 +125,9 @@ class SaleRow(Table, table=True):
 class PlaceRow(Table, table=True):
     """How far the watch has read a series of a journal in 1C: the highest position, and when the read of it began.
 
-    The row of journal `cards` or `enquiries` with an empty series holds when the last complete read began.
+    The row of journal `cards` or `enquiries` with an empty series holds when the last complete read began. The row of
+    `cards` with the series `baseline` holds when the first complete read of the cards began, and while it goes on,
+    `after`: the last reference that it has read.
     """
 
     __tablename__ = "watch_places"
@@ -131,6 +136,7 @@ class PlaceRow(Table, table=True):
     series: str = Field(primary_key=True)
     position: int = Field(sa_type=BigInteger)
     at: datetime = Field(sa_type=DateTime(timezone=True))
+    after: str | None = None
 
 
 class CardRow(Table, table=True):
@@ -146,7 +152,8 @@ class CardRow(Table, table=True):
 class CardPhoneRow(Table, table=True):
     """A number on a card. `number` is the key of an E.164 number or of seven digits without a code; never the number.
 
-    `gone_at`: when the card was read without the number; null while it has it.
+    `gone_at`: when the card was read without the number; null while it has it. `not_there_at`: when the last complete
+    read of all cards before `first_seen_at` began; null if there was none.
     """
 
     __tablename__ = "card_phones"
@@ -155,6 +162,7 @@ class CardPhoneRow(Table, table=True):
     card: str = Field(primary_key=True)
     first_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
     gone_at: datetime | None = Field(sa_type=DateTime(timezone=True))
+    not_there_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class EnquiryRow(Table, table=True):

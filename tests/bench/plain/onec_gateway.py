@@ -68,6 +68,7 @@ async def lead_submitted(lead: LeadSubmitted, message: KafkaMessage) -> None:
             checked_at=None,
             enquiries=[],
             sales=[],
+            cards=[],
             delayed_at=None,
             ruling=None,
             rule="",

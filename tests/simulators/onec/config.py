@@ -160,6 +160,7 @@ CLIENTS = _catalog(
     _guid("Партнер_Key", "Catalog_Партнеры"),
     _guid("Ответственный_Key", "Catalog_Пользователи"),
     _string("Комментарий"),
+    _date("ДатаСоздания"),
     _CONTACTS,
 )
 ENQUIRIES = _document(
