@@ -71,6 +71,25 @@ class FactRow(Table, table=True):
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class ListRow(Table, table=True):
+    """A list of reservations that a person ordered, or the daily list of a local `day`.
+
+    `taken_at`, `reservations`: when it was published and how many reservations it had; null until then.
+    """
+
+    __tablename__ = "reservation_lists"
+    __table_args__ = (
+        Index("reservation_lists_day", "day", unique=True, postgresql_where=text("day IS NOT NULL")),
+        Index("reservation_lists_due", "list_id", postgresql_where=text("taken_at IS NULL")),
+    )
+
+    list_id: UUID = Field(primary_key=True)
+    ordered_at: datetime = Field(sa_type=_MOMENT)
+    day: date | None = None
+    taken_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    reservations: int | None = None
+
+
 class HistoryRow(Table, table=True):
     """An entry of a client's history. `entry` is its canonical JSON; `hash` (hex) chains it to the entry before it."""
 

@@ -1,0 +1,33 @@
+"""The lists of reservations that were ordered and taken.
+
+Revision ID: 0009
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+
+TIME = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "reservation_lists",
+        sa.Column("list_id", sa.Uuid, primary_key=True),
+        sa.Column("ordered_at", TIME, nullable=False, server_default=sa.func.now()),
+        sa.Column("day", sa.Date),
+        sa.Column("taken_at", TIME),
+        sa.Column("reservations", sa.Integer),
+    )
+    op.create_index(
+        "reservation_lists_day", "reservation_lists", ["day"], unique=True, postgresql_where=sa.text("day IS NOT NULL")
+    )
+    op.create_index(
+        "reservation_lists_due", "reservation_lists", ["list_id"], postgresql_where=sa.text("taken_at IS NULL")
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("reservation_lists")
