@@ -18,6 +18,7 @@ from contracts.reservations import (
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    ReservationsListed,
 )
 from contracts.verdicts import (
     CollisionDetected,
@@ -31,11 +32,21 @@ from contracts.verdicts import (
 )
 from services.onec_gateway import assembly
 from services.onec_gateway.assembly import NAME, Infobase
-from services.onec_gateway.domain import arbiter, evidence, inputs, reservation_events, sales, tasks
+from services.onec_gateway.domain import (
+    arbiter,
+    evidence,
+    inputs,
+    lists,
+    reservation_events,
+    restoration,
+    sales,
+    tasks,
+)
 from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
 from services.onec_gateway.store.partners import PartnerStore
+from services.onec_gateway.store.reconciliation import ListStore, RestoreStore
 from services.onec_gateway.timers import overdue_checks
 
 OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
@@ -74,18 +85,21 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(ReservationReopened, reservation_events.reservation_reopened, topics.RESERVATIONS),
             rule(ReinstatementRequested, arbiter.reinstatement_requested, topics.RESERVATIONS),
             rule(ReservationReinstated, reservation_events.reservation_reinstated, topics.RESERVATIONS),
+            Rule(ReservationsListed, ListStore(), lists.page_listed, topic=topics.RESERVATIONS),
             # Results of calls to 1C.
             rule(inputs.CheckAnswered, arbiter.check_answered),
             rule(inputs.JournalEntered, reservation_events.journal_entered),
             Rule(inputs.JournalUpdated, clients, reservation_events.journal_updated),
             Rule(inputs.HandedOver, clients, reservation_events.handed_over),
             Rule(inputs.TakenBack, clients, reservation_events.taken_back),
+            Rule(restoration.JournalRestored, clients, restoration.journal_restored),
             # Findings of the watch, people's decisions, the timer.
             rule(inputs.EnquirySeen, arbiter.enquiry_seen),
             rule(inputs.SaleSeen, sales.sale_seen),
             rule(inputs.Ruled, arbiter.ruled),
             Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
             Rule(inputs.CollisionAcknowledged, clients, evidence.collision_acknowledged),
+            Rule(restoration.RestoreRequested, RestoreStore(), restoration.restore_requested),
         ),
         work=(
             work(tasks.CHECK, perform.check),
@@ -94,6 +108,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             work(tasks.HAND_OVER, perform.hand_over),
             work(tasks.TAKE_BACK, perform.take_back),
             work(tasks.MARK_ENQUIRY, perform.mark_enquiries),
+            work(tasks.RESTORE, perform.restore),
         ),
         timers=(Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),),
         produces={

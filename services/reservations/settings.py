@@ -31,9 +31,9 @@ class Settings(ServiceSettings):
     `extension_limit`: how often a client may be returned; unset for no limit. `extension_window`: how long before the
     end a live reservation may be extended; unset for any time. `withdraw_within`: how long after the confirmation the
     partner may withdraw a lead by itself. `sale_grace`: how long after the end the news of a sale inside the term
-    counts. `claim_waits`: how long a reward claim waits for the news of its sale. `list_at`: the local time of the day at
-    which the list of all live reservations is published. `history_key`: secret key of the
-    history hashes; a person who can write to the database must not have it.
+    counts. `claim_waits`: how long a reward claim waits for the news of its sale. `list_at`: from which local time of
+    each day the list of all live reservations is published. `history_key`: secret key of the history hashes; a person
+    who can write to the database must not have it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RESERVATIONS_", hide_input_in_errors=True)

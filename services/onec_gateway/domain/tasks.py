@@ -16,7 +16,7 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
 )
-from services.onec_gateway.domain.model import ClientState, Lead
+from services.onec_gateway.domain.model import ClientState, KnownReservation, Lead
 
 # The values are stored in work rows: a change needs a migration.
 CHECK: Final = "check"
@@ -25,6 +25,7 @@ JOURNAL_UPDATE: Final = "partner-journal-update"
 HAND_OVER: Final = "hand-over"
 TAKE_BACK: Final = "take-back"
 MARK_ENQUIRY: Final = "mark-enquiry"
+RESTORE: Final = "partner-journal-restore"
 
 _ENTRY: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
     {
@@ -42,6 +43,7 @@ _ARGUMENTS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = Mapping
         JOURNAL_UPDATE: {**_ENTRY, "state": str},
         HAND_OVER: {**_ENTRY, "expired_at": datetime.fromisoformat},
         TAKE_BACK: _ENTRY,
+        RESTORE: {**_ENTRY, "state": str},
         MARK_ENQUIRY: {
             "lead_id": UUID,
             "partner_id": str,
@@ -99,6 +101,19 @@ def take_back(message: ReservationReinstated, enquiry: str | None) -> Task:
     """
     known = {"enquiry": enquiry} if enquiry is not None else {}
     return Task(TAKE_BACK, f"{message.lead_id}/{message.request_id}", {**_entry(message), **known})
+
+
+def restore(lead: Lead, known: KnownReservation, restoration: UUID) -> Task:
+    """The task that writes a lead's entry in 1C's partner journal anew, as the reservation is now."""
+    payload = {
+        "lead_id": str(lead.lead_id),
+        "client": lead.client,
+        "partner_id": lead.partner_id,
+        "confirmed_at": known.confirmed_at.isoformat(),
+        "reserved_through": known.reserved_through.isoformat(),
+        "state": known.ended_as or "active",
+    }
+    return Task(RESTORE, f"{lead.lead_id}/{restoration}", payload)
 
 
 def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:
