@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from chassis.database.writing import as_json
-from chassis.decision import Task
+from chassis.decision import Cause, Task
 from contracts.reservations import ReservationReinstated
 from services.notifier.domain.model import ClientState as SmsState
 from services.onec_gateway.domain.inputs import EnquirySeen, HandedOver
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.restoration import RestoreRequested, Restoring, restore_requested
 from tests.notifier import decisions, samples
 from tests.onec_gateway.driver import held_client
 from tests.onec_gateway.samples import DAY, LATER, NOON, REQUEST, UNTIL, extended, lead_id, opened, reinstatement
@@ -34,13 +35,16 @@ def tasks() -> Iterator[Task]:
 
 
 def gateway_tasks() -> Iterator[Task]:
-    """One client is extended after a walk-in; another is handed over and returned."""
+    """One client is extended after a walk-in; another is handed over and returned; an entry is written anew."""
     walk_in = EnquirySeen(Enquiry("walk-in", NOON + DAY), NOON + DAY)
     yield from held_client().apply(walk_in, NOON + DAY).apply(extended(), NOON + 2 * DAY).tasks
     returned = held_client().expire().apply(HandedOver(lead_id(1), UNTIL, "ours"), UNTIL)
     fields = {**opened(1).model_dump(), "confirmed_at": UNTIL + DAY, "reserved_until": LATER}
     reinstated = ReservationReinstated(**fields, request_id=REQUEST, reinstated_at=UNTIL + DAY)
     yield from returned.apply(reinstatement(), UNTIL + DAY).apply(reinstated, UNTIL + DAY).tasks
+
+    restore = RestoreRequested(lead_id(1), REQUEST, "Ольга", "сверка", "date-edited")
+    yield from restore_requested(Restoring(returned.client), restore, Cause("c", "c"), UNTIL + DAY).tasks
 
 
 def types(value: Any) -> Any:

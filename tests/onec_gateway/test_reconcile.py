@@ -4,14 +4,19 @@ import asyncio
 import json
 import os
 import subprocess
+import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from chassis.migrations import upgrade
 from contracts.leads import LeadSubmitted
+from contracts.person import client_key
+from tests.contracts.keys import CLIENT_KEY_SECRET
 from tests.infra import DatabaseFactory
 from tests.onec_gateway.conftest import MAPPINGS
 from tests.onec_gateway.harness import NAME, Harness
@@ -75,7 +80,7 @@ def key(lead: LeadSubmitted) -> str:
     return f"{REGISTER}(ИдентификаторЛида='{lead.lead_id}')"
 
 
-async def test_eight_differences_made_by_hand_give_eight_lines_and_restoring_ends_those_in_1c(
+async def test_eight_differences_give_eight_lines_and_those_in_1c_are_restored(
     gateway: Harness, reservations: Reservations, sim: OneCSim
 ) -> None:
     leads = await reserved(gateway, reservations, 10)
@@ -205,3 +210,69 @@ async def test_a_newer_complete_list_is_never_replaced_and_older_pages_are_forgo
     (left,) = await gateway.query("SELECT count(DISTINCT list_id) AS lists FROM listed_pages")
 
     assert left["lists"] <= 2
+
+
+HOLDS = 10_000
+_LEADS = """
+    INSERT INTO leads (lead_id, client_key, partner_id, client, received_at, number, cause, check_requested, checked_at,
+                       enquiries, sales, status, rule, decided_at)
+    SELECT lead, key, 'p1', 'sealed', now(), n, '{"id": "c", "correlation": "c"}', true, now(), '[]', '[]', 'confirmed',
+           'free', now()
+    FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS t (lead, key, n)
+"""
+_HOLDS = """
+    INSERT INTO holds (client_key, lead_id, partner_id, confirmed_at, released)
+    SELECT key, lead, 'p1', now(), false FROM unnest($1::uuid[], $2::text[]) AS t (lead, key)
+"""
+_KNOWN = """
+    INSERT INTO known_reservations (lead_id, client_key, confirmed_at, reserved_until, reserved_through,
+                                    journal_entered_at)
+    SELECT lead, key, now(), '2030-01-01 21:00Z', '2030-01-01', now()
+    FROM unnest($1::uuid[], $2::text[]) AS t (lead, key)
+"""
+_RESERVATIONS = """
+    INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, opened_at, confirmed_at,
+                              reserved_through, reserved_until, term, zone, term_set_on, next_due, next_step, status,
+                              extensions, returns, earlier_terms, cause)
+    SELECT lead, lead, key, 'p1', 'sealed', now(), now(), '2030-01-01', '2030-01-01 21:00Z', 'P6M', 'Europe/Moscow',
+           '2026-01-01', '2030-01-01 21:00Z', 0, 'live', 0, 0, '[]', '{"id": "c", "correlation": "c"}'
+    FROM unnest($1::uuid[], $2::text[]) AS t (lead, key)
+"""
+
+
+@pytest.mark.long
+async def test_ten_thousand_holds_are_compared_within_a_minute_inside_the_throttle(
+    gateway: Harness, reservations: Reservations, sim: OneCSim
+) -> None:
+    gateway.settings["ONEC_RECONCILE_SETTLE"] = "PT30S"  # the default
+    leads = [str(uuid.UUID(int=number)) for number in range(1, HOLDS + 1)]
+    keys = [client_key(CLIENT_KEY_SECRET, phone(number)) for number in range(HOLDS)]
+    for sql in (_LEADS, _HOLDS, _KNOWN):
+        await gateway.query(sql, leads, keys)
+    await reservations.fetch(_RESERVATIONS, leads, keys)
+    entries = [
+        {
+            "ИдентификаторЛида": lead,
+            "Телефон": phone(number),
+            "ИдентификаторПартнера": "p1",
+            "ЗакрепленДо": "2030-01-01T00:00:00",
+            "Состояние": "Активен",
+        }
+        for number, lead in enumerate(leads)
+    ]
+    sim.post("office", {"action": "fill-journal", "entries": entries})
+    await asyncio.gather(gateway.start(), reservations.start())
+
+    started = time.monotonic()
+    assert await differences(gateway) == []
+    clean_s = time.monotonic() - started
+    await gateway.query("DELETE FROM holds WHERE lead_id = $1", leads[0])
+    assert sim.call("DELETE", f"{REGISTER}(ИдентификаторЛида='{leads[1]}')").status_code == 204
+    started = time.monotonic()
+    found = await differences(gateway)
+    different_s = time.monotonic() - started
+
+    assert [one["kind"] for one in found] == ["reservation-without-hold", "entry-deleted"]
+    reads = [call for call in sim.get("calls") if REGISTER in unquote(call["path"]) and call["method"] == "GET"]
+    print(f"clean {clean_s:.1f} s, with differences {different_s:.1f} s, {len(reads)} requests to the journal")
+    assert max(clean_s, different_s) < 60

@@ -156,7 +156,7 @@ def _with_journal(known: Known, entries: Sequence[Entry], compare_dates: bool) -
 
 
 def _strangers(books: Books, listed_leads: set[str], journal: Mapping[str, Sequence[Entry]]) -> Iterator[Difference]:
-    """The entries of leads that are not reserved. A lead in the list is missing in the gateway, which is told there."""
+    """The entries of leads that are not reserved. A lead in the list is a difference already."""
     for lead_id, entries in journal.items():
         if lead_id in books.known or lead_id in listed_leads or lead_id in books.in_flight:
             continue
