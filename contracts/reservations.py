@@ -185,14 +185,16 @@ class ReservationRequestRefused(RequestRefused):
         return str(self.lead_id)
 
 
-LISTED_ON_A_PAGE: Final = 1000
-"""Reservations on one page of a list: about 160 KiB, well below the limit of a message."""
+LISTED_ON_A_PAGE: Final = 500
+"""Reservations on one page of a list when the list is begun."""
+MOST_ON_A_PAGE: Final = 1000
+"""What a page may grow to until it is published: about 160 KiB, well below the limit of a message."""
 LISTS_KEY: Final = "reservations-listed"
 """The record key of all pages of all lists, so that they stay in their order."""
 
 
 class ListedReservation(BaseModel):
-    """A reservation that was live when the list was taken."""
+    """A reservation that was live when its page was taken."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -202,9 +204,10 @@ class ListedReservation(BaseModel):
 
 
 class ReservationsListed(Message):
-    """One page of the list of all reservations that were live at `taken_at`. A list without reservations has one page.
+    """One page of the list of all live reservations. A list without reservations has one page.
 
-    All pages of a list have the same `list_id`, `pages` and `taken_at`, and are published together.
+    All pages of a list have the same `list_id`, `pages` and `taken_at`, the time of the first page. A reservation that
+    begins or ends while the list is taken may be missing in it or not.
     """
 
     ce_type: ClassVar[str] = "reservations-listed.v1"
@@ -214,7 +217,7 @@ class ReservationsListed(Message):
     page: Annotated[int, Field(ge=1, description="from 1 to `pages`")]
     pages: Annotated[int, Field(ge=1)]
     taken_at: Time
-    reservations: Annotated[tuple[ListedReservation, ...], Field(max_length=LISTED_ON_A_PAGE)]
+    reservations: Annotated[tuple[ListedReservation, ...], Field(max_length=MOST_ON_A_PAGE)]
 
     @property
     def key(self) -> str:

@@ -31,6 +31,7 @@ async def waits_over(tx: Connection, now: datetime, limit: int) -> Sequence[Inpu
 async def lists_due(tx: Connection, now: datetime, limit: int, *, zone: ZoneInfo, daily_at: time) -> Sequence[Input]:
     """Return an input for each of at most `limit` lists that are to be taken."""
     return [
-        Input(LISTS_KEY, due, Cause(identity := str(due.list_id), identity))
+        # The step makes the ids of the events differ: all pages of a list have one cause.
+        Input(LISTS_KEY, due, Cause(identity := str(due.list_id), identity), step=f"{due.page}/")
         for due in await due_lists(tx, now, limit, zone=zone, daily_at=daily_at)
     ]

@@ -1,17 +1,19 @@
 """The lists of live reservations, by which other services compare what they know."""
 
+import asyncio
 import json
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from chassis.clock import advance
-from chassis.decision import Cause
+from chassis.decision import Cause, Decision
 from chassis.limits import MAX_EVENT_BYTES
 from contracts.leads import WithdrawalRequested
-from contracts.reservations import LISTED_ON_A_PAGE, LISTS_KEY, ListedReservation, ReservationsListed
-from services.reservations.domain.lists import ListDue, Lists, list_due
+from contracts.reservations import LISTED_ON_A_PAGE, LISTS_KEY, MOST_ON_A_PAGE, ListedReservation, ReservationsListed
+from services.reservations.domain.lists import ListDue, Listing, Lists, list_due
 from tests.reservations.harness import MOSCOW, Harness
 from tests.reservations.samples import confirmed, request_fields
 
@@ -25,37 +27,45 @@ def listed(number: int) -> ListedReservation:
     )
 
 
-def taken(lists: Lists) -> list[ReservationsListed]:
-    decision = list_due(lists, ListDue(LIST), Cause("c", "c"), NOW)
+def decided(listing: Listing, page: int = 1) -> Decision[Lists]:
+    return list_due(Lists({LIST: listing}), ListDue(LIST, page), Cause("c", "c"), NOW)
+
+
+def pages(decision: Decision[Lists]) -> list[ReservationsListed]:
     return [event.message for event in decision.events if isinstance(event.message, ReservationsListed)]
 
 
-def test_a_list_is_published_by_pages_that_fit_into_an_event() -> None:
-    live = [listed(number) for number in range(2 * LISTED_ON_A_PAGE + 1)]
+def test_a_list_is_published_by_pages_of_one_time() -> None:
+    bounds = [str(UUID(int=number)) for number in (1, 2)]
+    first = decided(Listing(LIST, bounds=bounds, upcoming=[[listed(1)], [listed(2)]]))
+    rest = replace(first.state.listings[LIST], upcoming=[[listed(3)]])
+    second = list_due(Lists({LIST: rest}), ListDue(LIST, 3), Cause("c", "c"), NOW + timedelta(seconds=1))
 
-    pages = taken(Lists(live))
+    published = pages(first) + pages(second)
 
-    assert [(page.page, page.pages, len(page.reservations)) for page in pages] == [
-        (1, 3, 1000),
-        (2, 3, 1000),
-        (3, 3, 1),
-    ]
-    assert [one for page in pages for one in page.reservations] == live
-    assert {(page.list_id, page.taken_at, page.key) for page in pages} == {(LIST, NOW, LISTS_KEY)}
-    assert max(len(page.model_dump_json()) for page in pages) < MAX_EVENT_BYTES * 3 / 4
+    assert [(page.page, page.pages) for page in published] == [(1, 3), (2, 3), (3, 3)]
+    assert [one.lead_id.int for page in published for one in page.reservations] == [1, 2, 3]
+    assert {(page.list_id, page.taken_at, page.key) for page in published} == {(LIST, NOW, LISTS_KEY)}
+
+
+def test_the_largest_page_fits_into_an_event() -> None:
+    (page,) = pages(decided(Listing(LIST, upcoming=[[listed(number) for number in range(MOST_ON_A_PAGE)]])))
+
+    assert len(page.model_dump_json()) < MAX_EVENT_BYTES * 3 / 4
 
 
 def test_a_list_without_reservations_has_one_page() -> None:
-    (page,) = taken(Lists())
+    (page,) = pages(decided(Listing(LIST, upcoming=[[]])))
 
     assert (page.page, page.pages, page.reservations) == (1, 1, ())
 
 
-def test_a_list_that_was_taken_is_not_taken_again() -> None:
-    after = list_due(Lists([listed(1)]), ListDue(LIST), Cause("c", "c"), NOW).state
+def test_pages_that_were_published_are_not_published_again() -> None:
+    after = decided(Listing(LIST, upcoming=[[listed(1)]])).state.listings[LIST]
 
-    assert taken(after) == []
-    assert taken(Lists(taken=frozenset({LIST}))) == []
+    assert pages(decided(after)) == []
+    assert pages(decided(replace(after, upcoming=[[listed(1)]]))) == []
+    assert list_due(Lists(), ListDue(LIST), Cause("c", "c"), NOW).events == ()
 
 
 @pytest.mark.infra
@@ -72,8 +82,8 @@ async def test_a_person_orders_a_list_and_it_holds_what_is_live(reservations: Ha
 
     assert done.returncode == 0, done.stderr
     list_id = json.loads(done.stdout)["result"]
-    pages = await reservations.published("reservations-listed", 2)
-    (page,) = [page for page in pages if page["list_id"] == list_id]
+    both = await reservations.published("reservations-listed", 2)
+    (page,) = [page for page in both if page["list_id"] == list_id]
     (one,) = page["reservations"]
     (through,) = [event["reserved_through"] for event in opened if event["lead_id"] == str(first.lead_id)]
     assert one == {"lead_id": str(first.lead_id), "client_key": first.client_key, "reserved_through": through}
@@ -88,8 +98,34 @@ async def test_every_day_has_one_list(reservations: Harness) -> None:
     advance(reservations.clock, "P1D", MOSCOW)
     await reservations.published("reservations-listed", 2)
     advance(reservations.clock, "P7M", MOSCOW)
-    pages = await reservations.published("reservations-listed", 3)
+    found = await reservations.published("reservations-listed", 3)
 
-    assert len({page["list_id"] for page in pages}) == len(pages) == 3
+    assert len({page["list_id"] for page in found}) == len(found) == 3
     days = await reservations.fetch("SELECT day FROM reservation_lists")
     assert len({row["day"] for row in days}) == len(days) == 3
+
+
+@pytest.mark.infra
+async def test_a_long_list_is_published_in_several_transactions_and_is_whole(reservations: Harness) -> None:
+    count = 12 * LISTED_ON_A_PAGE
+    await reservations.fetch(_MANY, count)
+    await asyncio.gather(reservations.start(), reservations.start())
+
+    found = await reservations.published("reservations-listed", 12)
+
+    assert sorted(page["page"] for page in found) == list(range(1, 13))
+    assert {(page["pages"], page["taken_at"], len(page["reservations"])) for page in found} == {
+        (12, found[0]["taken_at"], LISTED_ON_A_PAGE)
+    }
+    assert len({one["lead_id"] for page in found for one in page["reservations"]}) == count
+
+
+_MANY = """
+    INSERT INTO reservations (reservation_id, lead_id, client_key, partner_id, client, opened_at, confirmed_at,
+                              reserved_through, reserved_until, term, zone, term_set_on, next_due, next_step, status,
+                              extensions, returns, earlier_terms, cause)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'k1:' || lpad(n::text, 64, '0'), 'p1', 'sealed', now(), now(),
+           '2030-01-01', '2030-01-01 21:00Z', 'P6M', 'Europe/Moscow', '2026-01-01', '2030-01-01 21:00Z', 0, 'live',
+           0, 0, '[]', '{"id": "c", "correlation": "c"}'
+    FROM generate_series(1, $1::int) AS n
+"""

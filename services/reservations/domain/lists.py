@@ -1,59 +1,74 @@
-"""The list of all live reservations, by which other services compare what they know."""
+"""The list of all live reservations, by which other services compare what they know.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A list may have a million reservations, so its pages are published by and by, a few in a transaction. The first of
+these determines the bounds of all pages. So a list is not the state of one moment: what changes while it is taken may
+be in it or not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
 from chassis.decision import Cause, Decision, Event
-from contracts.reservations import LISTED_ON_A_PAGE, ListedReservation, ReservationsListed
+from contracts.reservations import ListedReservation, ReservationsListed
 
 
 @dataclass(frozen=True, slots=True)
 class ListDue:
-    """Input of the clock: this list is to be taken. `day`: the local day whose daily list it is; None if a person
-    ordered it. The rule checks again under the lock whether it was taken."""
+    """Input of the clock: the next pages of this list, from `page` on, are to be published. The rule checks again under
+    the lock. `day`: the local day whose daily list it is; None if a person ordered it."""
 
     list_id: UUID
+    page: int = 1
     day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TakenList:
-    """A list that was published: when, and the number of its reservations."""
+class Listing:
+    """A list that is being taken, from `taken_at` on; None before its first page.
+
+    `bounds`: the last lead id of each page but the last one. `page`: the next page. `upcoming`: the reservations of the
+    next pages, as far as they are published in one transaction.
+    """
 
     list_id: UUID
-    day: date | None
-    taken_at: datetime
-    reservations: int
+    day: date | None = None
+    taken_at: datetime | None = None
+    bounds: Sequence[str] = ()
+    page: int = 1
+    upcoming: Sequence[Sequence[ListedReservation]] = ()
+
+    @property
+    def pages(self) -> int:
+        """The number of pages; a list without reservations has one."""
+        return len(self.bounds) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """All reservations that are live now, the ids of lists that were taken before, and the lists taken in this
-    transaction."""
+    """The lists that are being taken, by their ids."""
 
-    live: Sequence[ListedReservation] = ()
-    taken: frozenset[UUID] = frozenset()
-    new: tuple[TakenList, ...] = ()
+    listings: Mapping[UUID, Listing] = field(default_factory=dict)
 
 
 def list_due(lists: Lists, due: ListDue, _: Cause, now: datetime) -> Decision[Lists]:
-    """Publish all pages of the list, unless it was taken before."""
-    if due.list_id in lists.taken:
+    """Publish the next pages of the list, unless they were published before."""
+    listing = lists.listings.get(due.list_id)
+    if listing is None or listing.page != due.page or not listing.upcoming:
         return Decision(lists)
-    starts = range(0, max(len(lists.live), 1), LISTED_ON_A_PAGE)
+    taken_at = listing.taken_at or now
     events = tuple(
         Event(
             ReservationsListed(
-                list_id=due.list_id,
+                list_id=listing.list_id,
                 page=number,
-                pages=len(starts),
-                taken_at=now,
-                reservations=tuple(lists.live[start : start + LISTED_ON_A_PAGE]),
+                pages=listing.pages,
+                taken_at=taken_at,
+                reservations=tuple(reservations),
             )
         )
-        for number, start in enumerate(starts, 1)
+        for number, reservations in enumerate(listing.upcoming, listing.page)
     )
-    new = TakenList(due.list_id, due.day, now, len(lists.live))
-    return Decision(Lists(lists.live, lists.taken | {due.list_id}, (*lists.new, new)), events)
+    after = replace(listing, taken_at=taken_at, page=listing.page + len(events), upcoming=())
+    return Decision(Lists({**lists.listings, listing.list_id: after}), events)

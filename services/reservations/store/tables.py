@@ -74,20 +74,22 @@ class FactRow(Table, table=True):
 class ListRow(Table, table=True):
     """A list of reservations that a person ordered, or the daily list of a local `day`.
 
-    `taken_at`, `reservations`: when it was published and how many reservations it had; null until then.
+    `taken_at`: when its first page was published; null before that. `bounds`: the last lead id of each page but the
+    last one. `page`: the next page. `published`: all pages are.
     """
 
     __tablename__ = "reservation_lists"
     __table_args__ = (
         Index("reservation_lists_day", "day", unique=True, postgresql_where=text("day IS NOT NULL")),
-        Index("reservation_lists_due", "list_id", postgresql_where=text("taken_at IS NULL")),
+        Index("reservation_lists_due", "list_id", postgresql_where=text("NOT published")),
     )
 
     list_id: UUID = Field(primary_key=True)
-    ordered_at: datetime = Field(sa_type=_MOMENT)
     day: date | None = None
     taken_at: datetime | None = Field(default=None, sa_type=_MOMENT)
-    reservations: int | None = None
+    bounds: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    page: int
+    published: bool
 
 
 class HistoryRow(Table, table=True):

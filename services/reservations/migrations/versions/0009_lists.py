@@ -1,10 +1,11 @@
-"""The lists of reservations that were ordered and taken.
+"""The lists of reservations that were ordered and published.
 
 Revision ID: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0009"
 down_revision = "0008"
@@ -16,16 +17,17 @@ def upgrade() -> None:
     op.create_table(
         "reservation_lists",
         sa.Column("list_id", sa.Uuid, primary_key=True),
-        sa.Column("ordered_at", TIME, nullable=False, server_default=sa.func.now()),
         sa.Column("day", sa.Date),
         sa.Column("taken_at", TIME),
-        sa.Column("reservations", sa.Integer),
+        sa.Column("bounds", JSONB, nullable=False, server_default="[]"),
+        sa.Column("page", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("published", sa.Boolean, nullable=False, server_default="false"),
     )
     op.create_index(
         "reservation_lists_day", "reservation_lists", ["day"], unique=True, postgresql_where=sa.text("day IS NOT NULL")
     )
     op.create_index(
-        "reservation_lists_due", "reservation_lists", ["list_id"], postgresql_where=sa.text("taken_at IS NULL")
+        "reservation_lists_due", "reservation_lists", ["list_id"], postgresql_where=sa.text("NOT published")
     )
 
 
