@@ -10,7 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from chassis.operations.model import Operations, Outcome, Performed, Refused
-from chassis.operations.ordering import NotOrdered, order
+from chassis.operations.ordering import NotOrdered as NotOrdered
+from chassis.operations.ordering import order
 from chassis.settings import KafkaSettings, load
 
 Who = Annotated[str, typer.Option(help="кто решил")]

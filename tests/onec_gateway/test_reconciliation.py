@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 from chassis.decision import Cause
@@ -55,7 +56,7 @@ def kinds(differences: list[Difference]) -> list[str]:
     return [one.kind for one in differences]
 
 
-def written(**changes: object) -> Entry:
+def written(**changes: Any) -> Entry:
     return replace(ENTRY, side=replace(ACTIVE, **changes))
 
 
