@@ -21,7 +21,7 @@ from chassis.database.pool import Connection, Database, Row, execute, rows
 from chassis.database.presence import OWNER_LOST
 from chassis.database.reading import fetch, fetch_each
 from chassis.database.writing import Rows, row_of, write_rows
-from chassis.operations.model import Handle, Operations, Performed, Refused
+from chassis.operations.model import Handle, Operations, Outcome, Performed, Refused
 from chassis.processor.model import Input, Rule, keys_of
 from chassis.settings import ServiceSettings
 from chassis.timers import Timer
@@ -40,6 +40,7 @@ __all__ = [
     "Input",
     "Job",
     "Operations",
+    "Outcome",
     "Park",
     "Perform",
     "Performed",

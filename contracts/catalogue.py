@@ -12,7 +12,7 @@ from contracts.leads import (
     RewardSettlementRequested,
     WithdrawalRequested,
 )
-from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
+from contracts.operations import ListReservations, OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.partners import Partner
 from contracts.portal import ClaimReward, RegisterPartner, ReturnLead, SettleReward, SubmitLead, WithdrawLead
 from contracts.reservations import (
@@ -24,6 +24,7 @@ from contracts.reservations import (
     ReservationOpened,
     ReservationReinstated,
     ReservationReopened,
+    ReservationsListed,
     RewardAccrued,
     RewardClaimAccepted,
     RewardDeclined,
@@ -70,12 +71,14 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     ReservationReinstated,
     ReservationClosed,
     ReservationReopened,
+    ReservationsListed,
     RewardClaimAccepted,
     RewardAccrued,
     RewardDeclined,
     SmsStatus,
     ResumeTopic,
     SkipRecord,
+    ListReservations,
     OperationDone,
     OperationRefused,
     DeadLetter,

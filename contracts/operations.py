@@ -47,6 +47,12 @@ class SkipRecord(Operation):
     offset: Annotated[int, Field(ge=0, lt=2**63)]
 
 
+class ListReservations(Operation):
+    """Reservations publishes the list of all live reservations. The result in its answer is the id of that list."""
+
+    ce_type: ClassVar[str] = "list-reservations.v1"
+
+
 class OperationAnswer(Message):
     """What became of an operation. `operation` is its `ce_id`."""
 

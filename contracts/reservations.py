@@ -1,13 +1,23 @@
 """Topic `reservations`: the terms of reservations, and the partners' rewards."""
 
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
-from contracts.base import Amount, ClientMessage, Currency, RecordedName, RecordedText, Sealed, Time
+from contracts.base import (
+    Amount,
+    ClientKey,
+    ClientMessage,
+    Currency,
+    Message,
+    RecordedName,
+    RecordedText,
+    Sealed,
+    Time,
+)
 from contracts.leads import RequestRefused
 
 
@@ -173,3 +183,42 @@ class ReservationRequestRefused(RequestRefused):
     @property
     def subject(self) -> str | None:
         return str(self.lead_id)
+
+
+LISTED_ON_A_PAGE: Final = 500
+"""Reservations on one page of a list when the list is begun."""
+MOST_ON_A_PAGE: Final = 1000
+"""What a page may grow to until it is published: about 160 KiB, well below the limit of a message."""
+LISTS_KEY: Final = "reservations-listed"
+"""The record key of all pages of all lists, so that they stay in their order."""
+
+
+class ListedReservation(BaseModel):
+    """A reservation that was live when its page was taken."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    lead_id: UUID
+    client_key: ClientKey
+    reserved_through: Annotated[date, Field(description="last day of the reservation, in the builder's zone")]
+
+
+class ReservationsListed(Message):
+    """One page of the list of all live reservations. A list without reservations has one page.
+
+    All pages of a list have the same `list_id`, `pages` and `taken_at`, the time of the first page. A reservation that
+    begins or ends while the list is taken may be missing in it or not.
+    """
+
+    ce_type: ClassVar[str] = "reservations-listed.v1"
+    topic: ClassVar[str] = topics.RESERVATIONS
+
+    list_id: UUID
+    page: Annotated[int, Field(ge=1, description="from 1 to `pages`")]
+    pages: Annotated[int, Field(ge=1)]
+    taken_at: Time
+    reservations: Annotated[tuple[ListedReservation, ...], Field(max_length=MOST_ON_A_PAGE)]
+
+    @property
+    def key(self) -> str:
+        return LISTS_KEY

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from chassis.database.writing import as_json
-from chassis.decision import Task
+from chassis.decision import Cause, Task
 from contracts.reservations import ReservationClosed, ReservationReinstated
 from services.notifier.domain.model import ClientState as SmsState
 from services.onec_gateway.domain.inputs import EnquirySeen, HandedOver
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.restoration import RestoreRequested, Restoring, restore_requested
 from services.onec_gateway.domain.tasks import TAKE_BACK, read_arguments
 from tests.notifier import decisions, samples
 from tests.onec_gateway.driver import held_client
@@ -51,7 +52,8 @@ def tasks() -> Iterator[Task]:
 
 
 def gateway_tasks() -> Iterator[Task]:
-    """One client is extended after a walk-in, and withdrawn; another is handed over and returned."""
+    """One client is extended after a walk-in, and withdrawn; another is handed over and returned; an entry is written
+    anew."""
     walk_in = EnquirySeen(Enquiry("walk-in", NOON + DAY), NOON + DAY)
     withdrawn = ReservationClosed(**opened(1).model_dump(), closed_at=NOON + 3 * DAY, outcome="withdrawn")
     walked_in = held_client().apply(walk_in, NOON + DAY).apply(extended(), NOON + 2 * DAY)
@@ -60,6 +62,9 @@ def gateway_tasks() -> Iterator[Task]:
     fields = {**opened(1).model_dump(), "confirmed_at": UNTIL + DAY, "reserved_until": LATER}
     reinstated = ReservationReinstated(**fields, request_id=REQUEST, reinstated_at=UNTIL + DAY)
     yield from returned.apply(reinstatement(), UNTIL + DAY).apply(reinstated, UNTIL + DAY).tasks
+
+    restore = RestoreRequested(lead_id(1), REQUEST, "Ольга", "сверка", "date-edited")
+    yield from restore_requested(Restoring(returned.client), restore, Cause("c", "c"), UNTIL + DAY).tasks
 
 
 def types(value: Any) -> Any:

@@ -3,11 +3,13 @@
 import asyncio
 import csv
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +18,14 @@ from chassis.database.pool import Database, Row, rows
 
 Form = Literal["table", "csv", "json"]
 _PIPE_WIDTH: Final = 240
+
+
+def log_to_stderr() -> None:
+    """Send warnings and errors of the log to standard error, so that a command prints its result only."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def query(database_url: str, name: str, sql: str, *args: Any) -> Sequence[Row]:

@@ -9,8 +9,9 @@ from uuid import uuid4
 import typer
 from pydantic import ValidationError
 
-from chassis.operations.model import Operations, Performed, Refused
-from chassis.operations.ordering import NotOrdered, order
+from chassis.operations.model import Operations, Outcome, Performed, Refused
+from chassis.operations.ordering import NotOrdered as NotOrdered
+from chassis.operations.ordering import order
 from chassis.settings import KafkaSettings, load
 
 Who = Annotated[str, typer.Option(help="кто решил")]
@@ -75,6 +76,12 @@ def add_commands(app: typer.Typer, name: str, operations: Operations) -> None:
             wait_s=wait,
             as_json=as_json,
         )
+
+
+async def ordered(operations: Operations, operation: Any, within_s: float) -> Outcome | None:
+    """Order an operation as a part of another command. Returns its answer; None if there is none after `within_s`
+    seconds. Raises NotOrdered."""
+    return await order(load(KafkaSettings), operations, operation, uuid4(), within_s)
 
 
 def carry_out(

@@ -19,6 +19,7 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
     ReservationRequestRefused,
+    ReservationsListed,
 )
 from contracts.verdicts import (
     CollisionDetected,
@@ -37,7 +38,9 @@ from services.onec_gateway.domain import (
     card_collisions,
     evidence,
     inputs,
+    lists,
     reservation_events,
+    restoration,
     rulings,
     sales,
     tasks,
@@ -46,6 +49,7 @@ from services.onec_gateway.domain.partners import partner_changed
 from services.onec_gateway.settings import Settings
 from services.onec_gateway.store.clients import ClientStore
 from services.onec_gateway.store.partners import PartnerStore
+from services.onec_gateway.store.reconciliation import ListStore, RestoreStore
 from services.onec_gateway.timers import ended_waits, overdue_checks
 
 OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
@@ -87,12 +91,14 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(ReinstatementRequested, arbiter.reinstatement_requested, topics.RESERVATIONS),
             rule(ReservationReinstated, reservation_events.reservation_reinstated, topics.RESERVATIONS),
             rule(ReservationRequestRefused, arbiter.return_refused, topics.RESERVATIONS),
+            Rule(ReservationsListed, ListStore(), lists.page_listed, topic=topics.RESERVATIONS),
             # Results of calls to 1C.
             rule(inputs.CheckAnswered, arbiter.check_answered, related=True),
             rule(inputs.JournalEntered, reservation_events.journal_entered),
             Rule(inputs.JournalUpdated, clients, reservation_events.journal_updated),
             Rule(inputs.HandedOver, clients, reservation_events.handed_over),
             Rule(inputs.TakenBack, clients, reservation_events.taken_back),
+            Rule(restoration.JournalRestored, clients, restoration.journal_restored),
             # Findings of the watch, people's decisions, the timer.
             rule(inputs.EnquirySeen, arbiter.enquiry_seen),
             Rule(inputs.SharedCardSeen, clients, card_collisions.shared_card_seen, reads_related=True),
@@ -101,6 +107,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             rule(inputs.WaitIsOver, arbiter.wait_is_over, related=True),
             Rule(inputs.CheckOverdue, clients, arbiter.check_overdue),
             Rule(inputs.CollisionAcknowledged, clients, evidence.collision_acknowledged),
+            Rule(restoration.RestoreRequested, RestoreStore(), restoration.restore_requested),
         ),
         work=(
             work(tasks.CHECK, perform.check),
@@ -110,6 +117,7 @@ def wire(settings: Settings, onec: Infobase) -> Service:
             work(tasks.TAKE_BACK, perform.take_back),
             work(tasks.MARK_ENQUIRY, perform.mark_enquiries),
             work(tasks.UNMARK_ENQUIRY, perform.unmark_enquiries),
+            work(tasks.RESTORE, perform.restore),
         ),
         timers=(
             Timer("check-delayed", partial(overdue_checks, after=settings.check_delayed_after)),

@@ -51,12 +51,13 @@ class ExchangeJournal:
             while True:
                 for _ in range(int(CLEAN_EVERY_S / WRITE_EVERY_S)):
                     await asyncio.sleep(WRITE_EVERY_S)
-                    await self._write(runtime.database)
+                    await self.write(runtime.database)
                 await self._delete_old(runtime.database)
         finally:
-            await asyncio.shield(self._write(runtime.database))
+            await asyncio.shield(self.write(runtime.database))
 
-    async def _write(self, database: Database) -> None:
+    async def write(self, database: Database) -> None:
+        """Write what was collected so far."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(MOST_ROWS, len(self._waiting)))]
             try:

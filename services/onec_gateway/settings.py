@@ -54,6 +54,7 @@ class Settings(ServiceSettings):
     `check_delayed_after`: a lead under review for this long is published as delayed.
     `watch_every`: the interval at which new enquiries and sales are read, and the next portion of all cards and
     enquiries; `reread_every`: of sales that are linked to leads, for cancellations.
+    `reconcile_settle`: a difference between the gateway and the list of reservations counts if it lasts this long.
     `exchanges_kept_for`: rows of the journal of exchanges are kept for this long. `mapping_file`: the names of 1C's
     sets and fields; without it the built-in mapping is used. `sealing_keys`: a JWK set that opens sealed clients.
     `client_key_secret`: the secret of client keys, in hexadecimal, the same as intake's.
@@ -78,6 +79,7 @@ class Settings(ServiceSettings):
     check_delayed_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=10)
     watch_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=30)
     reread_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=5)
+    reconcile_settle: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(seconds=30)
     exchanges_kept_for: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=90)
     mapping_file: Path | None = None
     sealing_keys: SecretStr

@@ -28,6 +28,7 @@ from services.onec_gateway.domain.inputs import (
     TakenBack,
 )
 from services.onec_gateway.domain.model import Enquiry
+from services.onec_gateway.domain.restoration import JournalRestored
 from services.onec_gateway.domain.series import Places
 from services.onec_gateway.domain.tasks import (
     CHECK,
@@ -35,6 +36,7 @@ from services.onec_gateway.domain.tasks import (
     JOURNAL_UPDATE,
     MARK_ENQUIRY,
     PARTNER_JOURNAL,
+    RESTORE,
     TAKE_BACK,
     UNMARK_ENQUIRY,
 )
@@ -153,6 +155,11 @@ class OneCWork:
     async def update_journal(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
         """Write the new states of reservations to their entries in the partner journal."""
         async for answered in self._each(jobs, JOURNAL_UPDATE, self._update):
+            yield answered
+
+    async def restore(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
+        """Write entries of the partner journal anew that people changed."""
+        async for answered in self._each(jobs, RESTORE, self._restore):
             yield answered
 
     async def hand_over(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Answer]]:
@@ -296,6 +303,10 @@ class OneCWork:
         state: State = job.payload["state"]
         await self._journals.update(call, entry, state, look=job.in_doubt)
         return Done(JournalUpdated(UUID(entry.lead_id), self._clock.now()))
+
+    async def _restore(self, job: Job, call: Call, entry: Entry) -> Answer:
+        await self._journals.restore(call, entry, job.payload["state"])
+        return Done(JournalRestored(UUID(entry.lead_id), self._clock.now()))
 
     async def _hand_over(self, job: Job, call: Call, entry: Entry) -> Answer:
         expired_at = datetime.fromisoformat(job.payload["expired_at"])

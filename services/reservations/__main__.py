@@ -3,7 +3,7 @@
 from chassis.commands import erasure, operations
 from chassis.commands.cli import service_cli
 from services.reservations.app import NAME, OPERATIONS, build
-from services.reservations.operator import history, reports
+from services.reservations.operator import history, lists, reports
 from services.reservations.settings import Settings
 
 SEALED = erasure.Sealed("reservations", "client", "client_key", "lead_id", ended="ended_at")
@@ -12,6 +12,7 @@ if __name__ == "__main__":
     app = service_cli(NAME, Settings, build)
     history.add_commands(app)
     reports.add_commands(app)
+    lists.add_commands(app)
     erasure.add_commands(app, NAME, Settings, SEALED)
     operations.add_commands(app, NAME, OPERATIONS)
     app()

@@ -9,7 +9,7 @@ from chassis.service import Operations, Rule, Service, Timer
 from contracts import topics
 from contracts.dead_letters import DeadLetterWriter
 from contracts.leads import ReturnRequested, RewardClaimed, RewardSettlementRequested, WithdrawalRequested
-from contracts.operations import OperationDone, OperationRefused, ResumeTopic, SkipRecord
+from contracts.operations import ListReservations, OperationDone, OperationRefused, ResumeTopic, SkipRecord
 from contracts.reservations import (
     ReinstatementRequested,
     ReservationClosed,
@@ -20,6 +20,7 @@ from contracts.reservations import (
     ReservationReinstated,
     ReservationReopened,
     ReservationRequestRefused,
+    ReservationsListed,
     RewardAccrued,
     RewardClaimAccepted,
     RewardDeclined,
@@ -32,16 +33,19 @@ from contracts.verdicts import (
     ReinstatementConfirmed,
     ReinstatementRejected,
 )
-from services.reservations.domain import lifecycle, requests, sales, verdicts
+from services.reservations.domain import lifecycle, lists, requests, sales, verdicts
 from services.reservations.domain.model import TermReached, WaitOver
 from services.reservations.domain.policy import Policy
 from services.reservations.domain.terms import Term
 from services.reservations.settings import Settings
 from services.reservations.store.clients import ClientStore
-from services.reservations.timers import terms_reached, waits_over
+from services.reservations.store.lists import ListStore, order_list
+from services.reservations.timers import lists_due, terms_reached, waits_over
 
 NAME: Final = "reservations"
-OPERATIONS: Final = Operations(ResumeTopic, SkipRecord, OperationDone, OperationRefused)
+OPERATIONS: Final = Operations(
+    ResumeTopic, SkipRecord, OperationDone, OperationRefused, handlers={ListReservations: order_list}
+)
 """What persons may order."""
 
 
@@ -70,6 +74,7 @@ def build(settings: Settings) -> Service:
             rule(RewardSettlementRequested, requests.requested, topics.LEADS),
             rule(TermReached, lifecycle.term_reached),
             rule(WaitOver, requests.wait_over),
+            Rule(lists.ListDue, ListStore(), lists.list_due),
         ),
         produces={
             topics.RESERVATIONS: (
@@ -85,9 +90,14 @@ def build(settings: Settings) -> Service:
                 RewardAccrued,
                 RewardDeclined,
                 ReservationRequestRefused,
+                ReservationsListed,
             )
         },
-        timers=(Timer("term-reached", terms_reached), Timer("wait-over", waits_over)),
+        timers=(
+            Timer("term-reached", terms_reached),
+            Timer("wait-over", waits_over),
+            Timer("reservations-listed", partial(lists_due, zone=policy.zone, daily_at=settings.list_at)),
+        ),
         operations=OPERATIONS,
         dead_letter=letters.write,
         replayed=letters.replayed,

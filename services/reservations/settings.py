@@ -1,6 +1,6 @@
 """Settings of reservations: `RESERVATIONS_…`, and those that all services share."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from typing import Annotated
 
@@ -31,8 +31,9 @@ class Settings(ServiceSettings):
     `extension_limit`: how often a client may be returned; unset for no limit. `extension_window`: how long before the
     end a live reservation may be extended; unset for any time. `withdraw_within`: how long after the confirmation the
     partner may withdraw a lead by itself. `sale_grace`: how long after the end the news of a sale inside the term
-    counts. `claim_waits`: how long a reward claim waits for the news of its sale. `history_key`: secret key of the
-    history hashes; a person who can write to the database must not have it.
+    counts. `claim_waits`: how long a reward claim waits for the news of its sale. `list_at`: from which local time of
+    each day the list of all live reservations is published. `history_key`: secret key of the history hashes; a person
+    who can write to the database must not have it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RESERVATIONS_", hide_input_in_errors=True)
@@ -45,6 +46,7 @@ class Settings(ServiceSettings):
     withdraw_within: timedelta = timedelta(hours=24)
     sale_grace: timedelta = timedelta(days=30)
     claim_waits: timedelta = timedelta(days=14)
+    list_at: time = time(4)
     history_key: HexSecret
     dead_letters_public_key: Annotated[str, Field(validation_alias="DEAD_LETTERS_PUBLIC_KEY")]
 

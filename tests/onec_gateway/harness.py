@@ -225,11 +225,11 @@ class Harness:
         entries: list[dict[str, Any]] = await until(entered, f"{count} journal entries")
         return entries
 
-    async def query(self, sql: str) -> list[Any]:
+    async def query(self, sql: str, *args: Any) -> list[Any]:
         """The rows of one statement on the gateway's database."""
         connection = await asyncpg.connect(self.database)
         try:
-            return list(await connection.fetch(sql))
+            return list(await connection.fetch(sql, *args))
         finally:
             await connection.close()
 

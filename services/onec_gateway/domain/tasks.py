@@ -31,6 +31,7 @@ HAND_OVER: Final = "hand-over"
 TAKE_BACK: Final = "take-back"
 MARK_ENQUIRY: Final = "mark-enquiry"
 UNMARK_ENQUIRY: Final = "unmark-enquiry"
+RESTORE: Final = "partner-journal-restore"
 
 EntryState = Literal["active", "expired", "won", "withdrawn"]
 
@@ -57,6 +58,7 @@ _ARGUMENTS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = Mapping
         JOURNAL_UPDATE: {**_ENTRY, "state": _state_of},
         HAND_OVER: {**_ENTRY, "expired_at": datetime.fromisoformat},
         TAKE_BACK: _ENTRY,
+        RESTORE: {**_ENTRY, "state": _state_of},
         MARK_ENQUIRY: {
             "lead_id": UUID,
             "partner_id": str,
@@ -134,6 +136,19 @@ def clear_general_journal(client: ClientState, holder: UUID, cause: Cause) -> It
         if lead_id != holder and known.ended_as == "expired" and lead is not None and lead.client:
             payload = {**_entry_of(lead, known), "state": "expired", **_own_enquiry(known)}
             yield Task(TAKE_BACK, _ref(lead_id, cause), payload)
+
+
+def restore(lead: Lead, known: KnownReservation, restoration: UUID) -> Task:
+    """The task that writes a lead's entry in 1C's partner journal anew, as the reservation is now."""
+    payload = {
+        "lead_id": str(lead.lead_id),
+        "client": lead.client,
+        "partner_id": lead.partner_id,
+        "confirmed_at": known.confirmed_at.isoformat(),
+        "reserved_through": known.reserved_through.isoformat(),
+        "state": known.ended_as or "active",
+    }
+    return Task(RESTORE, f"{lead.lead_id}/{restoration}", payload)
 
 
 def mark_enquiry(lead_id: UUID, partner_id: str, enquiry: str, reserved_through: date) -> Task:

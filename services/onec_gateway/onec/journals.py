@@ -37,6 +37,10 @@ class Journals:
         """Write the state and the last day of a reservation to the partner journal."""
         await self._partner.update(call, entry, state, look=look)
 
+    async def restore(self, call: Call, entry: Entry, state: State) -> None:
+        """Write an entry of the partner journal anew, whatever people changed in it."""
+        await self._partner.restore(call, entry, state)
+
     async def hand_over(self, call: Call, entry: Entry, ended_at: datetime, *, look: bool) -> str:
         """Set the entry to expired, then create an enquiry in the general journal. Returns the enquiry's reference.
 

@@ -93,6 +93,16 @@ class PartnerJournal:
                 raise
             await self._create(call, entry, state)
 
+    async def restore(self, call: Call, entry: Entry, state: State) -> None:
+        """Write all fields of an entry anew, whatever people changed in it; without an entry, create it."""
+        found = await self._read(call, entry)
+        if found is None:
+            await self._create(call, entry, state)
+            return
+        record = self._record(entry, state)
+        stored = await self._onec.change(call, self._names.set, self._key_in(found), record)
+        check_stored(record, stored)
+
     def _changing_fields(self, entry: Entry, state: State) -> dict[str, str]:
         names = self._names
         words = {
@@ -108,6 +118,18 @@ class PartnerJournal:
 
     async def _create(self, call: Call, entry: Entry, state: State) -> None:
         names = self._names
+        record = self._record(entry, state)
+        try:
+            stored = await self._onec.create(call, names.set, record)
+        except Exists:
+            # Either an earlier attempt reached 1C although its answer was lost, or someone else uses our lead ids.
+            self._check_ours(await self._read(call, entry), entry)
+            return
+        check_stored(record, stored)
+
+    def _record(self, entry: Entry, state: State) -> dict[str, Any]:
+        """All fields of an entry. Raises Refused("too-long")."""
+        names = self._names
         confirmed_at = local_time(entry.confirmed_at, self._zone)
         record: dict[str, Any] = {
             names.lead_id: entry.lead_id,
@@ -121,14 +143,7 @@ class PartnerJournal:
         }
         if isinstance(names, DocumentJournal):
             record["Date"] = confirmed_at
-        record = fitted(record, names.set, self._length, (names.full_name, names.partner), names.comment)
-        try:
-            stored = await self._onec.create(call, names.set, record)
-        except Exists:
-            # Either an earlier attempt reached 1C although its answer was lost, or someone else uses our lead ids.
-            self._check_ours(await self._read(call, entry), entry)
-            return
-        check_stored(record, stored)
+        return fitted(record, names.set, self._length, (names.full_name, names.partner), names.comment)
 
     def _check_ours(self, found: Mapping[str, Any] | None, entry: Entry) -> None:
         names = self._names

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.onec_gateway.operator import collisions, deals, exchanges, parked, rulings, verification
+from services.onec_gateway.operator import collisions, deals, exchanges, parked, reconcile, rulings, verification
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -11,6 +11,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command(name="parked")(parked.parked)
     app.command(name="retry")(parked.retry)
     app.command(name="release")(rulings.release)
+    app.command(name="reconcile")(reconcile.reconcile)
     app.command(name="verify")(verification.verify)
     sales = typer.Typer(help="Продажи, найденные в 1С")
     sales.callback(invoke_without_command=True)(deals.deals)

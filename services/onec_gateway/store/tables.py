@@ -197,6 +197,35 @@ class PhoneTailRow(Table, table=True):
     tail: str
 
 
+class ListedPageRow(Table, table=True):
+    """A page of a list of live reservations; `reservations` holds (lead_id, client_key, reserved_through).
+
+    A list is complete when it has all of its `pages`; the newest complete list is the one that counts.
+    """
+
+    __tablename__ = "listed_pages"
+
+    list_id: UUID = Field(primary_key=True)
+    page: int = Field(primary_key=True)
+    pages: int
+    taken_at: datetime = Field(sa_type=DateTime(timezone=True))
+    reservations: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class RestorationRow(Table, table=True):
+    """A person had a lead's entry in 1C's partner journal written anew. `found` is the kind of the difference."""
+
+    __tablename__ = "restorations"
+
+    restoration: UUID = Field(primary_key=True)
+    lead_id: UUID = Field(primary_key=True)
+    client_key: str
+    found: str
+    who: str
+    why: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class ExchangeRow(Table, table=True):
     """A request to 1C and its outcome. `ms` is its duration in milliseconds, `next_at` the time of the next attempt."""
 

@@ -72,6 +72,27 @@ class FactRow(Table, table=True):
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class ListRow(Table, table=True):
+    """A list of reservations that a person ordered, or the daily list of a local `day`.
+
+    `taken_at`: when its first page was published; null before that. `bounds`: the last lead id of each page but the
+    last one. `page`: the next page. `published`: all pages are.
+    """
+
+    __tablename__ = "reservation_lists"
+    __table_args__ = (
+        Index("reservation_lists_day", "day", unique=True, postgresql_where=text("day IS NOT NULL")),
+        Index("reservation_lists_due", "list_id", postgresql_where=text("NOT published")),
+    )
+
+    list_id: UUID = Field(primary_key=True)
+    day: date | None = None
+    taken_at: datetime | None = Field(default=None, sa_type=_MOMENT)
+    bounds: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    page: int
+    published: bool
+
+
 class HistoryRow(Table, table=True):
     """An entry of a client's history. `entry` is its canonical JSON; `hash` (hex) chains it to the entry before it."""
 

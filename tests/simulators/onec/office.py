@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tests.simulators.kit.clock import parse_moment
-from tests.simulators.onec.config import CLIENT_PHONE_KIND, CLIENTS, DEALS, ENQUIRIES, MANAGER, USERS
+from tests.simulators.onec.config import CLIENT_PHONE_KIND, CLIENTS, DEALS, ENQUIRIES, MANAGER, PARTNER_JOURNAL, USERS
 from tests.simulators.onec.store import Infobase, Numbering
 from tests.simulators.onec.values import Row
 from tests.simulators.onec.views import with_offset
@@ -178,6 +178,12 @@ def _fill_series(infobase: Infobase, order: dict[str, Any], now: datetime, zone:
     return {"client_ref": card}
 
 
+def _fill_journal(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
+    """Many entries of the partner journal at once, as a base has that was worked in for long."""
+    infobase.create_all(PARTNER_JOURNAL, order["entries"])
+    return {"entries": len(order["entries"])}
+
+
 def _cancel_sale(infobase: Infobase, order: dict[str, Any], _: datetime, __: tzinfo) -> dict[str, Any]:
     infobase.update(DEALS, (str(order["deal_ref"]),), {"Posted": False, "DeletionMark": True})
     return {"deal_ref": str(order["deal_ref"])}
@@ -235,4 +241,5 @@ _ACTIONS: dict[str, Callable[[Infobase, dict[str, Any], datetime, tzinfo], dict[
     "add-phone": _add_phone,
     "numbering": _set_numbering,
     "fill-series": _fill_series,
+    "fill-journal": _fill_journal,
 }
