@@ -52,7 +52,7 @@ async def test_every_kind_of_corruption_by_sql_is_found(reservations: Harness) -
     await reservations.published("reservation-opened", 12)
     for _ in range(3):
         await reservations.publish(
-            *(ReturnRequested(**request_fields(lead), manager="manager-3", reason="ещё") for lead in leads)
+            *(ReturnRequested(**request_fields(lead), manager="manager-3", reason="ещё", again=True) for lead in leads)
         )
     await reservations.published("reservation-extended", 36)
     rng = random.Random(20261125)
