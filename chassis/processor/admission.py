@@ -9,9 +9,10 @@ from chassis.database.pool import Connection, rows
 from chassis.observability import metrics
 from chassis.processor.model import Input, Unreadable, keys_of
 
-# Existing keys are locked before missing keys are inserted, and both in the order of the keys: so two transactions
-# cannot wait for each other. A key that another transaction has inserted meanwhile is in neither result; the statement
-# is run again for such keys.
+# Existing keys are locked before missing keys are inserted, and both in the order of the keys: so transactions on
+# existing keys cannot wait for each other. A key that another transaction has inserted meanwhile is in neither result;
+# the statement is run again for such keys. Only there a deadlock is possible: PostgreSQL ends one of the transactions,
+# which is retried as a whole.
 _ADMIT: Final = """
     WITH locked AS (
         SELECT key, sequence, parked_at FROM streams WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE
