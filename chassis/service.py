@@ -106,10 +106,10 @@ class Service:
     rules: Sequence[Rule[Any]]
     produces: Mapping[str, Sequence[type]]
     dead_letter: WriteDeadLetter
+    replayed: WriteReplayed
+    """Makes the message about what became of the replay of a dead letter."""
     operations: Operations
     """What persons may order on the topic of operations. The answers need not be listed in `produces`."""
-    replayed: WriteReplayed | None = None
-    """Makes the message about what became of the replay of a dead letter."""
     external: Sequence[ExternalTopics] = ()
     work: Sequence[Work] = ()
     timers: Sequence[Timer] = ()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.commands.console import query
+from chassis.operations.skipping import SKIPPED_UNREAD
 from chassis.outbox.statements import LIST_REFUSED
 from chassis.service import Row
 from chassis.settings import ServiceSettings, load
@@ -21,9 +22,6 @@ from chassis.settings import ServiceSettings, load
 _PIPE_WIDTH: Final = 240
 _ANSWER_TIMEOUT_S: Final = 3.0
 _LETTERS_IN_A_COMMAND: Final = 10
-SKIPPED_UNREAD: Final = "skipped-unread"
-"""The reason of a letter that names only the place of a record: `skip` could not read the record."""
-_ALL: Final = 1_000_000
 _DECISION: Final = "--who ИМЯ --why ПРИЧИНА"
 _LETTERS: Final = """
     SELECT key, letter, coalesce(reason, 'unknown') AS reason, topic, partition, record_offset, since
@@ -128,7 +126,7 @@ def parked_work(desk: Desk) -> Iterator[Waiting]:
 
 def refused_events(desk: Desk) -> Iterator[Waiting]:
     """Events that Kafka refused for good, with the number of later events behind each."""
-    for row in desk.select(LIST_REFUSED, _ALL):
+    for row in desk.select(LIST_REFUSED, None):
         behind = f"; за ним ждут ещё {row.waiting_behind}" if row.waiting_behind else ""
         details = {"id": row.id, "topic": row.topic, "key": row.key, "type": row.type, "event": row.event_id}
         yield Waiting(

@@ -21,7 +21,7 @@ from chassis.limits import LOOK_AT_OPERATIONS_EVERY_S
 from chassis.operations.log import Due, waiting
 from chassis.operations.log import rules as log_rules
 from chassis.operations.model import Handle, Operations, Outcome, Performed, Refused
-from chassis.operations.skipping import Reading, Unread, find_stuck
+from chassis.operations.skipping import SKIPPED_UNREAD, Reading, Unread, find_stuck
 from chassis.processor.model import Input, Rule, Unreadable
 from chassis.processor.processor import Processor
 from chassis.settings import KafkaSettings
@@ -135,7 +135,7 @@ class Performer:
     def _letter(self, record: Record) -> Input:
         """The input that writes the dead letter of a skipped record."""
         where = "/".join(map(str, place_of(record)))
-        reason = "skipped-unread" if isinstance(record, Unread) else "skipped"
+        reason = SKIPPED_UNREAD if isinstance(record, Unread) else "skipped"
         return Input(
             where,
             Unreadable(reason),

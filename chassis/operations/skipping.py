@@ -14,6 +14,9 @@ from chassis.limits import READ_RECORD_MS
 from chassis.operations.model import Refused
 from chassis.settings import KafkaSettings
 
+SKIPPED_UNREAD: Final = "skipped-unread"
+"""The reason of a dead letter that names only the place of a record: the record could not be read."""
+
 
 class Reading(Protocol):
     """The consumers of this process."""

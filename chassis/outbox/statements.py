@@ -69,7 +69,7 @@ LIST_REFUSED: Final = """
     FROM refused_events r JOIN outbox o ON o.id = r.outbox_id
     WHERE r.decision IS NULL ORDER BY r.id LIMIT $1
 """
-"""The refused events that wait for a decision, oldest first, at most $1."""
+"""The refused events that wait for a decision, oldest first, at most $1 (null: all)."""
 RETRY_REFUSED: Final = f"""
     WITH freed AS (
         UPDATE outbox SET owner = NULL WHERE owner = {SET_ASIDE_OWNER}

@@ -19,7 +19,7 @@ from services.onec_gateway.app import build
 from services.onec_gateway.domain.reconciliation import Difference, Side
 from services.onec_gateway.domain.restoration import RestoreRequested
 from services.onec_gateway.operator.common import Json, cause_of, day
-from services.onec_gateway.operator.reconciling import Compared, NotCompared, Reconciliation
+from services.onec_gateway.operator.comparing import Compared, NotCompared, Reconciliation
 from services.onec_gateway.settings import Settings
 
 DIFFERENT: Final = 1
